@@ -1,0 +1,74 @@
+"""Operations metrics for shops.
+
+Public names are loaded when they are first used, so that ``import opsmetrics`` costs little and has no side effect.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from opsmetrics.customers import CustomerSummary, customer_summary
+    from opsmetrics.datasets import load_cdnow, make_orders
+    from opsmetrics.errors import ColumnError, DataError, FitError, OpsmetricsError, OpsmetricsWarning, ParameterError
+    from opsmetrics.migration import Transitions, transitions
+    from opsmetrics.segments.maps import MapCheck, SegmentMap
+    from opsmetrics.segments.results import RFM, RFMScores
+    from opsmetrics.segments.rfms import rfm
+    from opsmetrics.segments.scorers import FittedRFMScorer, RFMScorer
+    from opsmetrics.segments.summaries import SegmentSummary, segment_summary
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "RFM",
+    "ColumnError",
+    "CustomerSummary",
+    "DataError",
+    "FitError",
+    "FittedRFMScorer",
+    "MapCheck",
+    "OpsmetricsError",
+    "OpsmetricsWarning",
+    "ParameterError",
+    "RFMScorer",
+    "RFMScores",
+    "SegmentMap",
+    "SegmentSummary",
+    "Transitions",
+    "customer_summary",
+    "load_cdnow",
+    "make_orders",
+    "rfm",
+    "segment_summary",
+    "transitions",
+]
+
+_HOMES = {
+    "customers": ("CustomerSummary", "customer_summary"),
+    "datasets": ("load_cdnow", "make_orders"),
+    "errors": ("ColumnError", "DataError", "FitError", "OpsmetricsError", "OpsmetricsWarning", "ParameterError"),
+    "migration": ("Transitions", "transitions"),
+    "segments.maps": ("MapCheck", "SegmentMap"),
+    "segments.results": ("RFM", "RFMScores"),
+    "segments.rfms": ("rfm",),
+    "segments.scorers": ("FittedRFMScorer", "RFMScorer"),
+    "segments.summaries": ("SegmentSummary", "segment_summary"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name from its module (PEP 562)."""
+    if name not in _HOME_OF:
+        from opsmetrics.errors import nearest
+
+        raise AttributeError(f"module 'opsmetrics' has no attribute {name!r}.{nearest(name, __all__)}")
+    value = getattr(importlib.import_module(f"opsmetrics.{_HOME_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

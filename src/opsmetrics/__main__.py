@@ -1,0 +1,56 @@
+"""The tour: what each family tells an analyst about the real purchases of 23,570 customers. Run it with ``python -m opsmetrics``."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import opsmetrics as om
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+HALF_TIME, THE_END = "1997-12-31", "1998-06-30"
+
+
+def rfm_tour(purchases: pd.DataFrame) -> None:
+    """Who are the customers, what are they worth, and where did they move in half a year."""
+    print("Who are the customers, and what are they worth?\n")
+    before = om.rfm(purchases, customer="customer", time="date", amount="amount", as_of=HALF_TIME, frequency="days")
+    print(before)
+    print("\nThe same customers half a year later, by the same edges: nothing hides a decline.\n")
+    after = om.rfm(
+        purchases, customer="customer", time="date", amount="amount", as_of=THE_END, frequency="days",
+        scorer=before.scorer, segment_map=before.segment_map,
+    )  # fmt: skip
+    print(om.segment_summary(after, order=before.segment_map.names))
+    print("\nWho moved where?\n")
+    print(om.transitions(before, after))
+    print("\nThe eight classes of Chinese operations teams (RFM 八分类), scores against their means:\n")
+    print(om.SegmentMap.cn8(labels="zh").assign(before))
+
+
+FAMILIES: tuple[tuple[str, Callable[[pd.DataFrame], None]], ...] = (("RFM", rfm_tour),)
+
+
+def main() -> int:
+    """Run every family over CDNOW."""
+    started = time.perf_counter()
+    try:
+        purchases = om.load_cdnow()
+    except om.DataError as error:
+        print(f"The tour needs its data: {error}", file=sys.stderr)
+        return 1
+    buyers = purchases["customer"].nunique()
+    print(f"opsmetrics {om.__version__}: a tour on CDNOW, {len(purchases):,} purchases of {buyers:,} customers, January 1997 to June 1998.")
+    for number, (name, tour) in enumerate(FAMILIES, 1):
+        print(f"\n{'=' * 100}\n{number}. {name}\n{'=' * 100}")
+        tour(purchases)
+    print(f"\nThe tour took {time.perf_counter() - started:.1f} seconds. Where to go next: README.md, docs/, notebooks/.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

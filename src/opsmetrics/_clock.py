@@ -1,0 +1,80 @@
+"""What a calendar means for a column of times: which day a stamp belongs to, and where a report's last moment lies."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Self
+
+from opsmetrics import _checks
+from opsmetrics._kernels import calendars
+from opsmetrics.errors import ParameterError
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """The unit and zone of a time column, and the zone whose calendar counts the days.
+
+    `stored` is the zone the column itself knows. `local` is the zone of the calendar: `tz` where the caller gives it, else the
+    column's own. Stamps without a zone are the wall clock, unless `tz` is given: then they are UTC.
+    """
+
+    unit: str
+    stored: str | None
+    local: str | None
+
+    @classmethod
+    def of(cls, unit: str, stored: str | None, tz: str | None) -> Self:
+        """The clock of a column under the caller's `tz`."""
+        if tz is not None:
+            _checks.zone("tz", tz)
+            if unit == "D":
+                raise ParameterError(
+                    f"tz={tz!r} has nothing to act on: the time column holds days, which are local already. Leave tz out.",
+                    code="parameter.tz",
+                )
+        return cls(unit, stored, tz or stored)
+
+    @property
+    def zone(self) -> dt.tzinfo | None:
+        """The calendar's zone; None for a wall clock."""
+        return None if self.local is None else _checks.zone("tz", self.local)
+
+    def days(self, ticks: calendars.Ints) -> calendars.Ints:
+        """The local calendar day of each tick, as days since 1970-01-01."""
+        return calendars.local_days(ticks, self.unit, self.zone)
+
+    def midnight(self, day: int) -> int:
+        """The first tick of a local day."""
+        return calendars.midnight(day, self.unit, self.zone)
+
+    def day_of(self, argument: str, moment: _checks.Moment) -> int:
+        """The local day of a point in time."""
+        if moment.day is not None:
+            return _checks.day_number(moment.day)
+        self._same_kind(argument, moment)
+        return calendars.local_day(moment.nanoseconds or 0, self.zone)
+
+    def end(self, argument: str, moment: _checks.Moment) -> int:
+        """The first tick after a point in time: a day is included to its local end, an instant is included itself."""
+        if moment.day is not None or self.unit == "D":
+            return self.midnight(self.day_of(argument, moment) + 1)
+        self._same_kind(argument, moment)
+        per_second = calendars.TICKS_PER_DAY[self.unit] // 86_400
+        return int(Fraction(moment.nanoseconds or 0) * per_second // 1_000_000_000) + 1
+
+    def _same_kind(self, argument: str, moment: _checks.Moment) -> None:
+        """An instant with a zone and stamps without one cannot be put on one line, nor the other way round."""
+        if self.local is not None and not moment.aware:
+            raise ParameterError(
+                f"{argument}={moment.text!r} has no time zone, but the times are read in {self.local}; add an offset, as in "
+                f"'{moment.text}+00:00', or give a plain day, which is a day of {self.local}.",
+                code=f"parameter.{argument}.naive",
+            )
+        if self.local is None and moment.aware:
+            raise ParameterError(
+                f"{argument}={moment.text!r} has a time zone, but the times have none; give {argument} without one, or tell with "
+                "tz= where the shop's calendar is (the times are then read as UTC).",
+                code=f"parameter.{argument}.aware",
+            )

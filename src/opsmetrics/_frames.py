@@ -1,0 +1,457 @@
+"""The boundary: frames of any kind on one side, numpy columns on the other. The only file that imports narwhals.
+
+`read` checks names and types, and hands out *parts*: the needed columns of some whole customers, as numbers. A frame in memory is one
+part. A DuckDB relation or a polars scan is a stream of parts, so that it never has to fit in memory. `build` makes frames of the
+caller's kind again; a lazy caller gets an eager frame of its own family (polars.DataFrame, pyarrow.Table).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar, cast
+
+import narwhals.stable.v2 as nw
+import numpy as np
+import numpy.typing as npt
+
+from opsmetrics import _checks
+from opsmetrics._clock import Clock
+from opsmetrics._kernels import calendars
+from opsmetrics.errors import ColumnError, DataError, nearest
+
+if TYPE_CHECKING:
+    import duckdb
+    import polars as pl
+    import pyarrow as pa
+
+FrameT = TypeVar("FrameT")
+"""Any frame a caller may hand in: pandas, polars (eager or lazy), pyarrow, or a DuckDB relation."""
+
+Ints: TypeAlias = npt.NDArray[np.int64]
+Floats: TypeAlias = npt.NDArray[np.float64]
+Values: TypeAlias = "nw.Series[Any]"
+Column: TypeAlias = "npt.NDArray[Any] | nw.Series[Any]"
+Backend: TypeAlias = Any
+"""One of narwhals' eager implementations: pandas, polars, pyarrow."""
+Role: TypeAlias = Literal["key", "time", "number"]
+
+ROWS_PER_PART = 4_000_000
+"""Rows of a polars scan that are collected at a time."""
+
+ROWS_PER_BATCH = 500_000
+"""Rows of a DuckDB relation that are fetched at a time."""
+
+_MEANING: Final[Mapping[Role, str]] = {
+    "key": "whole numbers or text",
+    "time": "dates or timestamps",
+    "number": "numbers",
+}
+_FIX: Final[Mapping[Role, str]] = {
+    "key": "Cast it to text or to whole numbers first.",
+    "time": "Parse it first, for example with pandas.to_datetime or a cast to TIMESTAMP.",
+    "number": "Cast it first, for example with pandas.to_numeric or a cast to DOUBLE.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What a column is used for: the caller's argument, the column it names, and the part it plays."""
+
+    argument: str
+    column: str
+    role: Role
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The columns of some whole customers. `customers` are the distinct ids; `codes` points into them, -1 where the id is null."""
+
+    rows: int
+    codes: Ints
+    customers: nw.Series[Any]
+    columns: Mapping[str, npt.NDArray[Any]]
+
+    def __getitem__(self, argument: str) -> npt.NDArray[Any]:
+        """The numbers of the column that the caller named for an argument."""
+        return self.columns[argument]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A checked frame: what kind its results will have, how its clock runs, and its parts."""
+
+    backend: Backend
+    clock: Clock
+    parts: Callable[[], Iterator[Part]]
+
+
+# ---------------------------------------------------------------------------------------------------------------- in
+
+
+def read(argument: str, frame: object, uses: Sequence[Use], *, tz: str | None = None) -> Source:
+    """Check a frame against its uses; the first use is the customer's. Nothing is computed until the parts are asked for."""
+    native = wrap(argument, frame)
+    schema = _check(native, uses)
+    clock = next(_clock(schema[u.column], tz) for u in uses if u.role == "time")
+    needed = native.select([u.column for u in uses])
+    customer = uses[0].column
+
+    def parts() -> Iterator[Part]:
+        rows = 0
+        for chunk in _chunks(needed, customer):
+            rows += len(chunk)
+            if len(chunk):
+                yield _part(chunk, uses)
+        _checks.not_empty(argument, rows)
+
+    return Source(_family(native), clock, parts)
+
+
+def columns(argument: str, frame: object, uses: Sequence[Use]) -> tuple[nw.DataFrame[Any], dict[str, npt.NDArray[Any]]]:
+    """A frame that has one row per customer already, in memory, and its numbers by argument."""
+    native = wrap(argument, frame)
+    _check(native, uses)
+    eager = collect(native)
+    return eager, {u.argument: _values(eager[u.column], u) for u in uses if u.role != "key"}
+
+
+def wrap(argument: str, frame: object) -> nw.DataFrame[Any] | nw.LazyFrame[Any]:
+    """Any supported frame behind one interface."""
+    try:
+        return cast("nw.DataFrame[Any] | nw.LazyFrame[Any]", nw.from_native(cast("Any", frame)))
+    except TypeError:
+        raise DataError(
+            f"{argument} is a {type(frame).__name__}, not a table; give a pandas or polars frame, a pyarrow table or a DuckDB relation.",
+            code="data.kind",
+        ) from None
+    except nw.exceptions.DuplicateError:
+        names = [str(n) for n in cast("Any", frame).columns]
+        twice = sorted({n for n in names if names.count(n) > 1})
+        raise ColumnError(f"{argument} has two columns with the name {twice}; rename one of them.", code="column.duplicate") from None
+
+
+def collect(frame: nw.DataFrame[Any] | nw.LazyFrame[Any]) -> nw.DataFrame[Any]:
+    """The eager frame of the same family."""
+    return frame.collect() if isinstance(frame, nw.LazyFrame) else frame
+
+
+def _family(frame: nw.DataFrame[Any] | nw.LazyFrame[Any]) -> nw.Implementation:
+    lazy_without_eager = isinstance(frame, nw.LazyFrame) and not frame.implementation.is_polars()
+    return nw.Implementation.PYARROW if lazy_without_eager else frame.implementation
+
+
+def _check(frame: nw.DataFrame[Any] | nw.LazyFrame[Any], uses: Sequence[Use]) -> Mapping[str, nw.dtypes.DType]:
+    schema: Mapping[str, nw.dtypes.DType] = frame.collect_schema()
+    names = list(schema)
+    seen: dict[str, str] = {}
+    for use in uses:
+        if use.column not in names:
+            raise ColumnError(
+                f"{use.argument}={use.column!r} is not a column of the frame; it has {names}.{nearest(use.column, names)}",
+                code="column.missing",
+            )
+        if use.column in seen:
+            raise ColumnError(
+                f"{use.argument}={use.column!r} is already used as {seen[use.column]}; each column plays one part.", code="column.repeated"
+            )
+        seen[use.column] = use.argument
+        if not _plays(schema[use.column], use.role):
+            raise ColumnError(
+                f"{use.argument}={use.column!r} holds {schema[use.column]}; it must hold {_MEANING[use.role]}. {_FIX[use.role]}",
+                code="column.type",
+            )
+    return schema
+
+
+def _plays(dtype: nw.dtypes.DType, role: Role) -> bool:
+    if role == "number":
+        return dtype.is_numeric()
+    if role == "time":
+        return isinstance(dtype, (nw.Datetime, nw.Date))
+    text = isinstance(dtype, (nw.String, nw.Categorical, nw.Enum, nw.Object))
+    return text or dtype.is_integer() or dtype.is_float()
+
+
+def _clock(dtype: nw.dtypes.DType, tz: str | None) -> Clock:
+    if isinstance(dtype, nw.Datetime):
+        return Clock.of(dtype.time_unit, dtype.time_zone, tz)
+    return Clock.of("D", None, tz)
+
+
+# ------------------------------------------------------------------------------------------------- whole customers
+
+
+def _chunks(frame: nw.DataFrame[Any] | nw.LazyFrame[Any], customer: str) -> Iterator[nw.DataFrame[Any]]:
+    """Eager frames that share no customer."""
+    if isinstance(frame, nw.LazyFrame):
+        if frame.implementation.is_duckdb():
+            return _sorted_batches(frame, customer)
+        if frame.implementation.is_polars():
+            return _hashed_scans(frame, customer)
+    return iter((collect(frame),))
+
+
+def _sorted_batches(frame: nw.LazyFrame[Any], customer: str) -> Iterator[nw.DataFrame[Any]]:
+    """A relation, sorted by customer in the engine (which spills to disk as it must) and fetched in batches.
+
+    The rows of a batch's last customer wait for the next batch, which may hold more of them.
+    """
+    import pyarrow as pa
+
+    relation = cast("duckdb.DuckDBPyRelation", frame.sort(customer).to_native())
+    waiting: pa.Table | None = None
+    for batch in relation.to_arrow_reader(ROWS_PER_BATCH):
+        fetched = pa.Table.from_batches([batch])
+        table = fetched if waiting is None else pa.concat_tables([waiting, fetched])
+        begin = _last_run(table.column(customer))
+        waiting = table.slice(begin)
+        if begin:
+            yield nw.from_native(table.slice(0, begin), eager_only=True)
+    if waiting is not None:
+        yield nw.from_native(waiting, eager_only=True)
+
+
+def _last_run(values: pa.ChunkedArray) -> int:
+    """Where the run of the last value of a sorted column begins."""
+    import pyarrow.compute as pc
+
+    last = values[len(values) - 1]
+    same = pc.is_null(values) if not last.is_valid else pc.equal(values, last)
+    return int(pc.index(same, True).as_py()) if len(values) else 0
+
+
+def _hashed_scans(frame: nw.LazyFrame[Any], customer: str) -> Iterator[nw.DataFrame[Any]]:
+    """A scan, read once per part by the streaming engine; a part holds the customers whose hash falls to it."""
+    import polars as pl
+
+    scan = cast("pl.LazyFrame", frame.to_native())
+    rows = int(scan.select(pl.len()).collect(engine="streaming").item())
+    count = max(1, math.ceil(rows / ROWS_PER_PART))
+    seen = 0
+    for part in range(count):
+        kept = scan if count == 1 else scan.filter(pl.col(customer).hash(seed=0) % count == part)
+        chunk = kept.collect(engine="streaming")
+        seen += len(chunk)
+        yield nw.from_native(chunk, eager_only=True)
+    if seen != rows:
+        raise DataError(
+            f"the scan gave {rows:,} rows when counted and {seen:,} when read; collect() it first, so that every look sees the same rows.",
+            code="data.unstable",
+        )
+
+
+def _part(chunk: nw.DataFrame[Any], uses: Sequence[Use]) -> Part:
+    codes, customers = encode(chunk[uses[0].column])
+    values = {u.argument: _values(chunk[u.column], u) for u in uses[1:]}
+    return Part(len(chunk), codes, customers, values)
+
+
+# ----------------------------------------------------------------------------------------------------------- columns
+
+
+def _values(series: nw.Series[Any], use: Use) -> npt.NDArray[Any]:
+    if use.role == "key":
+        return encode(series)[0]
+    return _ticks(series) if use.role == "time" else _numbers(series)
+
+
+def _numbers(series: nw.Series[Any]) -> Floats:
+    """Floats, NaN where null."""
+    native = series.to_native()
+    if series.implementation.is_pandas_like():
+        return np.asarray(native.to_numpy(dtype="float64", na_value=np.nan))
+    floats = native if series.dtype == nw.Float64 else series.cast(nw.Float64).to_native()
+    return np.asarray(floats.to_numpy(), dtype=np.float64)
+
+
+def _ticks(series: nw.Series[Any]) -> Ints:
+    """Ticks in the column's own unit, `calendars.MISSING` where null; in UTC where the column has a zone."""
+    native = series.to_native()
+    if series.implementation.is_polars():
+        return cast("Ints", native.to_numpy().astype(_numpy_time(series.dtype), copy=False).view(np.int64))
+    if series.implementation.is_pandas_like():
+        import pandas as pd
+
+        if not isinstance(native.dtype, pd.ArrowDtype):
+            return np.asarray(pd.DatetimeIndex(native, copy=False).asi8)
+        native = native.array.__arrow_array__()
+    import pyarrow as pa
+
+    narrow = pa.int32() if pa.types.is_date32(native.type) else pa.int64()
+    counts = native.cast(narrow).cast(pa.int64()).fill_null(calendars.MISSING).to_numpy()
+    return np.asarray(counts // 86_400_000 if pa.types.is_date64(native.type) else counts, dtype=np.int64)
+
+
+def _numpy_time(dtype: nw.dtypes.DType) -> str:
+    return f"datetime64[{dtype.time_unit if isinstance(dtype, nw.Datetime) else 'D'}]"
+
+
+def encode(series: nw.Series[Any]) -> tuple[Ints, nw.Series[Any]]:
+    """Dense codes in order of appearance, -1 where null, and the distinct values in the column's own type."""
+    native = series.to_native()
+    if series.implementation.is_pandas_like():
+        import pandas as pd
+
+        codes, distinct = pd.factorize(native)
+        return codes.astype(np.int64, copy=False), nw.from_native(pd.Series(distinct, name=native.name), series_only=True)
+    codes = _integers(series)
+    count = int(codes.max(initial=-1)) + 1
+    first = np.full(count, codes.size)
+    np.minimum.at(first, codes[codes >= 0], np.flatnonzero(codes >= 0))
+    return codes, take(series, first)
+
+
+def _integers(series: nw.Series[Any]) -> Ints:
+    """Codes of a polars or pyarrow column."""
+    native = series.to_native()
+    text = isinstance(series.dtype, (nw.String, nw.Categorical, nw.Enum))
+    if text and series.implementation.is_polars():
+        import polars as pl
+
+        return factorize(native.cast(pl.Categorical).to_physical().cast(pl.Int64).fill_null(-1).to_numpy(), null=-1)
+    if text:
+        import pyarrow as pa
+
+        flat = native.cast(native.type.value_type) if pa.types.is_dictionary(native.type) else native
+        indices = flat.combine_chunks().dictionary_encode().indices
+        return np.asarray(indices.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False))
+    if series.null_count() == 0:
+        return factorize(native.to_numpy())
+    codes = np.full(len(series), -1, dtype=np.int64)
+    codes[~series.is_null().to_numpy()] = factorize(series.drop_nulls().to_native().to_numpy())
+    return codes
+
+
+def factorize(values: npt.NDArray[Any], *, null: int | None = None) -> Ints:
+    """Dense codes of numbers in order of appearance, by hashing; -1 for NaN and for `null`."""
+    import pandas as pd
+
+    codes, distinct = pd.factorize(values)
+    dense = codes.astype(np.int64, copy=False)
+    if null is not None and (hole := np.flatnonzero(distinct == null)).size:
+        dense = np.where(dense == hole[0], -1, dense - (dense > hole[0]))
+    return dense
+
+
+def encode_together(series: Sequence[nw.Series[Any]]) -> tuple[list[Ints], nw.Series[Any]]:
+    """One coding for several columns of the same meaning, as before and after; the first decides the type."""
+    try:
+        codes, distinct = encode(nw.concat([_plain(s).alias("key").to_frame() for s in series], how="vertical")["key"])
+    except (TypeError, ValueError, nw.exceptions.NarwhalsError) as error:
+        kinds = [str(s.dtype) for s in series]
+        raise ColumnError(f"the customers are {kinds[0]} before and {kinds[1]} after; cast one of them.", code="column.type") from error
+    return np.split(codes, np.cumsum([len(s) for s in series])[:-1]), distinct
+
+
+def sort_order(values: nw.Series[Any], argument: str) -> Ints:
+    """Positions that put distinct values in increasing order: numbers by size, text by code point, whatever the engine."""
+    if values.dtype.is_numeric():
+        return np.argsort(values.to_numpy(), kind="stable").astype(np.int64, copy=False)
+    position = nw.new_series("position", np.arange(len(values)), backend=values.implementation)
+    try:
+        ordered = nw.from_dict({"key": _plain(values), "position": position}).sort("key")
+    except TypeError:
+        kinds = sorted({type(v).__name__ for v in values.to_list()})
+        raise DataError(
+            f"{argument}={values.name!r} mixes {' and '.join(kinds)}; ids must be all text or all numbers. Cast the column first.",
+            code="data.mixed",
+        ) from None
+    return ordered["position"].to_numpy().astype(np.int64, copy=False)
+
+
+def concat(series: Sequence[nw.Series[Any]]) -> nw.Series[Any]:
+    """Series of one type, one after the other."""
+    if len(series) == 1:
+        return series[0]
+    return nw.concat([s.alias("key").to_frame() for s in series], how="vertical")["key"].alias(series[0].name)
+
+
+def _plain(values: nw.Series[Any]) -> nw.Series[Any]:
+    """A category is its value: its order and identity are those of the value, not of the level."""
+    if not isinstance(values.dtype, (nw.Categorical, nw.Enum)):
+        return values
+    native = values.to_native()
+    if values.implementation.is_pandas_like():
+        return nw.from_native(native.astype(native.cat.categories.dtype), series_only=True)
+    return values.cast(nw.String)
+
+
+# --------------------------------------------------------------------------------------------------------------- out
+
+
+def backend(kind: str) -> Backend:
+    """The backend with this name."""
+    return nw.Implementation.from_backend(cast("Any", kind))
+
+
+def build(backend: Backend, content: Mapping[str, Column]) -> Any:
+    """A frame of the backend's kind from columns of equal length."""
+    return nw.from_dict({name: _series(backend, name, values) for name, values in content.items()}).to_native()
+
+
+def append(frame: nw.DataFrame[Any], content: Mapping[str, Column]) -> Any:
+    """The frame with more columns (or new ones in the place of old), the caller's own left as it was."""
+    return frame.with_columns(*(_series(frame.implementation, name, values) for name, values in content.items())).to_native()
+
+
+def take(values: nw.Series[Any], positions: Ints) -> nw.Series[Any]:
+    """Rows by position."""
+    native = values.to_native()
+    if values.implementation.is_pandas_like():
+        picked = native.take(positions).reset_index(drop=True)
+    elif values.implementation.is_polars():
+        picked = native.gather(positions)
+    else:
+        import pyarrow as pa
+
+        picked = native.take(pa.array(positions))
+    taken: nw.Series[Any] = nw.from_native(picked, series_only=True)
+    return taken.alias(values.name)
+
+
+def words(backend: Backend, names: Sequence[str], codes: Ints) -> nw.Series[Any]:
+    """Text from a few names and a code per row."""
+    return take(nw.new_series("names", list(names), nw.String(), backend=backend), codes)
+
+
+def stamps(backend: Backend, ticks: Ints, clock: Clock) -> nw.Series[Any]:
+    """Times from ticks, in the zone of the clock's calendar."""
+    times = nw.new_series("time", ticks.view(f"datetime64[{clock.unit}]"), backend=backend)
+    if clock.local is None:
+        return times
+    return times.dt.replace_time_zone("UTC").dt.convert_time_zone(clock.local)
+
+
+def _series(backend: Backend, name: str, values: Column) -> nw.Series[Any]:
+    return values.alias(name) if isinstance(values, nw.Series) else nw.new_series(name, values, backend=backend)
+
+
+def head(native: object, limit: int | None = None) -> tuple[list[str], list[tuple[object, ...]]]:
+    """Column names and the first rows (all, where no limit is given) as Python values."""
+    frame = nw.from_native(cast("Any", native), eager_only=True)
+    rows = frame if limit is None else frame.head(limit)
+    return frame.columns, [tuple(_python(v) for v in row) for row in rows.iter_rows()]
+
+
+def names(native: object) -> list[str]:
+    """The column names of any frame."""
+    return list(wrap("frame", native).collect_schema())
+
+
+def height(native: object) -> int:
+    """The number of rows of an eager frame."""
+    return len(nw.from_native(cast("Any", native), eager_only=True))
+
+
+def _python(value: object) -> object:
+    """A plain Python value: missing is None, numpy scalars are unwrapped, stamps are datetimes."""
+    if value is None or value != value:
+        return None
+    if isinstance(value, np.generic):
+        return cast("object", value.item())
+    if isinstance(value, dt.datetime) and hasattr(value, "to_pydatetime"):
+        return cast("object", value.to_pydatetime(warn=False))
+    return value

@@ -1,0 +1,52 @@
+"""Sums and extremes per group, exact and in one pass.
+
+Groups are dense codes 0..n-1. Work runs in blocks of rows, so the scratch memory does not grow with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+MICROS = 1_000_000
+"""Money is added in whole millionths: integer sums do not depend on the order of the rows, float sums do, and a last bit is
+enough to move a customer across the edge of a bin."""
+
+LARGEST = float(np.iinfo(np.int64).max) / MICROS
+"""The largest amount, or sum of amounts, that whole millionths can hold: about 9.2e12."""
+
+_BLOCK = 1 << 20
+
+
+def blocks(rows: int) -> Iterator[slice]:
+    """Consecutive slices of the rows, each large enough to keep the groups in the cache, small beside the columns."""
+    for begin in range(0, rows, _BLOCK):
+        yield slice(begin, min(begin + _BLOCK, rows))
+
+
+def micros(amounts: Floats) -> Ints:
+    """Amounts as whole millionths; 100.04 is exactly 100_040_000. Wants |amount| <= `LARGEST`."""
+    return np.asarray(np.rint(amounts * MICROS), dtype=np.int64)
+
+
+def money(units: Ints) -> Floats:
+    """Whole millionths as amounts again: one correctly rounded division."""
+    return np.asarray(units / np.float64(MICROS))
+
+
+def ratio(part: npt.ArrayLike, whole: npt.ArrayLike) -> Floats:
+    """A quotient that is missing (NaN), not an error, where there is nothing to divide by."""
+    a, b = np.broadcast_arrays(np.asarray(part, dtype=np.float64), np.asarray(whole, dtype=np.float64))
+    return np.asarray(np.divide(a, b, out=np.full(a.shape, np.nan), where=b != 0))
+
+
+def medians(codes: Ints, size: int, columns: Sequence[Floats]) -> list[Floats]:
+    """The median of each column in each group; NaN for an empty group."""
+    order = np.argsort(codes.astype(np.uint16 if size <= np.iinfo(np.uint16).max else np.int64), kind="stable")
+    ends = np.cumsum(np.bincount(codes, minlength=size))[:-1]
+    return [np.array([np.median(group) if group.size else np.nan for group in np.split(values[order], ends)]) for values in columns]

@@ -1,0 +1,342 @@
+"""The customer table: when each customer last bought, how often, and for how much.
+
+The common ground of the families that start from orders. Orders of whole customers are folded to *facts* (`partial`), facts of disjoint
+customers are put side by side (`merge`), and the measures are read off them (`finish`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from opsmetrics import _checks, _frames, _render
+from opsmetrics._frames import Column, Ints, Use
+from opsmetrics._kernels import calendars, grouping, purchases
+from opsmetrics._results import SHOWN, Result, Table, dropped_notes
+from opsmetrics.errors import ColumnError, DataError
+
+if TYPE_CHECKING:
+    import datetime as dt
+
+    from opsmetrics._clock import Clock
+
+FrameT = TypeVar("FrameT")
+FrameT_co = TypeVar("FrameT_co", covariant=True)
+
+Frequency = Literal["orders", "days"]
+Monetary = Literal["net", "gross", "mean"]
+Refunds = Literal["net", "drop", "error"]
+MissingCustomer = Literal["error", "drop"]
+
+MEASURES = ("recency", "frequency", "monetary", "orders", "revenue", "refunded", "first_order", "last_order")
+
+
+@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
+class CustomerSummary(Result[FrameT_co]):
+    """One row per customer who bought, as `customer_summary` returns it.
+
+    Attributes
+    ----------
+    table : frame
+        The customer column, then ``recency`` (whole local days), ``frequency``, ``monetary``, ``orders``, ``revenue`` (net of refunds),
+        ``refunded`` (an amount, >= 0), ``first_order`` and ``last_order`` (times); sorted by customer.
+    refund_only : frame
+        Customers with refunds and no purchase in the window: the customer column, ``refunds`` (a count) and ``refunded``.
+    customer : str
+        The name of the customer column.
+
+    Examples
+    --------
+    >>> import opsmetrics as om
+    >>> orders = om.make_orders(customers=50, rng=7)
+    >>> summary = om.customer_summary(orders, customer="customer", time="time", amount="amount", as_of="2026-01-01")
+    >>> list(summary.table.columns)[:4]
+    ['customer', 'recency', 'frequency', 'monetary']
+    """
+
+    customer: str
+
+    refund_only = Table()
+
+    def _view(self) -> _render.View:
+        columns, rows = _frames.head(self._tables["table"], SHOWN)
+        total, apart = _frames.height(self._tables["table"]), _frames.height(self._tables["refund_only"])
+        note = [f"{apart:,} customers have refunds only; see .refund_only"] if apart else []
+        return _render.View(
+            title=f"Customer summary: {total:,} customers",
+            facts=self.params,
+            columns=columns,
+            rows=rows,
+            total_rows=total,
+            ids=[self.customer],
+            notes=[*note, *dropped_notes(self.dropped)],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What counts as an order: the span of ticks [start, end), and the policies."""
+
+    start: int
+    end: int
+    clock: Clock
+    frequency: Frequency
+    refunds: Refunds
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of some customers: their ids, their purchases, the days they bought on, and the rows that were left out."""
+
+    customers: _frames.Values
+    bought: purchases.Purchases
+    days: Ints
+    rows: int
+    dropped: Counter[str]
+
+
+def customer_summary(
+    orders: FrameT,
+    *,
+    customer: str,
+    time: str,
+    amount: str,
+    as_of: str | dt.date | dt.datetime | np.datetime64,
+    order_id: str | None = None,
+    window: int | str | dt.timedelta | None = None,
+    tz: str | None = None,
+    frequency: Frequency = "orders",
+    monetary: Monetary = "net",
+    refunds: Refunds = "net",
+    missing_customer: MissingCustomer = "error",
+) -> CustomerSummary[FrameT]:
+    """Recency, frequency and money of each customer from orders or order lines (also known as: 用户消费汇总).
+
+    A row with an amount of zero or more is a purchase, a negative amount is a refund. Recency and frequency come from purchases only. Money
+    is added in whole millionths, so the sums do not depend on the order of the rows or on the engine. Rows without a time or an amount
+    cannot be orders: they are left out and counted in ``.dropped``.
+
+    Parameters
+    ----------
+    orders : frame
+        One row per order, or per order line with `order_id`. pandas, polars (eager or lazy), pyarrow, or a DuckDB relation; the last
+        two kinds of lazy frames are streamed.
+    customer, time, amount : str
+        Columns of the customer (whole numbers or text), the time (dates or timestamps) and the money (any currency).
+    as_of : str, date, datetime or datetime64
+        The last moment of the report. A day ("2026-11-23") is included to its local end; an instant ("2026-11-23 18:00") is included
+        itself. Later rows are left out and counted.
+    order_id : str, optional
+        Column of the order. Lines of one customer with one order id are one order: its amount is their sum, its time that of the first.
+    window : int, str or timedelta, optional
+        Only orders of the last so many local days, that of `as_of` included: 90, "90D", "12W". All history by default.
+    tz : str, optional
+        The shop's time zone, whose calendar counts the days: a stamp in UTC belongs to the local day of `tz`. Stamps without a zone are
+        read as UTC where `tz` is given, and as the local wall clock where it is not.
+    frequency : {"orders", "days"}
+        Count purchases, or local days with a purchase.
+    monetary : {"net", "gross", "mean"}
+        Purchases less refunds, purchases alone, or net money per unit of frequency.
+    refunds : {"net", "drop", "error"}
+        Subtract refunds, leave them out (counted), or refuse them.
+    missing_customer : {"error", "drop"}
+        Refuse rows without a customer, or leave them out (counted).
+
+    Returns
+    -------
+    CustomerSummary
+        ``.table`` has one row per customer who bought: recency in whole local days from the last purchase to `as_of`, frequency
+        as a count, money in the unit of `amount`.
+
+    Raises
+    ------
+    ColumnError
+        A column that is missing, repeated or of the wrong type.
+    DataError
+        No rows, no purchase up to `as_of`, null customers under "error", refunds under "error", infinite or astronomic amounts.
+    ParameterError
+        An argument outside its rule; an instant without a zone for times that have one.
+
+    References
+    ----------
+    Bult, J. R. & Wansbeek, T. (1995), Optimal selection for direct mail, Marketing Science 14(4), 378-394 (recency, frequency,
+    monetary value as the description of a customer).
+
+    Examples
+    --------
+    >>> import pandas as pd, opsmetrics as om
+    >>> orders = pd.DataFrame({
+    ...     "uid": ["ann", "ann", "bo", "bo"],
+    ...     "paid_at": pd.to_datetime(["2026-01-02", "2026-01-20", "2026-01-05", "2026-01-06"]),
+    ...     "amount": [30.0, 20.0, 100.0, -100.0],
+    ... })
+    >>> summary = om.customer_summary(orders, customer="uid", time="paid_at", amount="amount", as_of="2026-01-31")
+    >>> summary.table[["uid", "recency", "frequency", "monetary", "refunded"]]
+       uid  recency  frequency  monetary  refunded
+    0  ann       11          2      50.0       0.0
+    1   bo       26          1       0.0     100.0
+    """
+    _checks.choice("frequency", frequency, get_args(Frequency))
+    _checks.choice("monetary", monetary, get_args(Monetary))
+    _checks.choice("refunds", refunds, get_args(Refunds))
+    _checks.choice("missing_customer", missing_customer, get_args(MissingCustomer))
+    if customer in MEASURES:
+        raise ColumnError(f"customer={customer!r} is also a column of the result; rename it first.", code="column.reserved")
+    moment, span = _checks.moment("as_of", as_of), _checks.days("window", window)
+    uses = [Use("customer", customer, "key"), Use("time", time, "time"), Use("amount", amount, "number")]
+    if order_id is not None:
+        uses.append(Use("order_id", order_id, "key"))
+    source = _frames.read("orders", orders, uses, tz=tz)
+    clock = source.clock
+    today = clock.day_of("as_of", moment)
+    start = calendars.MISSING + 1 if span is None else clock.midnight(today - span + 1)
+    rules = Rules(start, clock.end("as_of", moment), clock, frequency, refunds)
+    facts = merge([partial(part, rules) for part in source.parts()])
+    _refuse(facts, missing_customer, refunds, {use.argument: use.column for use in uses}, moment.text)
+    params: dict[str, object] = {"as_of": moment.text, "window": span, "tz": clock.local, "frequency": frequency}
+    params |= {"monetary": monetary, "refunds": refunds, "rows": facts.rows}
+    return _finish(facts, source.backend, clock, today, customer, params)
+
+
+# ------------------------------------------------------------------------------------------- partial, merge, finish
+
+
+def partial(part: _frames.Part, rules: Rules) -> Facts:
+    """Fold the orders of some whole customers."""
+    keep, dropped = _usable(part, rules)
+    bought = purchases.Purchases.none(len(part.customers))
+    pairs = [np.empty(0, dtype=np.int64)]
+    for codes, ticks, units in _batches(part, keep, rules, dropped):
+        bought.add(codes, ticks, units)
+        if rules.frequency == "days":
+            paid = units >= 0
+            pairs.append(purchases.customer_days(codes[paid], rules.clock.days(ticks[paid])))
+    days = purchases.days_per_customer(np.unique(np.concatenate(pairs)), len(part.customers))
+    return Facts(part.customers, bought, days, part.rows, dropped)
+
+
+def merge(facts: Sequence[Facts]) -> Facts:
+    """Facts of disjoint customers, side by side."""
+    return Facts(
+        customers=_frames.concat([f.customers for f in facts]),
+        bought=purchases.concatenate([f.bought for f in facts]),
+        days=np.concatenate([f.days for f in facts]),
+        rows=sum(f.rows for f in facts),
+        dropped=sum((f.dropped for f in facts), Counter[str]()),
+    )
+
+
+def _finish(
+    facts: Facts, backend: _frames.Backend, clock: Clock, today: int, customer: str, params: dict[str, object]
+) -> CustomerSummary[Any]:
+    """Read the measures off the facts, customers in order."""
+    order = _frames.sort_order(facts.customers, "customer")
+    ids, p = _frames.take(facts.customers, order), facts.bought.take(order)
+    buyers, apart = np.flatnonzero(p.orders), np.flatnonzero((p.orders == 0) & (p.refunds > 0))
+    frequency = p.orders if params["frequency"] == "orders" else facts.days[order]
+    bought, refunded, net = (grouping.money(units) for units in (p.bought, p.refunded, p.bought - p.refunded))
+    monetary = {"net": net, "gross": bought, "mean": net / np.maximum(frequency, 1)}[str(params["monetary"])]
+    measures: dict[str, Column] = {
+        "recency": today - clock.days(p.last[buyers]),
+        "frequency": frequency[buyers],
+        "monetary": monetary[buyers],
+        "orders": p.orders[buyers],
+        "revenue": net[buyers],
+        "refunded": refunded[buyers],
+        "first_order": _frames.stamps(backend, p.first[buyers], clock),
+        "last_order": _frames.stamps(backend, p.last[buyers], clock),
+    }
+    tables = {
+        "table": _frames.build(backend, {customer: _frames.take(ids, buyers)} | measures),
+        "refund_only": _frames.build(
+            backend, {customer: _frames.take(ids, apart), "refunds": p.refunds[apart], "refunded": refunded[apart]}
+        ),
+    }
+    return CustomerSummary(_tables=tables, params=params, dropped=dict(facts.dropped), customer=customer)
+
+
+# ------------------------------------------------------------------------------------------------------------ the rows
+
+
+def _usable(part: _frames.Part, rules: Rules) -> tuple[npt.NDArray[np.bool_], Counter[str]]:
+    """Which rows are orders of the report, and how many are not, by the first reason that holds."""
+    ticks, amounts = part["time"], part["amount"]
+    lone_refund = (amounts < 0) if rules.refunds == "drop" and "order_id" not in part.columns else np.False_
+    reasons = {
+        "missing customer": part.codes < 0,
+        "missing time": ticks == calendars.MISSING,
+        "missing amount": np.isnan(amounts),
+        "after as_of": ticks >= rules.end,
+        "before window": ticks < rules.start,
+        "refund": lone_refund,
+    }
+    keep, dropped = np.ones(part.rows, dtype=np.bool_), Counter[str]()
+    for reason, applies in reasons.items():
+        if rows := int(np.count_nonzero(applies & keep)):
+            dropped[reason] = rows
+            keep &= ~applies
+    return keep, dropped
+
+
+def _batches(part: _frames.Part, keep: npt.NDArray[np.bool_], rules: Rules, dropped: Counter[str]) -> Iterator[tuple[Ints, Ints, Ints]]:
+    """Orders as customer codes, ticks and money: row by row in blocks, or lines added up where there is an order id."""
+    codes, ticks, amounts = part.codes, part["time"], part["amount"]
+    _refuse_astronomic(codes, amounts)
+    if "order_id" not in part.columns:
+        for block in grouping.blocks(part.rows):
+            use = keep[block]
+            yield codes[block][use], ticks[block][use], grouping.micros(amounts[block][use])
+        return
+    ids = part["order_id"]
+    if bare := int(np.count_nonzero(keep & (ids < 0))):
+        raise DataError(
+            f"order_id is null in {bare:,} rows; lines without an order cannot be added up. Fill them or leave order_id out.",
+            code="data.order_id",
+        )
+    order = _frames.factorize(codes[keep] * (int(ids.max(initial=0)) + 1) + ids[keep])
+    customer, first, money, lines = purchases.sum_lines(order, codes[keep], ticks[keep], grouping.micros(amounts[keep]))
+    if rules.refunds == "drop" and (back := money < 0).any():
+        dropped["refund"] += int(lines[back].sum())
+        customer, first, money = customer[~back], first[~back], money[~back]
+    yield customer, first, money
+
+
+def _refuse_astronomic(codes: Ints, amounts: _frames.Floats) -> None:
+    """Infinite amounts, and sums that whole millionths in 64 bits cannot hold."""
+    largest = max(float(np.fmax.reduce(amounts)), -float(np.fmin.reduce(amounts)))
+    if largest * amounts.size < grouping.LARGEST:
+        return
+    known = (codes >= 0) & ~np.isnan(amounts)
+    if largest >= grouping.LARGEST or np.bincount(codes[known], weights=np.abs(amounts[known])).max(initial=0.0) >= grouping.LARGEST:
+        raise DataError(
+            f"amount reaches {largest:g}; amounts must be finite, and those of one customer must add up to less than "
+            f"{grouping.LARGEST:.3g}. Remove the infinite ones or use a larger unit of money.",
+            code="data.amount",
+        )
+
+
+def _refuse(facts: Facts, missing_customer: MissingCustomer, refunds: Refunds, columns: dict[str, str], as_of: str) -> None:
+    """What the whole data says against the question."""
+    if missing_customer == "error" and (rows := facts.dropped["missing customer"]):
+        raise DataError(
+            f"customer={columns['customer']!r} is null in {rows:,} of {facts.rows:,} rows; every order needs a customer. Pass "
+            "missing_customer='drop' to leave them out and count them.",
+            code="data.missing_customer",
+        )
+    if refunds == "error" and (rows := int(facts.bought.refunds.sum())):
+        raise DataError(
+            f"amount={columns['amount']!r} is negative in {rows:,} orders; refunds='error' allows none. Pass refunds='net' to subtract "
+            "them or refunds='drop' to leave them out.",
+            code="data.refunds",
+        )
+    if not facts.bought.orders.any():
+        reasons = ", ".join(dropped_notes(facts.dropped)) or "all rows are refunds"
+        raise DataError(
+            f"as_of={as_of!r} leaves no purchase among {facts.rows:,} rows ({reasons}); choose a later as_of or a longer window.",
+            code="data.no_purchases",
+        )

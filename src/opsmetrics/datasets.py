@@ -1,0 +1,143 @@
+"""Data to try things on: seeded generators of shop tables, and CDNOW's purchases where the `lifetimes` distribution is installed."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+import numpy as np
+
+from opsmetrics import _checks, _frames
+from opsmetrics.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+    import pyarrow as pa
+
+Kind = Literal["pandas", "polars", "pyarrow"]
+
+_KINDS = ("pandas", "polars", "pyarrow")
+_YEAR_START = np.datetime64("2025-01-01T00:00:00")
+_YEAR_SECONDS = 365 * 86_400
+_CDNOW_FILE = "lifetimes/datasets/CDNOW_master.txt"
+
+
+@overload
+def make_orders(customers: int = ..., *, kind: Literal["pandas"] = ..., rng: int | np.random.Generator | None = ...) -> pd.DataFrame: ...
+@overload
+def make_orders(customers: int = ..., *, kind: Literal["polars"], rng: int | np.random.Generator | None = ...) -> pl.DataFrame: ...
+@overload
+def make_orders(customers: int = ..., *, kind: Literal["pyarrow"], rng: int | np.random.Generator | None = ...) -> pa.Table: ...
+def make_orders(customers: int = 1_000, *, kind: Kind = "pandas", rng: int | np.random.Generator | None = None) -> Any:
+    """A year of a shop's orders, as shops have them: a few heavy buyers, many who buy once, some who stop, some refunds.
+
+    Customers join over the first three quarters of 2025. Each buys at once, then at a rate of his own (gamma distributed) until he stops
+    for good (at an exponentially distributed time). Order values are log-normal around a level of his own, in cents; three in a hundred
+    orders are refunded in full some days later.
+
+    Parameters
+    ----------
+    customers : int
+        How many customers, each with at least one order.
+    kind : {"pandas", "polars", "pyarrow"}
+        The kind of frame.
+    rng : int or numpy Generator, optional
+        The seed; the same seed gives the same table.
+
+    Returns
+    -------
+    frame
+        ``customer`` (text), ``order_id`` (whole numbers; a refund bears the id of its order with a minus), ``time`` (stamps without a
+        zone, in microseconds) and ``amount`` (money; refunds negative), sorted by time.
+
+    Raises
+    ------
+    ParameterError
+        Fewer than one customer, an unknown kind.
+
+    References
+    ----------
+    Schmittlein, D. C., Morrison, D. G. & Colombo, R. (1987), Counting your customers, Management Science 33(1), 1-24 (the buying process).
+
+    Examples
+    --------
+    >>> import opsmetrics as om
+    >>> list(om.make_orders(customers=10, rng=0).columns)
+    ['customer', 'order_id', 'time', 'amount']
+    """
+    _checks.choice("kind", kind, _KINDS)
+    count = _checks.whole_number("customers", customers, 1, 10_000_000)
+    random = np.random.default_rng(rng)
+    joined = random.uniform(0, 0.75 * _YEAR_SECONDS, count)
+    stays = np.minimum(random.exponential(0.6 * _YEAR_SECONDS, count), _YEAR_SECONDS - joined)
+    repeats = random.poisson(random.gamma(0.5, 12.0, count) * stays / _YEAR_SECONDS)
+    buyer = np.repeat(np.arange(count), repeats + 1)
+    since = random.uniform(0, 1, buyer.size) * stays[buyer]
+    since[np.cumsum(repeats + 1) - repeats - 1] = 0.0
+    second = (joined[buyer] + since).astype(np.int64)
+    level = random.normal(4.0, 0.6, count)
+    cents = np.maximum(np.rint(100 * random.lognormal(level[buyer], 0.5)), 1.0).astype(np.int64)
+    order_id = np.arange(1, buyer.size + 1)
+    back = np.flatnonzero(random.uniform(size=buyer.size) < 0.03)
+    later = np.minimum(second[back] + random.integers(1, 15, back.size) * 86_400, _YEAR_SECONDS - 1)
+    columns = {
+        "customer": np.concatenate([buyer, buyer[back]]),
+        "order_id": np.concatenate([order_id, -order_id[back]]),
+        "time": np.concatenate([second, later]),
+        "amount": np.concatenate([cents, -cents[back]]),
+    }
+    rows = np.lexsort((columns["order_id"], columns["time"]))
+    backend = _frames.backend(kind)
+    width = max(5, len(str(count)))
+    names = [f"C{number:0{width}d}" for number in range(1, count + 1)]
+    return _frames.build(
+        backend,
+        {
+            "customer": _frames.words(backend, names, columns["customer"][rows]),
+            "order_id": columns["order_id"][rows],
+            "time": (_YEAR_START + columns["time"][rows].astype("timedelta64[s]")).astype("datetime64[us]"),
+            "amount": columns["amount"][rows] / 100,
+        },
+    )
+
+
+def load_cdnow() -> pd.DataFrame:
+    """All purchases of 23,570 customers who first bought at CDNOW in the first quarter of 1997, up to June 1998.
+
+    The file is read from the installed ``lifetimes`` distribution, which is not imported.
+
+    Returns
+    -------
+    pandas.DataFrame
+        69,659 rows: ``customer`` (whole numbers), ``date`` (days), ``quantity`` (CDs) and ``amount`` (US dollars).
+
+    Raises
+    ------
+    DataError
+        Where ``lifetimes`` is not installed: ``pip install "opsmetrics[lifetimes]"``.
+
+    References
+    ----------
+    Fader, P. S. & Hardie, B. G. S. (2001), Forecasting repeat sales at CDNOW: a case study, Interfaces 31(3), S94-S107.
+
+    Examples
+    --------
+    >>> import opsmetrics as om
+    >>> om.load_cdnow().head(2)
+       customer       date  quantity  amount
+    0         1 1997-01-01         1   11.77
+    1         2 1997-01-12         1   12.00
+    """
+    import pandas as pd
+
+    try:
+        path = importlib.metadata.distribution("lifetimes").locate_file(_CDNOW_FILE)
+    except importlib.metadata.PackageNotFoundError:
+        raise DataError(
+            'the CDNOW purchases come with the lifetimes distribution, which is not installed; run pip install "opsmetrics[lifetimes]".',
+            code="data.cdnow",
+        ) from None
+    frame = pd.read_csv(str(path), sep=r"\s+", skiprows=1, names=["customer", "date", "quantity", "amount"], dtype={"date": str})
+    frame["date"] = pd.to_datetime(frame["date"], format="%Y%m%d")
+    return frame

@@ -1,0 +1,221 @@
+"""Who moved where between two dates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar, overload
+
+import numpy as np
+import numpy.typing as npt
+
+from opsmetrics import _checks, _frames, _render
+from opsmetrics._frames import Column, Ints, Use
+from opsmetrics._kernels import grouping, rates
+from opsmetrics._results import Result, Table
+from opsmetrics.errors import DataError, ParameterError
+
+FrameT = TypeVar("FrameT")
+FrameT_co = TypeVar("FrameT_co", covariant=True)
+
+ENTRY: Final = "(new)"
+"""The row of customers who were not there before."""
+
+EXIT: Final = "(gone)"
+"""The column of customers who are not there any more."""
+
+
+@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
+class Transitions(Result[FrameT_co]):
+    """Moves of customers between labels, as `transitions` returns them.
+
+    Attributes
+    ----------
+    table : frame
+        One row per move that happened, ready for a Sankey diagram: ``source``, ``target``, ``customers``, ``share`` of the source with
+        its Wilson interval ``share_low`` and ``share_high``. Newcomers have the source "(new)", leavers the target "(gone)".
+    counts : frame
+        The matrix of customers: ``source``, then one column per target.
+    shares : frame
+        The matrix of row shares: each row adds up to 1; missing where nobody started.
+    rates : frame
+        ``direction`` (up, down, stayed, gone; without an order moved, stayed, gone), ``customers``, ``rate`` among all customers there
+        before, ``rate_low``, ``rate_high``.
+
+    Examples
+    --------
+    >>> import pandas as pd, opsmetrics as om
+    >>> before = pd.DataFrame({"uid": [1, 2], "tier": ["low", "low"]})
+    >>> after = pd.DataFrame({"uid": [1, 2], "tier": ["low", "high"]})
+    >>> moves = om.transitions(before, after, customer="uid", label="tier", order=["low", "high"])
+    >>> moves.rates[["direction", "customers", "rate"]].to_numpy().tolist()
+    [['up', 1, 0.5], ['down', 0, 0.0], ['stayed', 1, 0.5], ['gone', 0, 0.0]]
+    """
+
+    counts = Table()
+    shares = Table()
+    rates = Table()
+
+    def _view(self) -> _render.View:
+        columns, rows = _frames.head(self._tables["shares"])
+        _, found = _frames.head(self._tables["rates"])
+        spoken = {f"{row[0]} rate": f"{row[2]:.1%} [{row[3]:.1%}, {row[4]:.1%}]" for row in found if row[2] is not None}
+        return _render.View(
+            title="Transitions: share of each source (row) by target (column)",
+            facts=self.params | spoken,
+            columns=columns,
+            rows=rows,
+            shares=columns[1:],
+            notes=["counts: .counts; one row per move: .table"],
+        )
+
+
+@overload
+def transitions(
+    before: Result[FrameT], after: Result[FrameT], *, customer: str | None = None, label: str = "segment",
+    order: Sequence[str] | None = None, confidence: float = 0.95,
+) -> Transitions[FrameT]: ...  # fmt: skip
+@overload
+def transitions(
+    before: FrameT, after: FrameT, *, customer: str | None = None, label: str = "segment",
+    order: Sequence[str] | None = None, confidence: float = 0.95,
+) -> Transitions[FrameT]: ...  # fmt: skip
+def transitions(
+    before: Any, after: Any, *, customer: str | None = None, label: str = "segment",
+    order: Sequence[str] | None = None, confidence: float = 0.95,
+) -> Transitions[Any]:  # fmt: skip
+    """Count the moves of customers between labels at two dates (also known as: 分层迁移, 金字塔流动).
+
+    Parameters
+    ----------
+    before, after : RFM or frame
+        One row per customer with a label. Between two RFM reports use the same scorer, else the edges move as well as the customers.
+    customer : str, optional
+        The column of the customer; known already where `before` is a result.
+    label : str
+        The column of the label.
+    order : sequence of str, optional
+        All labels from the lowest to the highest, for labels that have an order; gives the rates up and down.
+    confidence : float
+        Of the Wilson intervals, between 0 and 1.
+
+    Returns
+    -------
+    Transitions
+        Counts of customers, shares of each source, and rates among all customers there before, as fractions.
+
+    Raises
+    ------
+    ColumnError
+        A missing column; customers of one type before and another after.
+    DataError
+        A customer in two rows of one side; customers or labels that are null; a label named "(new)" or "(gone)".
+    ParameterError
+        An order that leaves out or repeats a label; a confidence outside (0, 1); no name for the customer column.
+
+    References
+    ----------
+    Wilson, E. B. (1927), Probable inference, the law of succession, and statistical inference, JASA 22, 209-212 (the intervals). Pfeifer,
+    P. E. & Carraway, R. L. (2000), Modeling customer relationships as Markov chains, Journal of Interactive Marketing 14(2), 43-55.
+
+    Examples
+    --------
+    >>> import pandas as pd, opsmetrics as om
+    >>> before = pd.DataFrame({"uid": [1, 2, 3], "tier": ["low", "low", "high"]})
+    >>> after = pd.DataFrame({"uid": [1, 2, 4], "tier": ["high", "low", "low"]})
+    >>> om.transitions(before, after, customer="uid", label="tier").table[["source", "target", "customers"]]
+       source  target  customers
+    0    high  (gone)          1
+    1     low    high          1
+    2     low     low          1
+    3   (new)     low          1
+    """
+    _checks.fraction("confidence", confidence)
+    key = customer if customer is not None else getattr(before, "customer", None)
+    if key is None:
+        raise ParameterError("customer=None: name the column of the customer.", code="parameter.customer")
+    sides = [_side(argument, given, key, label) for argument, given in (("before", before), ("after", after))]
+    (old, new), people = _frames.encode_together([side[key] for side in sides])
+    names, labels = _labels([side[label] for side in sides], label, order, getattr(before, "segment_names", ()))
+    moves = _moves(old, new, labels, len(people), len(names))
+    params: dict[str, object] = {"label": label, "order": None if order is None else names, "confidence": confidence}
+    return _result(sides[0].implementation, names, moves, order is not None, confidence, params | {"before": len(old), "after": len(new)})
+
+
+def _side(argument: str, given: Any, customer: str, label: str) -> Any:
+    """One side as an eager frame with a row per customer."""
+    table = given._tables["table"] if isinstance(given, Result) else given
+    frame, _ = _frames.columns(argument, table, [Use("customer", customer, "key"), Use("label", label, "key")])
+    for name in (customer, label):
+        if nulls := frame[name].null_count():
+            raise DataError(f"{name!r} is null in {nulls:,} rows of {argument}; fill or drop them.", code="data.null")
+    if repeats := len(frame) - frame[customer].n_unique():
+        raise DataError(
+            f"customer={customer!r} repeats in {repeats:,} rows of {argument}; each customer has one label at a time.", code="data.repeated"
+        )
+    return frame
+
+
+def _labels(sides: Sequence[_frames.Values], label: str, order: Sequence[str] | None, usual: Sequence[str]) -> tuple[list[str], list[Ints]]:
+    """The names of the labels in order (the usual one, then by name), and the place of each customer's, before and after."""
+    codes, distinct = _frames.encode_together(sides)
+    there = [str(value) for value in distinct.to_list()]
+    if taken := {ENTRY, EXIT} & set(there):
+        raise DataError(f"label={label!r} has the value {taken.pop()!r}, which names newcomers or leavers; rename it.", code="data.label")
+    names = sorted(there, key=_by(usual)) if order is None else [str(name) for name in order]
+    if len(set(names)) < len(names) or not set(there) <= set(names):
+        raise ParameterError(f"order={names} must name each label once; the labels are {sorted(there)}.", code="parameter.order")
+    place = np.array([names.index(name) for name in there], dtype=np.int64)
+    return names, [place[side] for side in codes]
+
+
+def _by(usual: Sequence[str]) -> Callable[[str], tuple[int, str]]:
+    return lambda name: (usual.index(name) if name in usual else len(usual), name)
+
+
+def _moves(old: Ints, new: Ints, labels: Sequence[Ints], people: int, size: int) -> Ints:
+    """The matrix of moves; its last row holds the newcomers and its last column the leavers."""
+    source, target = np.full(people, size), np.full(people, size)
+    source[old], target[new] = labels[0], labels[1]
+    return np.bincount(source * (size + 1) + target, minlength=(size + 1) ** 2).reshape(size + 1, size + 1)
+
+
+def _result(
+    backend: _frames.Backend, names: list[str], moves: Ints, ordered: bool, confidence: float, params: dict[str, object]
+) -> Transitions[Any]:
+    sources, targets = [*names, ENTRY], [*names, EXIT]
+    totals = moves.sum(axis=1)
+    at_source, at_target = np.nonzero(moves)
+    happened, started = moves[at_source, at_target], totals[at_source]
+    low, high = rates.wilson(happened, started, confidence)
+    long: dict[str, Column] = {
+        "source": _frames.words(backend, sources, at_source),
+        "target": _frames.words(backend, targets, at_target),
+        "customers": happened,
+        "share": happened / started,
+        "share_low": low,
+        "share_high": high,
+    }
+    shares = grouping.ratio(moves, totals[:, None])
+    rows = _frames.words(backend, sources, np.arange(len(sources)))
+    tables = {
+        "table": _frames.build(backend, long),
+        "counts": _frames.build(backend, {"source": rows, **{name: moves[:, i] for i, name in enumerate(targets)}}),
+        "shares": _frames.build(backend, {"source": rows, **{name: shares[:, i] for i, name in enumerate(targets)}}),
+        "rates": _frames.build(backend, _rates(backend, moves, ordered, confidence)),
+    }
+    return Transitions(_tables=tables, params=params, dropped={})
+
+
+def _rates(backend: _frames.Backend, moves: Ints, ordered: bool, confidence: float) -> dict[str, Column]:
+    """How many of those there before went where; "up" is above the diagonal of the ordered labels."""
+    inner = moves[:-1, :-1]
+    stayed, gone = int(np.trace(inner)), int(moves[:-1, -1].sum())
+    up, down = int(np.triu(inner, 1).sum()), int(np.tril(inner, -1).sum())
+    found = {"up": up, "down": down} if ordered else {"moved": up + down}
+    found |= {"stayed": stayed, "gone": gone}
+    customers = np.array(list(found.values()), dtype=np.int64)
+    low, high = rates.wilson(customers, inner.sum() + gone, confidence)
+    whole: npt.NDArray[Any] = grouping.ratio(customers, inner.sum() + gone)
+    direction = _frames.words(backend, list(found), np.arange(len(found)))
+    return {"direction": direction, "customers": customers, "rate": whole, "rate_low": low, "rate_high": high}

@@ -1,0 +1,1 @@
+"""RFM: scores of recency, frequency and money, and the segments that maps make of them."""

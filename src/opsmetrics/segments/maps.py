@@ -1,0 +1,543 @@
+"""From scores to segments: an ordered list of named regions, checked by enumerating every cell."""
+
+from __future__ import annotations
+
+import copy
+import math
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal, TypeAlias, TypeVar, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from opsmetrics import _checks, _frames
+from opsmetrics._frames import Floats, Ints
+from opsmetrics.errors import OpsmetricsWarning, ParameterError
+from opsmetrics.segments import presets
+from opsmetrics.segments.results import RFM, RFMScores
+from opsmetrics.segments.scorers import AXES, MEASURES, SCORES, good
+from opsmetrics.segments.summaries import segment_summary
+
+FrameT = TypeVar("FrameT")
+
+Basis = Literal["score", "value"]
+Comparison = Literal[">", ">="]
+Cell: TypeAlias = tuple[int, int, int]
+Region: TypeAlias = "Mapping[str, tuple[int, int]] | tuple[str, ...]"
+
+CODE_COLUMN: Final = "rfm_code"
+_CODES: Final = tuple(f"{r}{f}{m}" for r in "01" for f in "01" for m in "01")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MapCheck:
+    """What `SegmentMap.check` found by enumerating every cell (R, F, M).
+
+    Attributes
+    ----------
+    gaps : tuple of cells
+        Cells that no region holds.
+    overlaps : mapping of cell to names
+        Cells that several names hold; the first one wins.
+    unreachable : tuple of str
+        Names that can never be given, because earlier ones hold all their cells.
+
+    Examples
+    --------
+    >>> import opsmetrics as om
+    >>> om.SegmentMap([("best", {"r": (2, 3)}), ("good", {"r": 3}), ("rest", {"r": 1, "f": (1, 2)})], bins=3).check().unreachable
+    ('good',)
+    """
+
+    gaps: tuple[Cell, ...]
+    overlaps: Mapping[Cell, tuple[str, ...]]
+    unreachable: tuple[str, ...]
+
+    @property
+    def is_partition(self) -> bool:
+        """Whether each cell has exactly one name."""
+        return not self.gaps and not self.overlaps
+
+    def __str__(self) -> str:
+        if self.is_partition:
+            return "a partition: each cell has exactly one name"
+        lines = [f"{len(self.gaps)} cells have no name{_some(self.gaps)}"] if self.gaps else []
+        lines += [f"{len(self.overlaps)} cells have several names{_some(self.overlaps)}"] if self.overlaps else []
+        lines += [f"names that no cell can get: {', '.join(self.unreachable)}"] if self.unreachable else []
+        return "; ".join(lines)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """How an axis becomes high or low: what is compared (scores or values), with which centre, by which comparison."""
+
+    basis: Basis
+    centre: Literal["mean", "median"] | Mapping[str, float]
+    comparison: Comparison
+
+
+@dataclass(frozen=True, init=False)
+class SegmentMap:
+    """An ordered list of named regions of the R, F, M cells (also known as: 客户分层规则).
+
+    Parameters
+    ----------
+    regions : sequence of (name, region)
+        A region is a mapping from axes ("r", "f", "m") to a score or an inclusive range of scores, any score where an axis is left
+        out; or a list of codes such as ``["555", "554"]``. A name may have several regions.
+    bins : int or mapping
+        The number of scores on each axis that the map is made for, 2 to 10.
+    otherwise : str, optional
+        The name of cells that no region holds. It also declares that overlaps are meant: the first region that holds a cell wins.
+
+    Raises
+    ------
+    ParameterError
+        No regions, unknown axes, scores outside the bins. A map that is no partition raises when it is used, unless `otherwise` is given.
+
+    References
+    ----------
+    Presets: `rf10`, `cn8`, `r_rfm`, `pymc_marketing`, each with its source.
+
+    Examples
+    --------
+    >>> import opsmetrics as om
+    >>> tiers = om.SegmentMap([("gold", {"f": 3}), ("silver", {"f": 2}), ("bronze", {"f": 1})], bins=3)
+    >>> str(tiers.check())
+    'a partition: each cell has exactly one name'
+    """
+
+    regions: tuple[tuple[str, Region], ...]
+    bins: Mapping[str, int]
+    otherwise: str | None
+    split: Split | None
+
+    def __init__(
+        self,
+        regions: Iterable[tuple[str, Mapping[str, int | tuple[int, int]] | Sequence[str]]],
+        *,
+        bins: int | Mapping[str, int] = 5,
+        otherwise: str | None = None,
+    ) -> None:
+        given = _checks.named("bins", bins, AXES) if isinstance(bins, Mapping) else dict.fromkeys(AXES, bins)
+        levels = {axis: _checks.whole_number("bins", given[axis], 2, 10) for axis in AXES}
+        clean = tuple((str(name), _region(str(name), region, levels)) for name, region in regions)
+        if not clean:
+            raise ParameterError("regions=[] is empty; a map needs at least one named region.", code="parameter.regions")
+        self._set(clean, levels, otherwise, None)
+
+    def _set(self, regions: Any, bins: Mapping[str, int], otherwise: str | None, split: Split | None) -> None:
+        for field, value in {"regions": regions, "bins": bins, "otherwise": otherwise, "split": split}.items():
+            object.__setattr__(self, field, value)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The segment names in order, `otherwise` last."""
+        names = dict.fromkeys(name for name, _ in self.regions)
+        return (*names, *([self.otherwise] if self.otherwise is not None and self.otherwise not in names else []))
+
+    # -------------------------------------------------------------------------------------------------------- presets
+
+    @classmethod
+    def rf10(cls) -> SegmentMap:
+        """Ten segments on quintiles of recency and frequency, a true partition of the 25 cells; money plays no part.
+
+        Returns
+        -------
+        SegmentMap
+
+        References
+        ----------
+        The grid of patterns on the two-digit RF score that public RFM notebooks repeat.
+
+        Examples
+        --------
+        >>> import opsmetrics as om
+        >>> om.SegmentMap.rf10().names[:3]
+        ('champions', 'loyal_customers', 'potential_loyalists')
+        """
+        return cls([(name, {"r": r, "f": f}) for name, (r, f) in presets.RF10.items()])
+
+    @classmethod
+    def cn8(
+        cls,
+        *,
+        labels: Literal["zh", "en"] | Mapping[str, str] = "zh",
+        basis: Basis = "score",
+        centre: Literal["mean", "median"] | Mapping[str, float] = "mean",
+        comparison: Comparison = ">",
+    ) -> SegmentMap:
+        """The eight classes of Chinese operations teams: each axis is high or low (also known as: RFM 八分类, 重要价值/发展/保持/挽留客户).
+
+        The identity of a class is its code, R F M from 111 to 000, in the column ``rfm_code``; the label is data. Published practice
+        differs in the three choices below, and they matter: they are kept in the result.
+
+        Parameters
+        ----------
+        labels : {"zh", "en"} or mapping
+            Names by code.
+        basis : {"score", "value"}
+            Compare scores, or the measures themselves (days, orders, money).
+        centre : {"mean", "median"} or mapping
+            What high is compared with: of the customers at hand, or given by axis in the unit of the basis.
+        comparison : {">", ">="}
+            Whether a customer at the centre is low or high. On recency the smaller value is the better one.
+
+        Returns
+        -------
+        SegmentMap
+
+        Raises
+        ------
+        ParameterError
+            Unknown words; labels or centres that do not cover the codes or the axes.
+
+        References
+        ----------
+        Alibaba Cloud, Quick Audience user analytics, and Kingdee (score against the mean score); 智慧商贸 (values against the fixed centres 10
+        days, 3 orders, 200 per order).
+
+        Examples
+        --------
+        >>> import opsmetrics as om
+        >>> om.SegmentMap.cn8().names[:2]
+        ('重要价值客户', '重要发展客户')
+        >>> om.SegmentMap.cn8(basis="value", centre={"r": 10, "f": 3, "m": 200}, labels="en").names[0]
+        'Key: value'
+        """
+        codes = tuple(presets.CN8["zh"])
+        if isinstance(labels, str):
+            names: Mapping[str, object] = presets.CN8[_checks.choice("labels", labels, tuple(presets.CN8))]
+        else:
+            names = _checks.named("labels", labels, codes)
+        made = cls([(str(names[code]), [_levels_of(code)]) for code in codes], bins=2)
+        made._set(made.regions, made.bins, None, _split(basis, centre, comparison))
+        return made
+
+    @classmethod
+    def r_rfm(cls) -> SegmentMap:
+        """The ten segments of the R package rfm on quintiles; first match wins, and ten cells fall to "Others".
+
+        Returns
+        -------
+        SegmentMap
+
+        References
+        ----------
+        Hebbali, A., rfm 0.3.0 (R package, MIT): README.
+
+        Examples
+        --------
+        >>> import opsmetrics as om
+        >>> len(om.SegmentMap.r_rfm().check().gaps)
+        10
+        """
+        return cls([(name, {"r": r, "f": f, "m": m}) for name, (r, f, m) in presets.R_RFM.items()], otherwise="Others")
+
+    @classmethod
+    def pymc_marketing(cls) -> SegmentMap:
+        """The five segments of pymc-marketing on quartiles (``bins=4``); 18 of the 64 cells fall to "Other".
+
+        Returns
+        -------
+        SegmentMap
+
+        References
+        ----------
+        pymc-marketing, ``clv.utils.rfm_segments`` (Apache-2.0): its default segment table.
+
+        Examples
+        --------
+        >>> import opsmetrics as om
+        >>> om.SegmentMap.pymc_marketing().bins
+        {'r': 4, 'f': 4, 'm': 4}
+        """
+        return cls([(name, codes.split()) for name, codes in presets.PYMC_MARKETING.items()], bins=4, otherwise="Other")
+
+    # ---------------------------------------------------------------------------------------------------------- check
+
+    def check(self) -> MapCheck:
+        """Enumerate every cell and find gaps, overlaps and names that nothing can get.
+
+        Returns
+        -------
+        MapCheck
+
+        Examples
+        --------
+        >>> import opsmetrics as om
+        >>> om.SegmentMap.rf10().check().is_partition
+        True
+        """
+        names = tuple(dict.fromkeys(name for name, _ in self.regions))
+        held = self._held()
+        named = np.stack([held[[n == name for n, _ in self.regions]].any(axis=0) for name in names])
+        count, first = named.sum(axis=0), np.argmax(held, axis=0)
+        winners = {self.regions[i][0] for i in first[count > 0]}
+        several = [(_cell(i), np.array(names)[named[:, i[0], i[1], i[2]]]) for i in np.argwhere(count > 1)]
+        return MapCheck(
+            gaps=tuple(_cell(i) for i in np.argwhere(count == 0)),
+            overlaps={cell: tuple(holders.tolist()) for cell, holders in several},
+            unreachable=tuple(name for name in names if name not in winners),
+        )
+
+    def _held(self) -> npt.NDArray[np.bool_]:
+        """For each region, the cells it holds: regions x R x F x M."""
+        cells = np.indices(tuple(self.bins[axis] for axis in AXES)) + 1
+        return np.stack([_holds(region, cells) for _, region in self.regions])
+
+    def _demand_partition(self) -> None:
+        check = self.check()
+        if self.otherwise is None and not check.is_partition:
+            raise ParameterError(
+                f"the segment map is no partition: {check}. Mend the regions, or give otherwise='Others': the first region that holds "
+                "a cell then wins, and the rest are Others.",
+                code="parameter.partition",
+            )
+        if check.unreachable:
+            warnings.warn(
+                f"the segments {list(check.unreachable)} can never be given: earlier regions hold all their cells.",
+                OpsmetricsWarning,
+                stacklevel=4,
+            )
+
+    # ----------------------------------------------------------------------------------------------------------- assign
+
+    def assign(self, scores: RFMScores[FrameT]) -> RFM[FrameT]:
+        """Give each scored customer a segment.
+
+        Parameters
+        ----------
+        scores : RFMScores
+            Scored customers, as `FittedRFMScorer.transform` returns them.
+
+        Returns
+        -------
+        RFM
+            The scores with the column ``segment`` (and ``rfm_code`` for `cn8`).
+
+        Raises
+        ------
+        ParameterError
+            A map that is no partition, without `otherwise`; a map made for another number of bins.
+
+        Examples
+        --------
+        >>> import pandas as pd, opsmetrics as om
+        >>> summary = pd.DataFrame({"recency": [2, 30], "frequency": [9, 1], "monetary": [450.0, 15.0]})
+        >>> scores = om.RFMScorer(bins=2).fit(summary).transform(summary)
+        >>> om.SegmentMap.cn8(labels="en").assign(scores).table[["rfm_code", "segment"]].to_numpy().tolist()
+        [['111', 'Key: value'], ['000', 'General: win back']]
+        """
+        self._demand_partition()
+        uses = [_frames.Use(name, name, "number") for name in (*SCORES.values(), *MEASURES.values())]
+        frame, columns = _frames.columns("scores", scores._tables["table"], uses)
+        added: dict[str, _frames.Column] = {}
+        if self.split is None:
+            self._demand_bins(scores.scorer.bins)
+            used, cells = self, [columns[SCORES[axis]].astype(np.int64) for axis in AXES]
+        else:
+            names = MEASURES if self.split.basis == "value" else SCORES
+            compared = {axis: columns[names[axis]] for axis in AXES}
+            used = self._centred(compared)
+            cells = used._high_or_low(compared)
+            added[CODE_COLUMN] = _frames.words(frame.implementation, _CODES, _flat(cells, (2, 2, 2)))
+        winner = self._winner()
+        added["segment"] = _frames.words(frame.implementation, self.names, winner.ravel()[_flat(cells, winner.shape)])
+        table = _frames.append(frame, added)
+        return RFM(
+            _tables={"table": table},
+            params=scores.params | used._split_params(),
+            dropped=scores.dropped,
+            customer=scores.customer,
+            scorer=scores.scorer,
+            segments=segment_summary(table, order=self.names),
+            segment_map=used,
+        )
+
+    def _demand_bins(self, bins: Mapping[str, int]) -> None:
+        """Axes on which the map makes no difference may have any number of scores."""
+        for axis in AXES:
+            matters = any(isinstance(region, tuple) or axis in region for _, region in self.regions)
+            if matters and bins[axis] != self.bins[axis]:
+                raise ParameterError(
+                    f"the segment map is made for {self.bins[axis]} scores on the axis {axis!r}, but the scorer gives {bins[axis]}; "
+                    f"score with bins={dict(self.bins)} or choose another map.",
+                    code="parameter.bins",
+                )
+
+    def _winner(self) -> Ints:
+        """For each cell, the place of its segment in `names`."""
+        names, held = self.names, self._held()
+        places = np.array([names.index(name) for name, _ in self.regions], dtype=np.int64)
+        return np.where(held.any(axis=0), places[np.argmax(held, axis=0)], len(names) - 1)
+
+    # --------------------------------------------------------------------------------------------------- high and low
+
+    def _centred(self, compared: Mapping[str, Floats]) -> SegmentMap:
+        """The same map with its centres as numbers, taken from these customers unless they were given."""
+        assert self.split is not None
+        kind = self.split.centre
+        if isinstance(kind, Mapping):
+            return self
+        # An exact sum: the mean must not depend on the order of the customers.
+        mean = {axis: math.fsum(values) / max(len(values), 1) for axis, values in compared.items()}
+        centre = mean if kind == "mean" else {axis: float(np.median(values)) for axis, values in compared.items()}
+        made = copy.copy(self)
+        made._set(self.regions, self.bins, None, replace(self.split, centre=centre))
+        return made
+
+    def _high_or_low(self, compared: Mapping[str, Floats]) -> list[Ints]:
+        """2 for high and 1 for low on each axis, larger being better."""
+        assert self.split is not None
+        assert isinstance(self.split.centre, Mapping)
+        turned = {axis: (good(axis, values) if self.split.basis == "value" else values) for axis, values in compared.items()}
+        centre = {axis: (-c if self.split.basis == "value" and axis == "r" else c) for axis, c in self.split.centre.items()}
+        beats = np.greater if self.split.comparison == ">" else np.greater_equal
+        return [beats(turned[axis], centre[axis]).astype(np.int64) + 1 for axis in AXES]
+
+    def _split_params(self) -> dict[str, object]:
+        if self.split is None:
+            return {}
+        return {"basis": self.split.basis, "centre": self.split.centre, "comparison": self.split.comparison}
+
+    # ------------------------------------------------------------------------------------------------------------ JSON
+
+    def to_dict(self) -> dict[str, object]:
+        """The map as values `json.dumps` accepts.
+
+        Returns
+        -------
+        dict
+            What `from_dict` reads back to an equal map.
+
+        Examples
+        --------
+        >>> import opsmetrics as om
+        >>> rf10 = om.SegmentMap.rf10()
+        >>> om.SegmentMap.from_dict(rf10.to_dict()) == rf10
+        True
+        """
+        regions = [
+            [name, list(region) if isinstance(region, tuple) else {axis: list(span) for axis, span in region.items()}]
+            for name, region in self.regions
+        ]
+        return {"regions": regions, "bins": dict(self.bins), "otherwise": self.otherwise, "split": self._split_params() or None}
+
+    @classmethod
+    def from_dict(cls, saved: Mapping[str, Any]) -> SegmentMap:
+        """A map from what `to_dict` wrote.
+
+        Parameters
+        ----------
+        saved : mapping
+            With the keys ``regions``, ``bins``, ``otherwise`` and ``split``.
+
+        Returns
+        -------
+        SegmentMap
+
+        Raises
+        ------
+        ParameterError
+            A missing or unknown key, or regions against the rules.
+
+        Examples
+        --------
+        >>> import json, opsmetrics as om
+        >>> text = json.dumps(om.SegmentMap.cn8().to_dict())
+        >>> om.SegmentMap.from_dict(json.loads(text)).names[-1]
+        '一般挽留客户'
+        """
+        _checks.named("saved", saved, ("regions", "bins", "otherwise", "split"))
+        made = cls(saved["regions"], bins=saved["bins"], otherwise=saved["otherwise"])
+        if saved["split"] is not None:
+            made._set(made.regions, made.bins, made.otherwise, _split(**saved["split"]))
+        return made
+
+
+def _split(basis: Any, centre: Any, comparison: Any) -> Split:
+    if isinstance(centre, str):
+        _checks.choice("centre", centre, ("mean", "median"))
+    else:
+        given = _checks.named("centre", centre, AXES)
+        centre = {axis: _checks.finite_number("centre", given[axis]) for axis in AXES}
+    return Split(
+        basis=_checks.choice("basis", basis, get_args(Basis)),
+        centre=centre,
+        comparison=_checks.choice("comparison", comparison, get_args(Comparison)),
+    )
+
+
+def _region(name: str, region: object, levels: Mapping[str, int]) -> Region:
+    """A region in its one clean form: inclusive ranges by axis, or codes."""
+    if isinstance(region, Mapping):
+        if not region or not set(region) <= set(AXES):
+            raise ParameterError(
+                f"the region {name!r} has the axes {list(region)}; it needs at least one of {list(AXES)} and no other.",
+                code="parameter.regions",
+            )
+        return {axis: _span(name, axis, region[axis], levels[axis]) for axis in AXES if axis in region}
+    if isinstance(region, Sequence) and not isinstance(region, str) and region:
+        return tuple(_code(name, code, levels) for code in region)
+    raise ParameterError(
+        f"the region {name!r} is {region!r}; give ranges by axis such as {{'r': (4, 5), 'f': 5}}, or codes such as ['555', '554'].",
+        code="parameter.regions",
+    )
+
+
+def _span(name: str, axis: str, span: Any, top: int) -> tuple[int, int]:
+    low, high = span if isinstance(span, (tuple, list)) and len(span) == 2 else (span, span)
+    whole = all(isinstance(end, (int, np.integer)) and not isinstance(end, bool) for end in (low, high))
+    if not whole or not 1 <= low <= high <= top:
+        raise ParameterError(
+            f"the region {name!r} has {axis}={span!r}; it must be a score or an inclusive range of scores from 1 to {top}.",
+            code="parameter.regions",
+        )
+    return int(low), int(high)
+
+
+def _code(name: str, code: object, levels: Mapping[str, int]) -> str:
+    digits = [int(digit) for digit in code] if isinstance(code, str) and code.isdecimal() else []
+    if len(digits) == len(AXES) and all(1 <= digit <= levels[axis] for digit, axis in zip(digits, AXES, strict=True)):
+        return str(code)
+    raise ParameterError(
+        f"the region {name!r} has the code {code!r}; a code is three digits R F M, each from 1 to its number of bins "
+        f"{[levels[axis] for axis in AXES]}.",
+        code="parameter.regions",
+    )
+
+
+def _holds(region: Region, cells: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    if isinstance(region, tuple):
+        return np.isin(cells[0] * 100 + cells[1] * 10 + cells[2], [int(code) for code in region])
+    held = np.ones(cells.shape[1:], dtype=np.bool_)
+    for axis, (low, high) in region.items():
+        level = cells[AXES.index(axis)]
+        held &= (level >= low) & (level <= high)
+    return held
+
+
+def _flat(cells: Sequence[Ints], shape: tuple[int, ...]) -> Ints:
+    """The place of each customer's cell when the cells are laid out in one row."""
+    flat = np.zeros(len(cells[0]), dtype=np.int64)
+    for level, size in zip(cells, shape, strict=True):
+        flat = flat * size + (level - 1)
+    return flat
+
+
+def _levels_of(code: str) -> str:
+    """The class 101 as a cell: high is level 2, low is level 1."""
+    return "".join("2" if high == "1" else "1" for high in code)
+
+
+def _cell(index: npt.NDArray[Any]) -> Cell:
+    r, f, m = (int(i) + 1 for i in index)
+    return r, f, m
+
+
+def _some(cells: Iterable[Cell]) -> str:
+    shown = ["".join(map(str, cell)) for cell in cells]
+    return f" ({', '.join(shown[:5])}{', ...' if len(shown) > 5 else ''})"

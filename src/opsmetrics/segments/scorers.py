@@ -1,0 +1,368 @@
+"""From measures to scores: a spec (`RFMScorer`), and the frozen scorer it becomes when fitted to customers (`FittedRFMScorer`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal, TypeAlias, TypeVar, cast, get_args, overload
+
+import numpy as np
+import numpy.typing as npt
+
+from opsmetrics import _checks, _frames
+from opsmetrics._frames import Column, Floats, Ints, Use
+from opsmetrics._kernels import scoring
+from opsmetrics.customers import CustomerSummary
+from opsmetrics.errors import ColumnError, DataError, FitError, ParameterError
+from opsmetrics.segments.results import RFMScores
+
+Method = Literal["quantile", "thresholds", "percentile", "ntile"]
+Ties = Literal["low", "high", "mid"]
+
+AXES: Final = ("r", "f", "m")
+MEASURES: Final[Mapping[str, str]] = {"r": "recency", "f": "frequency", "m": "monetary"}
+SCORES: Final[Mapping[str, str]] = {axis: f"{axis}_score" for axis in AXES}
+WEIGHTS: Final[Mapping[str, float]] = {"r": 100.0, "f": 10.0, "m": 1.0}
+_PERCENT = 100
+
+Edge: TypeAlias = float | tuple[float, Any]
+FloatT = TypeVar("FloatT", Floats, np.float64)
+FrameT = TypeVar("FrameT")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RFMScorer:
+    """How to score recency, frequency and money from 1 (worst) to k (best) (also known as: RFM 打分).
+
+    Each axis is put in order of goodness (a recent customer is a good one), so ties fall the same way on all of them. Except under
+    "ntile", equal values always get equal scores.
+
+    Parameters
+    ----------
+    bins : int or mapping
+        How many scores, 2 to 10, for all axes or by axis: ``{"r": 5, "f": 4, "m": 3}``.
+    method : {"quantile", "thresholds", "percentile", "ntile"}
+        "quantile": groups as equal as the ties allow. "thresholds": your own cuts. "percentile": 1 to 100 by percentile rank.
+        "ntile": equal groups as SQL's NTILE makes them, ties split in order of `tie_key`.
+    ties : {"low", "high", "mid"}
+        Which rank tied values share under "quantile" and "percentile": the lowest, the highest or the middle one.
+    thresholds : mapping of str to list of float, optional
+        For "thresholds": increasing cuts by axis, in the unit of the measure. A frequency or an amount at a cut earns the better
+        score, and so does a recency at a cut: ``{"r": [30, 90], ...}`` gives 3 up to 30 days, 2 up to 90 days, 1 beyond.
+    weights : mapping of str to float, optional
+        Weights of ``rfm_score``, by axis; 100, 10 and 1 by default, so that the scores 5, 4, 3 read 543.
+    tie_key : str, optional
+        For "ntile": a column with a distinct value in each row, such as the customer, which decides between equal values.
+
+    Raises
+    ------
+    ParameterError
+        A number of bins out of range, unknown words, cuts that do not increase, "ntile" without a tie key, arguments of another method.
+
+    References
+    ----------
+    Hughes, A. M. (1994), Strategic Database Marketing (quintile scores of recency, frequency, monetary value). IBM SPSS Modeler,
+    RFM Analysis node (weights 100, 10, 1; frozen bins; values out of range go to the end bins). SQL:2003, 6.10 (NTILE).
+
+    Examples
+    --------
+    >>> import pandas as pd, opsmetrics as om
+    >>> summary = pd.DataFrame({"recency": [2, 30, 200], "frequency": [9, 2, 1], "monetary": [450.0, 80.0, 15.0]})
+    >>> scorer = om.RFMScorer(bins=3).fit(summary)
+    >>> scorer.transform(summary).table[["r_score", "f_score", "m_score"]].to_numpy().tolist()
+    [[3, 3, 3], [2, 2, 2], [1, 1, 1]]
+    >>> scorer.edges["r"]
+    (30.0, 2.0)
+    """
+
+    bins: int | Mapping[str, int] = 5
+    method: Method = "quantile"
+    ties: Ties = "low"
+    thresholds: Mapping[str, Sequence[float]] | None = None
+    weights: Mapping[str, float] | None = None
+    tie_key: str | None = None
+
+    def __post_init__(self) -> None:
+        _checks.choice("method", self.method, get_args(Method))
+        _checks.choice("ties", self.ties, get_args(Ties))
+        if self.weights is not None:
+            _checks.named("weights", self.weights, AXES)
+            for weight in self.weights.values():
+                _checks.finite_number("weights", weight)
+        belongs = {"thresholds": (self.thresholds, "thresholds"), "tie_key": (self.tie_key, "ntile")}
+        for argument, (value, method) in belongs.items():
+            if value is not None and self.method != method:
+                raise ParameterError(
+                    f"{argument}={value!r} belongs to method={method!r}, not {self.method!r}; leave it out or change the method.",
+                    code=f"parameter.{argument}",
+                )
+            if value is None and self.method == method:
+                raise ParameterError(
+                    f"method={method!r} needs {argument}="
+                    + ("{'r': [...], 'f': [...], 'm': [...]}." if argument == "thresholds" else "the name of a column without repeats."),
+                    code=f"parameter.{argument}",
+                )
+        self._levels()
+
+    def _levels(self) -> dict[str, int]:
+        """The number of scores on each axis."""
+        if self.method == "percentile":
+            return dict.fromkeys(AXES, _PERCENT)
+        if self.thresholds is not None:
+            cuts = _checks.named("thresholds", self.thresholds, AXES)
+            return {axis: len(_checks.increasing(f"thresholds[{axis!r}]", cuts[axis])) + 1 for axis in AXES}
+        given = _checks.named("bins", self.bins, AXES) if isinstance(self.bins, Mapping) else dict.fromkeys(AXES, self.bins)
+        return {axis: _checks.whole_number("bins", given[axis], 2, 10, hint=" The usual choice is 5.") for axis in AXES}
+
+    def fit(self, summary: object) -> FittedRFMScorer:
+        """Find the edges of the scores on these customers.
+
+        Parameters
+        ----------
+        summary : CustomerSummary or frame
+            One row per customer with the columns ``recency``, ``frequency`` and ``monetary`` (numbers, in any unit).
+
+        Returns
+        -------
+        FittedRFMScorer
+            The frozen scorer; it keeps nothing of the rows but the edges.
+
+        Raises
+        ------
+        ColumnError
+            A measure that is missing or not a number.
+        DataError
+            Null or infinite measures; a tie key with repeats.
+        FitError
+            No customers.
+
+        Examples
+        --------
+        >>> import pandas as pd, opsmetrics as om
+        >>> summary = pd.DataFrame({"recency": [2, 30], "frequency": [9, 1], "monetary": [450.0, 15.0]})
+        >>> om.RFMScorer(bins=2).fit(summary).edges
+        {'r': (2.0,), 'f': (9.0,), 'm': (450.0,)}
+        """
+        frame, measures = measures_of(summary)
+        if len(frame) == 0:
+            raise FitError("summary has no customers; a scorer needs at least one.", code="fit.empty")
+        levels = self._levels()
+        if self.tie_key is not None:
+            keys = tie_keys(frame, self.tie_key)
+            edges: dict[str, tuple[Edge, ...]] = {a: _ntile_edges(a, measures[a], keys, levels[a]) for a in AXES}
+        elif self.thresholds is not None:
+            cuts = self.thresholds
+            edges = {a: tuple(float(c) for c in (sorted(cuts[a], reverse=True) if a == "r" else cuts[a])) for a in AXES}
+        else:
+            edges = {a: _natural(a, scoring.quantile_edges(good(a, measures[a]), levels[a], self.ties)) for a in AXES}
+        weights = dict(self.weights or WEIGHTS)
+        return FittedRFMScorer(edges=edges, method=self.method, ties=self.ties, weights=weights, tie_key=self.tie_key)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FittedRFMScorer:
+    """Frozen edges: the same measures get the same scores in every period, in every process (also known as: 固定分箱).
+
+    Attributes
+    ----------
+    edges : mapping of str to tuple of float
+        By axis, the values at which the scores 2..k begin, in the unit of the measure: a frequency or an amount at the edge or
+        above, a recency at the edge or below. Under "ntile" each edge is a pair of value and tie key.
+    method, ties, weights, tie_key
+        As in the `RFMScorer` that was fitted.
+
+    Examples
+    --------
+    >>> import pandas as pd, opsmetrics as om
+    >>> spring = pd.DataFrame({"recency": [2, 30, 60, 200], "frequency": [9, 2, 2, 1], "monetary": [450.0, 80.0, 70.0, 15.0]})
+    >>> summer = pd.DataFrame({"recency": [400, 1], "frequency": [1, 99], "monetary": [5.0, 9999.0]})
+    >>> om.RFMScorer(bins=2).fit(spring).transform(summer).table[["r_score", "f_score", "m_score"]].to_numpy().tolist()
+    [[1, 1, 1], [2, 2, 2]]
+    """
+
+    edges: Mapping[str, tuple[Edge, ...]]
+    method: str
+    ties: str
+    weights: Mapping[str, float]
+    tie_key: str | None
+
+    @property
+    def bins(self) -> dict[str, int]:
+        """The number of scores on each axis."""
+        return {axis: len(self.edges[axis]) + 1 for axis in AXES}
+
+    @overload
+    def transform(self, summary: CustomerSummary[FrameT]) -> RFMScores[FrameT]: ...
+    @overload
+    def transform(self, summary: FrameT) -> RFMScores[FrameT]: ...
+    def transform(self, summary: Any) -> RFMScores[Any]:
+        """Score customers by the frozen edges; values outside the fitted range get the end scores.
+
+        Parameters
+        ----------
+        summary : CustomerSummary or frame
+            One row per customer with the columns ``recency``, ``frequency`` and ``monetary``.
+
+        Returns
+        -------
+        RFMScores
+            ``.table`` is the same table with ``r_score``, ``f_score``, ``m_score`` (whole numbers from 1) and ``rfm_score`` (their
+            weighted sum).
+
+        Raises
+        ------
+        ColumnError
+            A measure that is missing or not a number.
+        DataError
+            Null or infinite measures.
+
+        Examples
+        --------
+        >>> import pandas as pd, opsmetrics as om
+        >>> summary = pd.DataFrame({"recency": [2, 30], "frequency": [9, 1], "monetary": [450.0, 15.0]})
+        >>> om.RFMScorer(bins=2).fit(summary).transform(summary).table["rfm_score"].tolist()
+        [222.0, 111.0]
+        """
+        frame, measures = measures_of(summary)
+        scores = self._scores(frame, measures)
+        total = sum((self.weights[axis] * scores[axis] for axis in AXES), np.float64(0.0))
+        columns: dict[str, Column] = {**{SCORES[axis]: scores[axis] for axis in AXES}, "rfm_score": np.asarray(total)}
+        known = summary if isinstance(summary, CustomerSummary) else None
+        return RFMScores(
+            _tables={"table": _frames.append(frame, columns)},
+            params=(known.params if known else {}) | {"method": self.method, "ties": self.ties, "bins": self.bins},
+            dropped=known.dropped if known else {},
+            customer=known.customer if known else None,
+            scorer=self,
+        )
+
+    def _scores(self, frame: Any, measures: Mapping[str, Floats]) -> dict[str, Ints]:
+        if self.tie_key is None:
+            return {a: scoring.scores(good(a, measures[a]), good(a, np.array(self.edges[a], dtype=np.float64))) for a in AXES}
+        keys = tie_keys(frame, self.tie_key)
+        return {a: _ntile_scores(a, measures[a], keys, self.edges[a]) for a in AXES}
+
+    def to_dict(self) -> dict[str, object]:
+        """The scorer as values `json.dumps` accepts.
+
+        Returns
+        -------
+        dict
+            What `from_dict` reads back to an equal scorer.
+
+        Examples
+        --------
+        >>> import pandas as pd, opsmetrics as om
+        >>> summary = pd.DataFrame({"recency": [2, 30], "frequency": [9, 1], "monetary": [450.0, 15.0]})
+        >>> scorer = om.RFMScorer(bins=2).fit(summary)
+        >>> om.FittedRFMScorer.from_dict(scorer.to_dict()) == scorer
+        True
+        """
+        edges = {a: [list(e) if isinstance(e, tuple) else e for e in self.edges[a]] for a in AXES}
+        return {
+            "edges": edges,
+            "method": self.method,
+            "ties": self.ties,
+            "weights": dict(self.weights),
+            "tie_key": self.tie_key,
+        }
+
+    @classmethod
+    def from_dict(cls, saved: Mapping[str, Any]) -> FittedRFMScorer:
+        """A scorer from what `to_dict` wrote.
+
+        Parameters
+        ----------
+        saved : mapping
+            With the keys ``edges``, ``method``, ``ties``, ``weights`` and ``tie_key``.
+
+        Returns
+        -------
+        FittedRFMScorer
+
+        Raises
+        ------
+        ParameterError
+            A missing or unknown key, or edges that are not in order.
+
+        Examples
+        --------
+        >>> import json, pandas as pd, opsmetrics as om
+        >>> summary = pd.DataFrame({"recency": [2, 30], "frequency": [9, 1], "monetary": [450.0, 15.0]})
+        >>> text = json.dumps(om.RFMScorer(bins=2).fit(summary).to_dict())
+        >>> om.FittedRFMScorer.from_dict(json.loads(text)).bins
+        {'r': 2, 'f': 2, 'm': 2}
+        """
+        _checks.named("saved", saved, ("edges", "method", "ties", "weights", "tie_key"))
+        edges, weights = _checks.named("edges", saved["edges"], AXES), _checks.named("weights", saved["weights"], AXES)
+        return cls(
+            edges={axis: _saved_edges(axis, cast("Sequence[Any]", edges[axis])) for axis in AXES},
+            method=_checks.choice("method", saved["method"], get_args(Method)),
+            ties=_checks.choice("ties", saved["ties"], get_args(Ties)),
+            weights={axis: _checks.finite_number("weights", weights[axis]) for axis in AXES},
+            tie_key=saved["tie_key"],
+        )
+
+
+def measures_of(summary: object) -> tuple[Any, dict[str, Floats]]:
+    """The customer table of a summary or a frame, and its measures by axis; each must be known and finite."""
+    table = summary.table if isinstance(summary, CustomerSummary) else summary
+    uses = [Use(MEASURES[axis], MEASURES[axis], "number") for axis in AXES]
+    frame, columns = _frames.columns("summary", table, uses)
+    for name, values in columns.items():
+        if wrong := int(np.count_nonzero(~np.isfinite(values))):
+            raise DataError(
+                f"{name} is null or infinite for {wrong:,} of {len(values):,} customers; drop them or fill it before scoring.",
+                code="data.measure",
+            )
+    return frame, {axis: columns[MEASURES[axis]] for axis in AXES}
+
+
+def good(axis: str, values: FloatT) -> FloatT:
+    """Measures in order of goodness: fewer days since the last order are better. The same turn leads back."""
+    return -values if axis == "r" else values
+
+
+def tie_keys(frame: Any, column: str) -> npt.NDArray[Any]:
+    """A column of distinct values, as an array that compares."""
+    if column not in frame.columns:
+        raise ColumnError(f"tie_key={column!r} is not a column of the summary; it has {frame.columns}.", code="column.missing")
+    keys = frame[column]
+    if keys.null_count() or keys.n_unique() < len(keys):
+        raise DataError(f"tie_key={column!r} has repeats or nulls; it must tell every two customers apart.", code="data.tie_key")
+    return np.array(keys.to_list(), dtype=None if keys.dtype.is_numeric() else object)
+
+
+def _natural(axis: str, edges: Floats) -> tuple[float, ...]:
+    return tuple(float(e) + 0.0 for e in good(axis, edges))
+
+
+def _ntile_order(values: Floats, keys: npt.NDArray[Any]) -> Ints:
+    """Worst first; equal values in order of the tie key."""
+    by_key = np.argsort(keys, kind="stable")
+    return by_key[np.argsort(values[by_key], kind="stable")]
+
+
+def _ntile_edges(axis: str, values: Floats, keys: npt.NDArray[Any], bins: int) -> tuple[Edge, ...]:
+    if len(values) < bins:
+        raise FitError(f"summary has {len(values)} customers; method='ntile' with {bins} bins needs at least {bins}.", code="fit.few")
+    order = _ntile_order(good(axis, values), keys)
+    first = order[scoring.ntile_starts(len(values), bins)]
+    return tuple((float(values[i]), keys[i] if isinstance(keys[i], str) else keys[i].item()) for i in first)
+
+
+def _ntile_scores(axis: str, values: Floats, keys: npt.NDArray[Any], edges: Sequence[Edge]) -> Ints:
+    scores = np.ones(len(values), dtype=np.int64)
+    for value, key in cast("Sequence[tuple[float, Any]]", edges):
+        better = good(axis, values) > good(axis, np.float64(value))
+        scores += better | ((values == value) & (keys >= key))
+    return scores
+
+
+def _saved_edges(axis: str, edges: Sequence[Any]) -> tuple[Edge, ...]:
+    """Edges as read from JSON, from the worst to the best."""
+    clean = tuple((float(e[0]), e[1]) if isinstance(e, (list, tuple)) else float(e) for e in edges)
+    values = good(axis, np.array([e[0] if isinstance(e, tuple) else e for e in clean], dtype=np.float64))
+    if values.size == 0 or not np.all(values[1:] >= values[:-1]):
+        raise ParameterError(f"edges[{axis!r}]={list(edges)} must run from the worst score to the best.", code="parameter.edges")
+    return clean

@@ -1,0 +1,153 @@
+"""What each segment holds: customers, orders, revenue, and typical members."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar, overload
+
+import numpy as np
+
+from opsmetrics import _frames, _render
+from opsmetrics._frames import Floats, Ints, Use
+from opsmetrics._kernels import grouping
+from opsmetrics._results import Result, dropped_notes
+from opsmetrics.errors import DataError, ParameterError
+
+FrameT = TypeVar("FrameT")
+FrameT_co = TypeVar("FrameT_co", covariant=True)
+
+_MEDIANS = ("recency", "frequency", "monetary")
+
+
+@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
+class SegmentSummary(Result[FrameT_co]):
+    """One row per segment, as `segment_summary` returns it.
+
+    Attributes
+    ----------
+    table : frame
+        The label, then ``customers``, ``customer_share``, ``orders``, ``revenue``, ``revenue_share``, ``average_order_value`` (revenue per
+        order, 笔单价), ``revenue_per_customer`` (客单价), ``median_recency``, ``median_frequency``, ``median_monetary``.
+
+    Examples
+    --------
+    >>> import opsmetrics as om
+    >>> orders = om.make_orders(customers=200, rng=1)
+    >>> report = om.rfm(orders, customer="customer", time="time", amount="amount", as_of="2026-01-01")
+    >>> isinstance(report.segments, om.SegmentSummary)
+    True
+    """
+
+    def _view(self) -> _render.View:
+        columns, rows = _frames.head(self._tables["table"])
+        return _render.View(
+            title=f"Segments: {len(rows)}",
+            facts=self.params,
+            columns=columns,
+            rows=rows,
+            bars=("customer_share", "revenue_share"),
+            notes=dropped_notes(self.dropped),
+        )
+
+
+@overload
+def segment_summary(scored: Result[FrameT], *, by: str = "segment", order: Sequence[str] | None = None) -> SegmentSummary[FrameT]: ...
+@overload
+def segment_summary(scored: FrameT, *, by: str = "segment", order: Sequence[str] | None = None) -> SegmentSummary[FrameT]: ...
+def segment_summary(scored: Any, *, by: str = "segment", order: Sequence[str] | None = None) -> SegmentSummary[Any]:
+    """Customers, orders, revenue and typical members of each segment (also known as: 分层汇总).
+
+    Orders and revenue come from the columns ``orders`` and ``revenue`` where the table has them, else from ``frequency`` and ``monetary``.
+
+    Parameters
+    ----------
+    scored : RFM, CustomerSummary or frame
+        One row per customer with the label and ``recency``, ``frequency``, ``monetary``.
+    by : str
+        The column of the label: the segment, a channel, a country.
+    order : sequence of str, optional
+        The labels in the order wanted, empty ones included; by default the labels there are, those with most revenue first.
+
+    Returns
+    -------
+    SegmentSummary
+        Shares are fractions of all customers and of all revenue; money is in the unit of the orders.
+
+    Raises
+    ------
+    ColumnError
+        A missing column, or a label that is neither text nor whole numbers.
+    DataError
+        Customers without a label, or null measures.
+    ParameterError
+        An order that leaves out a label.
+
+    References
+    ----------
+    Hughes, A. M. (1994), Strategic Database Marketing (size and revenue share of each cell). The segment table of the R package rfm.
+
+    Examples
+    --------
+    >>> import pandas as pd, opsmetrics as om
+    >>> customers = pd.DataFrame({
+    ...     "recency": [3, 5, 90], "frequency": [4, 2, 1], "monetary": [80.0, 40.0, 30.0], "channel": ["app", "app", "web"],
+    ... })
+    >>> om.segment_summary(customers, by="channel").table[["channel", "customers", "revenue", "average_order_value"]]
+      channel  customers  revenue  average_order_value
+    0     app          2    120.0                 20.0
+    1     web          1     30.0                 30.0
+    """
+    table = scored._tables["table"] if isinstance(scored, Result) else scored
+    known = set(_frames.names(table))
+    orders = "orders" if {"orders", "revenue"} <= known else "frequency"
+    revenue = "revenue" if orders == "orders" else "monetary"
+    uses = [Use(name, name, "number") for name in dict.fromkeys((*_MEDIANS, orders, revenue))]
+    frame, columns = _frames.columns("scored", table, [Use("by", by, "key"), *uses])
+    labels, codes = _labels(frame[by], by, order)
+    _demand_known(columns)
+    content = _measures(codes, len(labels), columns, orders, revenue)
+    rows = np.arange(len(labels)) if order is not None else np.argsort(-content["revenue"], kind="stable")
+    named = _frames.take(labels, rows)
+    table = _frames.build(frame.implementation, {by: named, **{name: values[rows] for name, values in content.items()}})
+    return SegmentSummary(_tables={"table": table}, params={"by": by, "customers": len(codes)}, dropped={})
+
+
+def _labels(values: _frames.Values, by: str, order: Sequence[str] | None) -> tuple[_frames.Values, Ints]:
+    """The labels in order, and the place of each customer's among them."""
+    codes, distinct = _frames.encode(values)
+    if unlabelled := int(np.count_nonzero(codes < 0)):
+        raise DataError(f"by={by!r} is null for {unlabelled:,} of {len(codes):,} customers; label or drop them first.", code="data.label")
+    if order is None:
+        return distinct, codes
+    there, wanted = distinct.to_list(), list(order)
+    if left_out := sorted(str(label) for label in there if label not in wanted):
+        raise ParameterError(f"order={wanted} leaves out {left_out}; name every label of {by!r}.", code="parameter.order")
+    place = np.array([wanted.index(label) for label in there], dtype=np.int64)
+    return _frames.words(values.implementation, wanted, np.arange(len(wanted))), place[codes]
+
+
+def _demand_known(columns: dict[str, Any]) -> None:
+    for name, values in columns.items():
+        if wrong := int(np.count_nonzero(~np.isfinite(values))):
+            raise DataError(
+                f"{name} is null or infinite for {wrong:,} of {len(values):,} customers; fill or drop them.", code="data.measure"
+            )
+
+
+def _measures(codes: Ints, size: int, columns: dict[str, Floats], orders: str, revenue: str) -> dict[str, Any]:
+    customers = np.bincount(codes, minlength=size)
+    ordered, earned = np.zeros(size, dtype=np.int64), np.zeros(size, dtype=np.int64)
+    np.add.at(ordered, codes, np.rint(columns[orders]).astype(np.int64))
+    np.add.at(earned, codes, grouping.micros(columns[revenue]))
+    money = grouping.money(earned)
+    medians = grouping.medians(codes, size, [columns[name] for name in _MEDIANS])
+    return {
+        "customers": customers,
+        "customer_share": grouping.ratio(customers, len(codes)),
+        "orders": ordered,
+        "revenue": money,
+        "revenue_share": grouping.ratio(money, grouping.money(earned.sum())),
+        "average_order_value": grouping.ratio(money, ordered),
+        "revenue_per_customer": grouping.ratio(money, customers),
+    } | {f"median_{name}": median for name, median in zip(_MEDIANS, medians, strict=True)}
