@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
+
 import pandas as pd
 import pytest
-
+from hypothesis import settings
 from tests.support import KINDS, Kind, data
+
+# Time limits per example only measure the machine. Where a failure must be repeatable, so are the examples.
+settings.register_profile("suite", deadline=None, derandomize="CI" in os.environ)
+settings.load_profile("suite")
 
 
 @pytest.fixture(params=KINDS, ids=str)

@@ -1,0 +1,134 @@
+"""Partials of disjoint customers add up: however a table is cut into whole customers, the answer is the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.support import columns_of
+
+import opsmetrics as om
+from opsmetrics import _checks, _frames, customers
+from opsmetrics._frames import Use
+
+CHOICES: list[dict[str, Any]] = [
+    {},
+    {"order_id": "order_id"},
+    {"frequency": "days", "tz": "Asia/Shanghai"},
+    {"monetary": "mean", "refunds": "drop", "window": 120},
+]
+USES = [
+    Use("customer", "customer", "key"),
+    Use("time", "time", "time"),
+    Use("amount", "amount", "number"),
+    Use("order_id", "order_id", "key"),
+]
+
+
+def tables(frame: Any, **choices: Any) -> list[Any]:
+    made = om.customer_summary(frame, customer="customer", time="time", amount="amount", as_of="2025-12-01", **choices)
+    return [columns_of(made.table), columns_of(made.refund_only), made.dropped, made.params["rows"]]
+
+
+@settings(max_examples=30)
+@given(seed=st.integers(0, 2**32 - 1), pieces=st.integers(2, 7), lines=st.booleans(), frequency=st.sampled_from(["orders", "days"]))
+def test_random_partitions_of_whole_customers_merge_to_the_same_table(seed: int, pieces: int, lines: bool, frequency: Any) -> None:
+    frame = om.make_orders(40, rng=seed)
+    frame.loc[:2, "customer"] = None
+    uses = USES if lines else USES[:3]
+    source = _frames.read("orders", frame, uses)
+    moment = _checks.moment("as_of", "2025-12-01")
+    rules = customers.Rules(source.clock.midnight(20_100), source.clock.end("as_of", moment), source.clock, frequency, "net")
+    place = np.random.default_rng(seed).integers(0, pieces, len(frame["customer"].unique()))
+    piece_of = place[frame["customer"].factorize(use_na_sentinel=False)[0]]
+
+    def finished(frames: list[pd.DataFrame]) -> list[Any]:
+        parts = [part for piece in frames if len(piece) for part in _frames.read("orders", piece, uses).parts()]
+        facts = customers.merge([customers.partial(part, rules) for part in parts])
+        made = customers._finish(facts, source.backend, source.clock, 20_423, "customer", {"frequency": frequency, "monetary": "net"})
+        return [columns_of(made.table), columns_of(made.refund_only), made.dropped, facts.rows]
+
+    assert finished([frame[piece_of == i] for i in range(pieces)]) == finished([frame])
+
+
+@pytest.fixture
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Streams that are cut often."""
+    monkeypatch.setattr(_frames, "ROWS_PER_PART", 700)
+    monkeypatch.setattr(_frames, "ROWS_PER_BATCH", 300)
+
+
+@pytest.fixture(scope="module")
+def parquet(tmp_path_factory: pytest.TempPathFactory) -> tuple[pd.DataFrame, Path]:
+    frame = om.make_orders(1_500, rng=5)
+    frame.loc[frame.index % 97 == 0, "customer"] = None
+    folder = tmp_path_factory.mktemp("orders")
+    for i, piece in enumerate(np.array_split(np.arange(len(frame)), 3)):
+        frame.iloc[piece].to_parquet(folder / f"part{i}.parquet", index=False)
+    return frame, folder
+
+
+@pytest.mark.usefixtures("small_parts")
+@pytest.mark.parametrize("choices", CHOICES, ids=str)
+def test_a_parquet_folder_is_streamed_to_the_same_table(parquet: tuple[pd.DataFrame, Path], choices: dict[str, Any]) -> None:
+    frame, folder = parquet
+    choices = choices | {"missing_customer": "drop"}
+    whole = tables(frame, **choices)
+    assert tables(pl.scan_parquet(folder / "*.parquet"), **choices) == whole
+    assert tables(duckdb.connect().read_parquet(str(folder / "*.parquet")), **choices) == whole
+
+
+@pytest.mark.usefixtures("small_parts")
+@pytest.mark.parametrize("engine", ["polars", "duckdb"])
+def test_a_stream_has_several_parts_of_whole_customers(parquet: tuple[pd.DataFrame, Path], engine: str) -> None:
+    frame, folder = parquet
+    lazy = pl.scan_parquet(folder / "*.parquet") if engine == "polars" else duckdb.connect().read_parquet(str(folder / "*.parquet"))
+    parts = list(_frames.read("orders", lazy, USES).parts())
+    assert len(parts) > 3
+    assert sum(part.rows for part in parts) == len(frame)
+    seen = [customer for part in parts for customer in part.customers.to_list()]
+    assert len(seen) == len(set(seen)) == frame["customer"].nunique()
+
+
+def test_one_customer_larger_than_a_batch_stays_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_frames, "ROWS_PER_BATCH", 10)
+    frame = pd.DataFrame({"u": [1] * 5 + [2] * 95 + [3] * 4, "t": pd.Timestamp("2026-01-01"), "a": 1.0})
+    relation = duckdb.from_arrow(pl.from_pandas(frame).to_arrow())
+    table = om.customer_summary(relation, customer="u", time="t", amount="a", as_of="2026-01-02").table
+    assert table.to_pydict()["orders"] == [5, 95, 4]
+
+
+def test_a_relation_far_larger_than_the_memory_limit(tmp_path: Path) -> None:
+    """Three million orders of an engine that may use 40 MB, sorted on disk and streamed through the same kernel."""
+    path = tmp_path / "orders.parquet"
+    made = """
+        select (hash(i) % 200_000)::bigint as customer, i as order_id,
+               timestamp '2025-01-01' + interval (hash(i + 1) % 31_536_000) second as time,
+               (hash(i + 2) % 100_000)::double / 100 as amount, repeat('x', 200) || i as note
+        from range(3_000_000) as rows(i)
+    """
+    duckdb.sql(made).to_parquet(str(path))
+    limited = duckdb.connect(config={"memory_limit": "40MB", "threads": 2, "temp_directory": str(tmp_path / "spill")})
+    columns = pl.read_parquet(path, columns=["customer", "order_id", "time", "amount"])
+    assert columns.estimated_size() > 2 * 40_000_000
+    with pytest.raises(duckdb.OutOfMemoryException):
+        limited.sql(f"create table orders as select customer, list(note) from '{path}' group by all").fetchall()
+    assert tables(limited.read_parquet(str(path))) == tables(columns)
+
+
+def test_a_scan_that_changes_between_looks_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_frames, "ROWS_PER_PART", 10)
+    looks: Iterator[int] = iter([100, 90, 80, 70, 60, 50, 40, 30, 20, 10, 0])
+    frame = om.make_orders(30, kind="polars", rng=0)
+    shrinking = frame.lazy().map_batches(lambda df: df.head(next(looks)), schema=frame.schema)
+    with pytest.raises(om.DataError, match="collect\\(\\) it first") as caught:
+        tables(shrinking)
+    assert caught.value.code == "data.unstable"
