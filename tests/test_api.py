@@ -1,0 +1,246 @@
+"""The public names and their signatures: one vocabulary, frames first, everything else by keyword, results that cannot be changed."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import importlib
+import inspect
+import typing
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import opsmetrics as om
+from opsmetrics._results import Result
+
+ROOT = Path(om.__file__).parent
+
+FRAMES = {"orders", "events", "units", "before", "after", "scored", "summary", "scores"}
+"""The tables that functions and methods start from. They come first, and may be given by position."""
+
+POSITIONAL = FRAMES | {"customers", "regions", "saved", "ax", "steps", "counts", "formula"}
+"""What else is plain enough without its name: ``make_orders(50)``, ``SegmentMap([...])``, ``from_dict(saved)``, ``plot(ax)``."""
+
+COLUMNS = {"customer", "time", "amount", "event", "order_id", "unit", "variant", "label", "by", "tie_key"}
+"""Arguments that name a column. None has a column name as default, except labels that this library itself writes."""
+
+OPTIONS = {
+    "as_of", "window", "tz", "confidence", "rng", "kind", "order",
+    "frequency", "monetary", "refunds", "missing_customer",
+    "bins", "method", "ties", "thresholds", "weights", "scorer", "segment_map",
+    "otherwise", "labels", "basis", "centre", "comparison",
+}  # fmt: skip
+"""Everything else. A new word is a decision: look first whether one of these means the same, then add it here."""
+
+
+def exported() -> dict[str, Any]:
+    return {name: getattr(om, name) for name in om.__all__}
+
+
+def functions() -> dict[str, Callable[..., Any]]:
+    return {name: value for name, value in exported().items() if inspect.isfunction(value)}
+
+
+def classes() -> dict[str, type]:
+    return {name: value for name, value in exported().items() if isinstance(value, type)}
+
+
+def results() -> dict[str, type]:
+    return {name: value for name, value in classes().items() if issubclass(value, Result)}
+
+
+def made_by_users(cls: type) -> bool:
+    """Whether users construct a class: its docstring then tells its parameters."""
+    return "Parameters\n" in (inspect.getdoc(cls) or "")
+
+
+def methods(cls: type) -> dict[str, Callable[..., Any]]:
+    """Public methods, those of the package's own base classes included."""
+    found = {}
+    for name, value in inspect.getmembers(cls, lambda m: inspect.isfunction(m) or inspect.ismethod(m)):
+        if not name.startswith("_") and str(value.__module__).startswith("opsmetrics"):
+            found[name] = value
+    return found
+
+
+def callables() -> dict[str, Callable[..., Any]]:
+    """Everything a user calls, by the name he calls it by."""
+    found = dict(functions())
+    for name, cls in classes().items():
+        if made_by_users(cls):
+            found[name] = cls
+        found |= {f"{name}.{method}": value for method, value in methods(cls).items()}
+    return found
+
+
+CALLABLES = callables()
+
+
+def parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    return [p for p in inspect.signature(function).parameters.values() if p.name not in {"self", "cls"}]
+
+
+# ------------------------------------------------------------------------------------------------------------- names
+
+
+def _order(name: str) -> tuple[int, str]:
+    """CONSTANTS, then Classes, then functions (ruff's RUF022)."""
+    return (0 if name.isupper() and len(name) > 1 else 1 if name[0].isupper() else 2, name)
+
+
+def test_names_are_sorted_and_told_once():
+    assert om.__all__ == sorted(set(om.__all__), key=_order)
+
+
+def test_each_name_has_one_home_in_all_three_lists():
+    """The list of names, the lazy loader, and what type checkers read."""
+    tree = ast.parse((ROOT / "__init__.py").read_text("utf-8"))
+    block = next(node for node in tree.body if isinstance(node, ast.If))
+    typed = {alias.name: node.module for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names}
+    lazy = {name: f"opsmetrics.{home}" for home, names in om._HOMES.items() for name in names}
+    assert typed == lazy
+    assert sorted(lazy) == sorted(om.__all__)
+
+
+def _written_for_users() -> Iterator[str]:
+    """Classes and functions at the top of public modules that show an example: internals have none."""
+    for path in sorted(ROOT.rglob("*.py")):
+        if not any(part.startswith("_") for part in path.relative_to(ROOT).parts):
+            for node in ast.parse(path.read_text("utf-8")).body:
+                if isinstance(node, (ast.ClassDef, ast.FunctionDef)) and ">>>" in (ast.get_docstring(node) or ""):
+                    yield node.name
+
+
+def test_what_is_written_for_users_is_exported_and_nothing_else():
+    assert sorted(set(_written_for_users())) == sorted(om.__all__)
+
+
+def test_every_result_and_error_is_exported():
+    def below(cls: type) -> Iterator[type]:
+        for child in cls.__subclasses__():
+            yield child
+            yield from below(child)
+
+    for module in om._HOMES:
+        importlib.import_module(f"opsmetrics.{module}")
+    ours = {c.__name__ for root in (Result, om.OpsmetricsError) for c in below(root) if c.__module__.startswith("opsmetrics")}
+    assert ours <= set(om.__all__)
+
+
+@pytest.mark.parametrize("name", om.__all__)
+def test_names_live_in_the_package(name):
+    value = getattr(om, name)
+    assert value.__module__.startswith("opsmetrics.")
+    assert value.__name__ == name
+    assert getattr(importlib.import_module(value.__module__), name) is value
+
+
+def test_dir_is_what_there_is():
+    assert dir(om) == sorted([*om.__all__, "__version__"])
+
+
+def test_unknown_names_come_with_the_nearest():
+    with pytest.raises(AttributeError, match=r"module 'opsmetrics' has no attribute 'transition'\. Did you mean 'transitions'\?"):
+        om.transition  # noqa: B018
+    with pytest.raises(AttributeError, match=r"has no attribute 'qqqqq'\.$"):
+        om.qqqqq  # noqa: B018
+
+
+def test_a_star_import_gives_the_public_names():
+    space: dict[str, Any] = {}
+    exec("from opsmetrics import *", space)
+    assert set(space) - {"__builtins__"} == set(om.__all__)
+
+
+# --------------------------------------------------------------------------------------------------------- signatures
+
+
+@pytest.mark.parametrize("name", CALLABLES)
+def test_arguments_have_the_words_of_the_house(name):
+    assert {p.name for p in parameters(CALLABLES[name])} <= POSITIONAL | COLUMNS | OPTIONS
+
+
+@pytest.mark.parametrize("name", CALLABLES)
+def test_frames_come_first_and_the_rest_by_keyword(name):
+    found = parameters(CALLABLES[name])
+    assert all(p.kind in {p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY} for p in found), "no *args, no **kwargs"
+    by_position = {p.name for p in found if p.kind is p.POSITIONAL_OR_KEYWORD}
+    assert by_position <= POSITIONAL
+    assert {p.name for p in found} & FRAMES <= by_position
+
+
+@pytest.mark.parametrize("name", CALLABLES)
+def test_columns_have_no_default_but_labels_of_our_own(name):
+    defaults = {p.name: p.default for p in parameters(CALLABLES[name]) if p.name in COLUMNS}
+    assert set(defaults.values()) <= {inspect.Parameter.empty, None, "segment"}
+
+
+@pytest.mark.parametrize("word", sorted(COLUMNS | OPTIONS))
+def test_a_word_has_one_type_everywhere(word):
+    """Optional here and required there is fine; text here and a number there is not."""
+    found = {p.annotation.removesuffix(" | None"): name for name, f in CALLABLES.items() for p in parameters(f) if p.name == word}
+    assert len(found) <= 1, found
+
+
+@pytest.mark.parametrize("name", CALLABLES)
+def test_everything_is_typed(name):
+    """Annotations are what editors show; `make types` checks what they say."""
+    function = CALLABLES[name]
+    assert all(p.annotation is not p.empty for p in parameters(function))
+    if not isinstance(function, type):
+        assert function.__annotations__["return"]
+
+
+OVERLOADED = {name: function for name, function in CALLABLES.items() if typing.get_overloads(getattr(function, "__func__", function))}
+
+
+@pytest.mark.parametrize("name", OVERLOADED)
+def test_overloads_tell_the_arguments_of_the_function(name):
+    def shape(function: Callable[..., Any]) -> list[tuple[str, Any]]:
+        return [(p.name, p.kind) for p in parameters(function)]
+
+    function = OVERLOADED[name]
+    assert all(shape(o) == shape(function) for o in typing.get_overloads(getattr(function, "__func__", function)))
+
+
+def test_the_walk_finds_what_users_call():
+    assert {"rfm", "RFMScorer", "RFMScorer.fit", "SegmentMap", "SegmentMap.cn8", "SegmentMap.from_dict", "RFM.plot"} <= set(CALLABLES)
+    assert {"transitions", "segment_summary", "make_orders"} <= set(OVERLOADED)
+
+
+# ----------------------------------------------------------------------------------------------------- frozen objects
+
+
+def frozen() -> dict[str, Any]:
+    """One object of each public class that is not an error."""
+    report = om.rfm(om.make_orders(customers=20, rng=1), customer="customer", time="time", amount="amount", as_of="2026-01-01")
+    moves = om.transitions(report, report)
+    summary = om.customer_summary(om.make_orders(customers=9, rng=1), customer="customer", time="time", amount="amount", as_of="2026-01-01")
+    found = [om.RFMScorer(), report.scorer, report.scorer.transform(summary), report, report.segments, report.segment_map, moves, summary]
+    return {type(o).__name__: o for o in [*found, report.segment_map.check()]}
+
+
+def test_no_class_is_forgotten_below():
+    errors = (om.OpsmetricsError, om.OpsmetricsWarning)
+    assert set(frozen()) == {name for name, cls in classes().items() if not issubclass(cls, errors)}
+
+
+@pytest.mark.parametrize("name", frozen())
+def test_objects_are_frozen(name):
+    thing = frozen()[name]
+    for attribute in ("table", "params", *(f.name for f in dataclasses.fields(thing)), "a_new_one"):
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(thing, attribute, 1)
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            delattr(thing, attribute)
+
+
+@pytest.mark.parametrize("name", results())
+def test_results_have_the_same_face(name):
+    """Design, section 4: a table, the parameters, what was dropped, JSON, a repr, a picture."""
+    cls = results()[name]
+    assert {"params", "dropped"} <= {f.name for f in dataclasses.fields(cls)}
+    assert all(hasattr(cls, member) for member in ("table", "to_dict", "_repr_html_", "plot"))
