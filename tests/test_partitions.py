@@ -52,7 +52,7 @@ def test_random_partitions_of_whole_customers_merge_to_the_same_table(seed: int,
 
     def finished(frames: list[pd.DataFrame]) -> list[Any]:
         parts = [part for piece in frames if len(piece) for part in _frames.read("orders", piece, uses).parts()]
-        facts = customers.merge([customers.partial(part, rules) for part in parts])
+        facts = customers.merge([customers.partial(part(), rules) for part in parts])
         made = customers._finish(facts, source.backend, source.clock, 20_423, "customer", {"frequency": frequency, "monetary": "net"})
         return [columns_of(made.table), columns_of(made.refund_only), made.dropped, facts.rows]
 
@@ -91,7 +91,7 @@ def test_a_parquet_folder_is_streamed_to_the_same_table(parquet: tuple[pd.DataFr
 def test_a_stream_has_several_parts_of_whole_customers(parquet: tuple[pd.DataFrame, Path], engine: str) -> None:
     frame, folder = parquet
     lazy = pl.scan_parquet(folder / "*.parquet") if engine == "polars" else duckdb.connect().read_parquet(str(folder / "*.parquet"))
-    parts = list(_frames.read("orders", lazy, USES).parts())
+    parts = [part() for part in _frames.read("orders", lazy, USES).parts()]
     assert len(parts) > 3
     assert sum(part.rows for part in parts) == len(frame)
     seen = [customer for part in parts for customer in part.customers.to_list()]

@@ -8,8 +8,13 @@ caller's kind again; a lazy caller gets an eager frame of its own family (polars
 from __future__ import annotations
 
 import datetime as dt
+import functools
+import itertools
 import math
+import os
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar, cast
 
@@ -19,7 +24,7 @@ import numpy.typing as npt
 
 from opsmetrics import _checks
 from opsmetrics._clock import Clock
-from opsmetrics._kernels import calendars
+from opsmetrics._kernels import calendars, grouping
 from opsmetrics.errors import ColumnError, DataError, nearest
 
 if TYPE_CHECKING:
@@ -27,6 +32,7 @@ if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
 
+T = TypeVar("T")
 FrameT = TypeVar("FrameT")
 """Any frame a caller may hand in: pandas, polars (eager or lazy), pyarrow, or a DuckDB relation."""
 
@@ -43,6 +49,12 @@ ROWS_PER_PART = 4_000_000
 
 ROWS_PER_BATCH = 500_000
 """Rows of a DuckDB relation that are fetched at a time."""
+
+ROWS_TO_SPLIT = 1_000_000
+"""Rows from which a frame in memory is worth cutting into parts."""
+
+_SLICE_BITS = 3
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # 2**64 over the golden ratio
 
 _MEANING: Final[Mapping[Role, str]] = {
     "key": "whole numbers or text",
@@ -81,11 +93,11 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A checked frame: what kind its results will have, how its clock runs, and its parts."""
+    """A checked frame: what kind its results will have, how its clock runs, and its parts, each to be read by a call."""
 
     backend: Backend
     clock: Clock
-    parts: Callable[[], Iterator[Part]]
+    parts: Callable[[], Iterator[Callable[[], Part]]]
 
 
 # ---------------------------------------------------------------------------------------------------------------- in
@@ -99,15 +111,37 @@ def read(argument: str, frame: object, uses: Sequence[Use], *, tz: str | None = 
     needed = native.select([u.column for u in uses])
     customer = uses[0].column
 
-    def parts() -> Iterator[Part]:
+    def parts() -> Iterator[Callable[[], Part]]:
         rows = 0
         for chunk in _chunks(needed, customer):
             rows += len(chunk)
-            if len(chunk):
-                yield _part(chunk, uses)
+            if len(chunk) >= ROWS_TO_SPLIT and _splits(chunk[customer]):
+                yield from _slices(chunk, uses)
+            elif len(chunk):
+                yield functools.partial(_part, chunk, uses)
         _checks.not_empty(argument, rows)
 
     return Source(_family(native), clock, parts)
+
+
+def fold(source: Source, partial: Callable[[Part], T]) -> list[T]:
+    """`partial` of every part, on as many threads as there are cores: numpy and the hash tables leave the interpreter free.
+
+    No more parts are begun than there are threads, so a stream stays a stream.
+    """
+    parts = source.parts()
+    begun = list(itertools.islice(parts, 2))
+    if len(begun) == 1:
+        return [partial(begun[0]())]
+    done: list[T] = []
+    threads = os.cpu_count() or 1
+    with ThreadPoolExecutor(threads) as pool:
+        waiting: deque[Future[T]] = deque()
+        for part in itertools.chain(begun, parts):
+            if len(waiting) > threads:
+                done.append(waiting.popleft().result())
+            waiting.append(pool.submit(_fold_one, partial, part))
+        return done + [future.result() for future in waiting]
 
 
 def columns(argument: str, frame: object, uses: Sequence[Use]) -> tuple[nw.DataFrame[Any], dict[str, npt.NDArray[Any]]]:
@@ -116,6 +150,10 @@ def columns(argument: str, frame: object, uses: Sequence[Use]) -> tuple[nw.DataF
     _check(native, uses)
     eager = collect(native)
     return eager, {u.argument: _values(eager[u.column], u) for u in uses if u.role != "key"}
+
+
+def _fold_one(partial: Callable[[Part], T], part: Callable[[], Part]) -> T:
+    return partial(part())
 
 
 def wrap(argument: str, frame: object) -> nw.DataFrame[Any] | nw.LazyFrame[Any]:
@@ -243,6 +281,41 @@ def _hashed_scans(frame: nw.LazyFrame[Any], customer: str) -> Iterator[nw.DataFr
         )
 
 
+def _splits(customer: nw.Series[Any]) -> bool:
+    """Whether customers can be told apart by a number at once; text is encoded first, and then the work is done."""
+    return customer.dtype.is_integer() and customer.null_count() == 0
+
+
+def _slices(chunk: nw.DataFrame[Any], uses: Sequence[Use]) -> Iterator[Callable[[], Part]]:
+    """Parts of a large frame in memory: hash tables that fit the cache, and work for every core.
+
+    A customer falls to a part by the top bits of a multiplicative hash (D. E. Knuth, The Art of Computer Programming 3, 6.4).
+    """
+    customer = chunk[uses[0].column]
+    keys = customer.to_numpy()
+    values = {u.argument: _values(chunk[u.column], u) for u in uses[1:]}
+    place = np.empty(len(keys), dtype=np.uint8)
+    for block in grouping.blocks(len(keys)):
+        place[block] = (keys[block].astype(np.uint64) * _GOLDEN) >> np.uint64(64 - _SLICE_BITS)
+
+    def read_slice(number: int) -> Part:
+        rows = np.flatnonzero(place == number)
+        codes = factorize(keys[rows])
+        distinct = take(customer, rows[_first(codes)])
+        return Part(len(rows), codes, distinct, {name: column[rows] for name, column in values.items()})
+
+    for number in np.flatnonzero(np.bincount(place)):
+        yield functools.partial(read_slice, int(number))
+
+
+def _first(codes: Ints) -> Ints:
+    """The first row of each code."""
+    first = np.zeros(int(codes.max(initial=-1)) + 1, dtype=np.int64)
+    known = np.flatnonzero(codes >= 0)[::-1]
+    first[codes[known]] = known  # the last one written is the first row
+    return first
+
+
 def _part(chunk: nw.DataFrame[Any], uses: Sequence[Use]) -> Part:
     codes, customers = encode(chunk[uses[0].column])
     values = {u.argument: _values(chunk[u.column], u) for u in uses[1:]}
@@ -298,10 +371,7 @@ def encode(series: nw.Series[Any]) -> tuple[Ints, nw.Series[Any]]:
         codes, distinct = pd.factorize(native)
         return codes.astype(np.int64, copy=False), nw.from_native(pd.Series(distinct, name=native.name), series_only=True)
     codes = _integers(series)
-    count = int(codes.max(initial=-1)) + 1
-    first = np.full(count, codes.size)
-    np.minimum.at(first, codes[codes >= 0], np.flatnonzero(codes >= 0))
-    return codes, take(series, first)
+    return codes, take(series, _first(codes))
 
 
 def _integers(series: nw.Series[Any]) -> Ints:
@@ -349,7 +419,7 @@ def encode_together(series: Sequence[nw.Series[Any]]) -> tuple[list[Ints], nw.Se
 def sort_order(values: nw.Series[Any], argument: str) -> Ints:
     """Positions that put distinct values in increasing order: numbers by size, text by code point, whatever the engine."""
     if values.dtype.is_numeric():
-        return np.argsort(values.to_numpy(), kind="stable").astype(np.int64, copy=False)
+        return np.argsort(values.to_numpy()).astype(np.int64, copy=False)  # distinct, so any sort is stable
     position = nw.new_series("position", np.arange(len(values)), backend=values.implementation)
     try:
         ordered = nw.from_dict({"key": _plain(values), "position": position}).sort("key")
@@ -388,8 +458,17 @@ def backend(kind: str) -> Backend:
 
 
 def build(backend: Backend, content: Mapping[str, Column]) -> Any:
-    """A frame of the backend's kind from columns of equal length."""
-    return nw.from_dict({name: _series(backend, name, values) for name, values in content.items()}).to_native()
+    """A frame of the backend's kind from columns of equal length; arrays are handed over, not copied, unless two columns share one."""
+    arrays = [id(values) for values in content.values()]
+    series = {
+        name: _series(backend, name, values.copy() if isinstance(values, np.ndarray) and arrays.count(id(values)) > 1 else values)
+        for name, values in content.items()
+    }
+    if backend is nw.Implementation.PANDAS:
+        import pandas as pd
+
+        return pd.DataFrame({name: values.to_native() for name, values in series.items()}, copy=False)
+    return nw.from_dict(series).to_native()
 
 
 def append(frame: nw.DataFrame[Any], content: Mapping[str, Column]) -> Any:

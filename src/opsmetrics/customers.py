@@ -196,7 +196,7 @@ def customer_summary(
     today = clock.day_of("as_of", moment)
     start = calendars.MISSING + 1 if span is None else clock.midnight(today - span + 1)
     rules = Rules(start, clock.end("as_of", moment), clock, frequency, refunds)
-    facts = merge([partial(part, rules) for part in source.parts()])
+    facts = merge(_frames.fold(source, lambda part: partial(part, rules)))
     _refuse(facts, missing_customer, refunds, {use.argument: use.column for use in uses}, moment.text)
     params: dict[str, object] = {"as_of": moment.text, "window": span, "tz": clock.local, "frequency": frequency}
     params |= {"monetary": monetary, "refunds": refunds, "rows": facts.rows}
@@ -236,26 +236,27 @@ def _finish(
 ) -> CustomerSummary[Any]:
     """Read the measures off the facts, customers in order."""
     order = _frames.sort_order(facts.customers, "customer")
-    ids, p = _frames.take(facts.customers, order), facts.bought.take(order)
-    buyers, apart = np.flatnonzero(p.orders), np.flatnonzero((p.orders == 0) & (p.refunds > 0))
-    frequency = p.orders if params["frequency"] == "orders" else facts.days[order]
-    bought, refunded, net = (grouping.money(units) for units in (p.bought, p.refunded, p.bought - p.refunded))
-    monetary = {"net": net, "gross": bought, "mean": net / np.maximum(frequency, 1)}[str(params["monetary"])]
+    has_bought = facts.bought.orders[order] > 0
+    buyers, others = order[has_bought], order[~has_bought]
+    apart = others[facts.bought.refunds[others] > 0]
+    p, back = facts.bought.take(buyers), facts.bought.take(apart)
+    frequency = p.orders if params["frequency"] == "orders" else facts.days[buyers]
+    bought, net = grouping.money(p.bought), grouping.money(p.bought - p.refunded)
+    monetary = {"net": net, "gross": bought, "mean": net / frequency}[str(params["monetary"])]
     measures: dict[str, Column] = {
-        "recency": today - clock.days(p.last[buyers]),
-        "frequency": frequency[buyers],
-        "monetary": monetary[buyers],
-        "orders": p.orders[buyers],
-        "revenue": net[buyers],
-        "refunded": refunded[buyers],
-        "first_order": _frames.stamps(backend, p.first[buyers], clock),
-        "last_order": _frames.stamps(backend, p.last[buyers], clock),
+        "recency": today - clock.days(p.last),
+        "frequency": frequency,
+        "monetary": monetary,
+        "orders": p.orders,
+        "revenue": net,
+        "refunded": grouping.money(p.refunded),
+        "first_order": _frames.stamps(backend, p.first, clock),
+        "last_order": _frames.stamps(backend, p.last, clock),
     }
+    alone: dict[str, Column] = {"refunds": back.refunds, "refunded": grouping.money(back.refunded)}
     tables = {
-        "table": _frames.build(backend, {customer: _frames.take(ids, buyers)} | measures),
-        "refund_only": _frames.build(
-            backend, {customer: _frames.take(ids, apart), "refunds": p.refunds[apart], "refunded": refunded[apart]}
-        ),
+        "table": _frames.build(backend, {customer: _frames.take(facts.customers, buyers)} | measures),
+        "refund_only": _frames.build(backend, {customer: _frames.take(facts.customers, apart)} | alone),
     }
     return CustomerSummary(_tables=tables, params=params, dropped=dict(facts.dropped), customer=customer)
 
@@ -289,7 +290,7 @@ def _batches(part: _frames.Part, keep: npt.NDArray[np.bool_], rules: Rules, drop
     _refuse_astronomic(codes, amounts)
     if "order_id" not in part.columns:
         for block in grouping.blocks(part.rows):
-            use = keep[block]
+            use = slice(None) if (kept := keep[block]).all() else kept
             yield codes[block][use], ticks[block][use], grouping.micros(amounts[block][use])
         return
     ids = part["order_id"]

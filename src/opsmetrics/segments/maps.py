@@ -18,7 +18,7 @@ from opsmetrics.errors import OpsmetricsWarning, ParameterError
 from opsmetrics.segments import presets
 from opsmetrics.segments.results import RFM, RFMScores
 from opsmetrics.segments.scorers import AXES, MEASURES, SCORES, good
-from opsmetrics.segments.summaries import segment_summary
+from opsmetrics.segments.summaries import TOTALS, summarise
 
 FrameT = TypeVar("FrameT")
 
@@ -332,7 +332,8 @@ class SegmentMap:
         [['111', 'Key: value'], ['000', 'General: win back']]
         """
         self._demand_partition()
-        uses = [_frames.Use(name, name, "number") for name in (*SCORES.values(), *MEASURES.values())]
+        totals = [name for name in TOTALS if name in _frames.names(scores._tables["table"])]
+        uses = [_frames.Use(name, name, "number") for name in (*SCORES.values(), *MEASURES.values(), *totals)]
         frame, columns = _frames.columns("scores", scores._tables["table"], uses)
         added: dict[str, _frames.Column] = {}
         if self.split is None:
@@ -345,15 +346,16 @@ class SegmentMap:
             cells = used._high_or_low(compared)
             added[CODE_COLUMN] = _frames.words(frame.implementation, _CODES, _flat(cells, (2, 2, 2)))
         winner = self._winner()
-        added["segment"] = _frames.words(frame.implementation, self.names, winner.ravel()[_flat(cells, winner.shape)])
-        table = _frames.append(frame, added)
+        segment = winner.ravel()[_flat(cells, winner.shape)]
+        added["segment"] = _frames.words(frame.implementation, self.names, segment)
+        labels = _frames.words(frame.implementation, self.names, np.arange(len(self.names)))
         return RFM(
-            _tables={"table": table},
+            _tables={"table": _frames.append(frame, added)},
             params=scores.params | used._split_params(),
             dropped=scores.dropped,
             customer=scores.customer,
             scorer=scores.scorer,
-            segments=segment_summary(table, order=self.names),
+            segments=summarise(frame.implementation, "segment", labels, segment, columns, keep_order=True),
             segment_map=used,
         )
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, overload
 
 import numpy as np
 
 from opsmetrics import _frames, _render
-from opsmetrics._frames import Floats, Ints, Use
+from opsmetrics._frames import Column, Floats, Ints, Use
 from opsmetrics._kernels import grouping
 from opsmetrics._results import Result, dropped_notes
 from opsmetrics.errors import DataError, ParameterError
@@ -17,7 +17,9 @@ from opsmetrics.errors import DataError, ParameterError
 FrameT = TypeVar("FrameT")
 FrameT_co = TypeVar("FrameT_co", covariant=True)
 
-_MEDIANS = ("recency", "frequency", "monetary")
+MEDIANS = ("recency", "frequency", "monetary")
+TOTALS = {"orders": "frequency", "revenue": "monetary"}
+"""Where the totals come from, and what stands in where the table has no such column."""
 
 
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)
@@ -99,18 +101,27 @@ def segment_summary(scored: Any, *, by: str = "segment", order: Sequence[str] | 
     1     web          1     30.0                 30.0
     """
     table = scored._tables["table"] if isinstance(scored, Result) else scored
-    known = set(_frames.names(table))
-    orders = "orders" if {"orders", "revenue"} <= known else "frequency"
-    revenue = "revenue" if orders == "orders" else "monetary"
-    uses = [Use(name, name, "number") for name in dict.fromkeys((*_MEDIANS, orders, revenue))]
-    frame, columns = _frames.columns("scored", table, [Use("by", by, "key"), *uses])
+    frame, columns = _frames.columns("scored", table, [Use("by", by, "key"), *_uses(_frames.names(table))])
     labels, codes = _labels(frame[by], by, order)
+    return summarise(frame.implementation, by, labels, codes, columns, keep_order=order is not None)
+
+
+def summarise(
+    backend: _frames.Backend, by: str, labels: _frames.Values, codes: Ints, columns: Mapping[str, Floats], *, keep_order: bool
+) -> SegmentSummary[Any]:
+    """The summary of customers whose labels are known as codes."""
     _demand_known(columns)
-    content = _measures(codes, len(labels), columns, orders, revenue)
-    rows = np.arange(len(labels)) if order is not None else np.argsort(-content["revenue"], kind="stable")
-    named = _frames.take(labels, rows)
-    table = _frames.build(frame.implementation, {by: named, **{name: values[rows] for name, values in content.items()}})
+    content = _measures(codes, len(labels), columns)
+    rows = np.arange(len(labels)) if keep_order else np.argsort(-content["revenue"], kind="stable")
+    by_row: dict[str, Column] = {name: values[rows] for name, values in content.items()}
+    table = _frames.build(backend, {by: _frames.take(labels, rows)} | by_row)
     return SegmentSummary(_tables={"table": table}, params={"by": by, "customers": len(codes)}, dropped={})
+
+
+def _uses(names: Sequence[str]) -> list[Use]:
+    """The measures, and the orders and the revenue where the table has both."""
+    known = (*MEDIANS, *TOTALS) if set(TOTALS) <= set(names) else MEDIANS
+    return [Use(name, name, "number") for name in known]
 
 
 def _labels(values: _frames.Values, by: str, order: Sequence[str] | None) -> tuple[_frames.Values, Ints]:
@@ -127,7 +138,7 @@ def _labels(values: _frames.Values, by: str, order: Sequence[str] | None) -> tup
     return _frames.words(values.implementation, wanted, np.arange(len(wanted))), place[codes]
 
 
-def _demand_known(columns: dict[str, Any]) -> None:
+def _demand_known(columns: Mapping[str, Floats]) -> None:
     for name, values in columns.items():
         if wrong := int(np.count_nonzero(~np.isfinite(values))):
             raise DataError(
@@ -135,13 +146,14 @@ def _demand_known(columns: dict[str, Any]) -> None:
             )
 
 
-def _measures(codes: Ints, size: int, columns: dict[str, Floats], orders: str, revenue: str) -> dict[str, Any]:
+def _measures(codes: Ints, size: int, columns: Mapping[str, Floats]) -> dict[str, Any]:
+    orders, revenue = (columns[name] if name in columns else columns[other] for name, other in TOTALS.items())
     customers = np.bincount(codes, minlength=size)
     ordered, earned = np.zeros(size, dtype=np.int64), np.zeros(size, dtype=np.int64)
-    np.add.at(ordered, codes, np.rint(columns[orders]).astype(np.int64))
-    np.add.at(earned, codes, grouping.micros(columns[revenue]))
+    np.add.at(ordered, codes, np.rint(orders).astype(np.int64))
+    np.add.at(earned, codes, grouping.micros(revenue))
     money = grouping.money(earned)
-    medians = grouping.medians(codes, size, [columns[name] for name in _MEDIANS])
+    medians = grouping.medians(codes, size, [columns[name] for name in MEDIANS])
     return {
         "customers": customers,
         "customer_share": grouping.ratio(customers, len(codes)),
@@ -150,4 +162,4 @@ def _measures(codes: Ints, size: int, columns: dict[str, Floats], orders: str, r
         "revenue_share": grouping.ratio(money, grouping.money(earned.sum())),
         "average_order_value": grouping.ratio(money, ordered),
         "revenue_per_customer": grouping.ratio(money, customers),
-    } | {f"median_{name}": median for name, median in zip(_MEDIANS, medians, strict=True)}
+    } | {f"median_{name}": median for name, median in zip(MEDIANS, medians, strict=True)}

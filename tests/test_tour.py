@@ -1,0 +1,111 @@
+"""The tour, as a newcomer runs it: `python -m opsmetrics` in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import opsmetrics as om
+from opsmetrics.__main__ import FAMILIES
+
+SECONDS = 10
+
+
+def tour(*options: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
+    """Run the tour; variables that would change how it speaks are taken out first."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("LC_", "PYTHONIO", "PYTHONUTF8", "PYTHONWARN")) and k != "LANG"}
+    command = [sys.executable, "-W", "error", *options, "-m", "opsmetrics"]
+    return subprocess.run(command, capture_output=True, check=False, env=kept | environment, timeout=60)
+
+
+@pytest.fixture(scope="module")
+def done() -> tuple[subprocess.CompletedProcess[bytes], float]:
+    started = time.perf_counter()
+    return tour(PYTHONUTF8="1"), time.perf_counter() - started
+
+
+@pytest.fixture(scope="module")
+def said(done: tuple[subprocess.CompletedProcess[bytes], float]) -> str:
+    return done[0].stdout.decode("utf-8")
+
+
+def test_ends_well_quietly_and_soon(done: tuple[subprocess.CompletedProcess[bytes], float]) -> None:
+    run, seconds = done
+    assert (run.returncode, run.stderr) == (0, b"")
+    assert seconds < SECONDS
+
+
+def test_names_its_data_and_version(said: str) -> None:
+    assert f"opsmetrics {om.__version__}" in said
+    assert "69,659 purchases of 23,570 customers" in said
+
+
+@pytest.mark.parametrize("name", [name for name, _ in FAMILIES])
+def test_has_a_section_for_each_family(name: str, said: str) -> None:
+    number = [name for name, _ in FAMILIES].index(name) + 1
+    assert f"\n{number}. {name}\n" in said
+
+
+def test_shows_the_segments_and_the_eight_classes(said: str) -> None:
+    for segment in (*om.SegmentMap.rf10().names, *om.SegmentMap.cn8(labels="zh").names):
+        assert segment in said
+    assert "RFM 八分类" in said
+    assert "champions" in said
+
+
+def test_shows_who_moved(said: str) -> None:
+    assert "Transitions: share of each source (row) by target (column)" in said
+    assert "stayed rate:" in said
+
+
+def test_tells_the_numbers_of_the_library(said: str) -> None:
+    """What is printed is what the calls return, not a text that was written once."""
+    purchases = om.load_cdnow()
+    report = om.rfm(purchases, customer="customer", time="date", amount="amount", as_of="1997-12-31", frequency="days")
+    assert str(report) in said
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"LC_ALL": "C"},
+        {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"},
+        {"LC_ALL": "POSIX", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"},
+        {"PYTHONIOENCODING": "ascii"},
+        {"PYTHONIOENCODING": "latin-1"},
+        {"PYTHONIOENCODING": "gbk"},
+        {"PYTHONIOENCODING": "cp1252"},
+    ],
+    ids=lambda environment: "-".join(f"{k}={v}" for k, v in environment.items()),
+)
+def test_speaks_to_any_terminal(environment: dict[str, str]) -> None:
+    run = tour(**environment)
+    assert b"Traceback" not in run.stderr
+    assert (run.returncode, run.stderr) == (0, b"")
+    assert b"champions" in run.stdout
+
+
+def test_without_lifetimes_says_what_to_install(tmp_path: Path) -> None:
+    """A sitecustomize hides the distribution, so that the tour runs as where it was never installed."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import importlib.metadata as m\n"
+        "found = m.distribution\n"
+        "def distribution(name):\n"
+        "    if name == 'lifetimes':\n"
+        "        raise m.PackageNotFoundError(name)\n"
+        "    return found(name)\n"
+        "m.distribution = distribution\n",
+        encoding="utf-8",
+    )
+    run = tour(PYTHONPATH=str(tmp_path))
+    said = run.stderr.decode()
+    assert run.returncode == 1
+    assert run.stdout == b""
+    assert said.startswith("The tour needs its data: the CDNOW purchases come with the lifetimes distribution, which is not installed;")
+    assert said.rstrip().endswith('run pip install "opsmetrics[lifetimes]".')
+    assert "Traceback" not in said

@@ -1,0 +1,177 @@
+"""A user's file: every public name, on every kind of frame, and no `Any` in sight. Checked by mypy, and run."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, assert_type
+
+import duckdb
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+
+import opsmetrics as om
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def made() -> None:
+    assert_type(om.make_orders(customers=20, rng=1), pd.DataFrame)
+    assert_type(om.make_orders(20, rng=np.random.default_rng(1)), pd.DataFrame)
+    assert_type(om.make_orders(customers=20, kind="polars", rng=1), pl.DataFrame)
+    assert_type(om.make_orders(customers=20, kind="pyarrow", rng=1), pa.Table)
+    assert_type(om.load_cdnow(), pd.DataFrame)
+
+
+def with_pandas() -> None:
+    orders = om.make_orders(customers=20, rng=1)
+    summary = om.customer_summary(
+        orders, customer="customer", time="time", amount="amount", as_of=dt.date(2026, 1, 1), order_id=None, window=dt.timedelta(days=365),
+        tz=None, frequency="days", monetary="mean", refunds="drop", missing_customer="drop",
+    )  # fmt: skip
+    assert_type(summary, om.CustomerSummary[pd.DataFrame])
+    assert_type(summary.table, pd.DataFrame)
+    assert_type(summary.refund_only, pd.DataFrame)
+    assert_type(summary.customer, str)
+    report = om.rfm(
+        orders, customer="customer", time="time", amount="amount", as_of="2026-01-01", bins={"r": 5, "f": 5, "m": 3}, window="52W"
+    )
+    assert_type(report, om.RFM[pd.DataFrame])
+    assert_type(report.table, pd.DataFrame)
+    assert_type(report.segments, om.SegmentSummary[pd.DataFrame])
+    assert_type(report.segments.table, pd.DataFrame)
+    assert_type(report.segment_names, tuple[str, ...])
+    assert_type(report.customer, str | None)
+    assert_type(om.segment_summary(report, order=report.segment_names).table, pd.DataFrame)
+    assert_type(om.segment_summary(report.table, by="segment").table, pd.DataFrame)
+    assert_type(om.segment_summary(report.table), om.SegmentSummary[pd.DataFrame])
+    moves = om.transitions(report, report, confidence=0.9)
+    assert_type(moves, om.Transitions[pd.DataFrame])
+    assert_type(moves.table, pd.DataFrame)
+    assert_type(moves.counts, pd.DataFrame)
+    assert_type(moves.shares, pd.DataFrame)
+    assert_type(moves.rates, pd.DataFrame)
+    assert_type(om.transitions(report.table, report.table, customer="customer", label="segment"), om.Transitions[pd.DataFrame])
+
+
+def with_polars() -> None:
+    orders = om.make_orders(customers=20, kind="polars", rng=1)
+    summary = om.customer_summary(orders, customer="customer", time="time", amount="amount", as_of=np.datetime64("2026-01-01"), window=90)
+    assert_type(summary.table, pl.DataFrame)
+    assert_type(summary.refund_only, pl.DataFrame)
+    report = om.rfm(orders, customer="customer", time="time", amount="amount", as_of=dt.datetime(2026, 1, 1))
+    assert_type(report, om.RFM[pl.DataFrame])
+    assert_type(report.table, pl.DataFrame)
+    assert_type(report.segments.table, pl.DataFrame)
+    assert_type(om.segment_summary(report).table, pl.DataFrame)
+    assert_type(om.transitions(report, report).counts, pl.DataFrame)
+    assert_type(om.transitions(report.table, report.table, customer="customer").rates, pl.DataFrame)
+
+
+def with_polars_lazy() -> None:
+    orders = om.make_orders(customers=20, kind="polars", rng=1).lazy()
+    summary = om.customer_summary(orders, customer="customer", time="time", amount="amount", as_of="2026-01-01")
+    assert_type(summary, om.CustomerSummary[pl.LazyFrame])
+    assert_type(summary.table, pl.DataFrame)
+    assert_type(summary.refund_only, pl.DataFrame)
+    report = om.rfm(orders, customer="customer", time="time", amount="amount", as_of="2026-01-01")
+    assert_type(report.table, pl.DataFrame)
+    assert_type(report.segments.table, pl.DataFrame)
+    assert_type(om.segment_summary(report).table, pl.DataFrame)
+    assert_type(om.segment_summary(report.table.lazy()).table, pl.DataFrame)
+    assert_type(om.transitions(report, report).shares, pl.DataFrame)
+    assert_type(om.transitions(report.table.lazy(), report.table.lazy(), customer="customer").table, pl.DataFrame)
+
+
+def with_duckdb() -> None:
+    orders = duckdb.from_arrow(om.make_orders(customers=20, kind="pyarrow", rng=1))
+    summary = om.customer_summary(orders, customer="customer", time="time", amount="amount", as_of="2026-01-01")
+    assert_type(summary, om.CustomerSummary[duckdb.DuckDBPyRelation])
+    assert_type(summary.table, pa.Table)
+    assert_type(summary.refund_only, pa.Table)
+    report = om.rfm(orders, customer="customer", time="time", amount="amount", as_of="2026-01-01")
+    assert_type(report.table, pa.Table)
+    assert_type(report.segments.table, pa.Table)
+    assert_type(om.segment_summary(report).table, pa.Table)
+    assert_type(om.segment_summary(report.table).table, pa.Table)
+    assert_type(om.transitions(report, report).rates, pa.Table)
+
+
+def with_pyarrow() -> None:
+    orders = om.make_orders(customers=20, kind="pyarrow", rng=1)
+    report = om.rfm(orders, customer="customer", time="time", amount="amount", as_of="2026-01-01")
+    assert_type(report, om.RFM[pa.Table])
+    assert_type(report.table, pa.Table)
+    assert_type(om.transitions(report, report).table, pa.Table)
+
+
+def scored() -> None:
+    orders = om.make_orders(customers=20, rng=1)
+    summary = om.customer_summary(orders, customer="customer", time="time", amount="amount", as_of="2026-01-01")
+    spec = om.RFMScorer(bins=4, method="quantile", ties="mid", weights={"r": 100, "f": 10, "m": 1})
+    fitted = spec.fit(summary)
+    assert_type(fitted, om.FittedRFMScorer)
+    assert_type(spec.fit(summary.table), om.FittedRFMScorer)
+    assert_type(fitted.transform(summary), om.RFMScores[pd.DataFrame])
+    assert_type(fitted.transform(summary.table), om.RFMScores[pd.DataFrame])
+    assert_type(fitted.transform(pl.from_pandas(summary.table).lazy()).table, pl.DataFrame)
+    assert_type(fitted.transform(summary).scorer, om.FittedRFMScorer)
+    assert_type(fitted.bins, dict[str, int])
+    assert_type(fitted.weights, Mapping[str, float])
+    for axis, edges in fitted.edges.items():
+        assert_type(axis, str)
+        print(axis, list(edges))
+    saved = fitted.to_dict()
+    assert_type(saved, dict[str, object])
+    assert_type(om.FittedRFMScorer.from_dict(saved), om.FittedRFMScorer)
+
+
+def mapped() -> None:
+    orders = om.make_orders(customers=20, rng=1)
+    for chosen in (om.SegmentMap.rf10(), om.SegmentMap.r_rfm(), om.SegmentMap.cn8(labels="en", basis="value", centre="median")):
+        report = om.rfm(orders, customer="customer", time="time", amount="amount", as_of="2026-01-01", segment_map=chosen)
+        assert_type(report.segment_map, om.SegmentMap)
+        assert_type(chosen.assign(report), om.RFM[pd.DataFrame])
+        assert_type(om.SegmentMap.from_dict(chosen.to_dict()), om.SegmentMap)
+    own = om.SegmentMap([("high", {"m": (3, 4)}), ("low", {"m": (1, 2)})], bins=4, otherwise=None)
+    assert_type(own.names, tuple[str, ...])
+    check = own.check()
+    assert_type(check, om.MapCheck)
+    assert_type(check.is_partition, bool)
+    assert_type(check.gaps, tuple[tuple[int, int, int], ...])
+    assert_type(om.SegmentMap.pymc_marketing().names, tuple[str, ...])
+    for name, region in own.regions:
+        assert_type(name, str)
+        print(name, region)
+
+
+def told() -> None:
+    orders = om.make_orders(customers=20, rng=1)
+    report = om.rfm(orders, customer="customer", time="time", amount="amount", as_of="2026-01-01")
+    assert_type(report.params, dict[str, object])
+    assert_type(report.dropped, dict[str, int])
+    assert_type(report.to_dict(), dict[str, object])
+    assert_type(json.dumps(report.to_dict()), str)
+    assert_type(str(report), str)
+
+
+def drawn(axes: Axes) -> Axes:
+    orders = om.make_orders(customers=20, rng=1)
+    report = om.rfm(orders, customer="customer", time="time", amount="amount", as_of="2026-01-01")
+    report.segments.plot()
+    return report.plot(ax=axes)
+
+
+def caught() -> str:
+    wrong: list[type[om.OpsmetricsError]] = [om.ColumnError, om.DataError, om.ParameterError, om.FitError]
+    assert issubclass(om.OpsmetricsWarning, UserWarning)
+    try:
+        om.RFMScorer(bins=1)
+    except om.OpsmetricsError as error:
+        assert_type(error.code, str)
+        return f"{error.code}: {error}" if type(error) in wrong else ""
+    return ""
