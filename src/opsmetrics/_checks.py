@@ -45,10 +45,10 @@ def whole_number(argument: str, value: Any, low: int, high: int, *, hint: str = 
     )
 
 
-def finite_number(argument: str, value: Any) -> float:
-    """A real, finite number."""
+def number(argument: str, value: Any) -> int | float:
+    """A real, finite number; whole numbers stay whole."""
     if _is_number(value, numbers.Real) and math.isfinite(value):
-        return float(value)
+        return int(value) if isinstance(value, numbers.Integral) else float(value)
     raise ParameterError(f"{argument}={value!r} must be a finite number.", code=f"parameter.{argument}")
 
 
@@ -64,7 +64,7 @@ def increasing(argument: str, values: object) -> tuple[float, ...]:
     """At least one number, each above the one before."""
     if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
         raise ParameterError(f"{argument}={values!r} must be a list of numbers.", code="parameter.thresholds")
-    clean = tuple(finite_number(argument, v) for v in values)
+    clean = tuple(number("thresholds", v) for v in values)
     if not clean:
         raise ParameterError(f"{argument}=[] is empty; give at least one number.", code="parameter.thresholds")
     for before, after in itertools.pairwise(clean):

@@ -5,11 +5,13 @@ from __future__ import annotations
 import datetime as dt
 import html
 import math
+import textwrap
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-_BAR_WIDTH = 16
+_BAR_WIDTH = 10
+_LINE = 118
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 _SVG_WIDTH, _SVG_HEIGHT = 96, 10
 _COLOUR = "#3b7dd8"
@@ -50,9 +52,10 @@ def text(view: View) -> str:
         for cell, length in zip(cells, _lengths(view, at), strict=True):
             cell[at] = f"{cell[at]:>7} {_blocks(length)}"
     left = [_is_text(view, i) or name in view.bars for i, name in enumerate(view.columns)]
-    lines = [view.title, *(f"  {name}: {_fact(value)}" for name, value in view.facts.items() if value is not None)]
+    facts = " · ".join(f"{name} {_fact(value)}" for name, value in view.facts.items() if value is not None)
+    lines = [view.title, *textwrap.wrap(facts, _LINE, initial_indent="  ", subsequent_indent="  ")]
     if view.columns:
-        lines += ["", *_grid([list(view.columns), *cells], left)]
+        lines += ["", *_grid(list(view.columns), cells, left)]
     return "\n".join([*lines, *_closing(view)])
 
 
@@ -141,9 +144,25 @@ def _svg(length: float) -> str:
     )
 
 
-def _grid(rows: Sequence[Sequence[str]], left: Sequence[bool]) -> list[str]:
+def _grid(names: Sequence[str], cells: Sequence[Sequence[str]], left: Sequence[bool]) -> list[str]:
+    """Names above their columns, in as many lines as it takes to be no wider than the cells."""
+    stacks = [_stack(name, max((_width(row[i]) for row in cells), default=0)) for i, name in enumerate(names)]
+    high = max(len(stack) for stack in stacks)
+    padded = [[""] * (high - len(stack)) + stack for stack in stacks]
+    rows = [*([stack[line] for stack in padded] for line in range(high)), *cells]
     widths = [max(_width(row[i]) for row in rows) for i in range(len(left))]
     return [("  " + "  ".join(_pad(cell, widths[i], left=left[i]) for i, cell in enumerate(row))).rstrip() for row in rows]
+
+
+def _stack(name: str, width: int) -> list[str]:
+    """A name broken at its underscores into lines of at most this width, where the words allow it."""
+    lines: list[str] = []
+    for word in name.split("_"):
+        if lines and _width(lines[-1]) + 1 + _width(word) <= width:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return lines
 
 
 def _width(cell: str) -> int:

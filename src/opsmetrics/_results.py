@@ -79,7 +79,7 @@ class Result(Generic[FrameT_co]):
         columns, rows = _frames.head(self._tables["table"], SHOWN)
         return _render.View(
             title=type(self).__name__,
-            facts=self.params,
+            facts=shown(self.params),
             columns=columns,
             rows=rows,
             total_rows=_frames.height(self._tables["table"]),
@@ -127,6 +127,11 @@ class Result(Generic[FrameT_co]):
         from opsmetrics import plotting
 
         return plotting.draw(self, ax)
+
+
+def shown(params: Mapping[str, object]) -> dict[str, object]:
+    """The parameters that a repr shows: all but the names of columns, and counts of nothing."""
+    return {name: value for name, value in params.items() if name != "columns" and value != 0}
 
 
 def dropped_notes(dropped: Mapping[str, int]) -> list[str]:

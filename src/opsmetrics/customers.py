@@ -17,7 +17,7 @@ import numpy.typing as npt
 from opsmetrics import _checks, _frames, _render
 from opsmetrics._frames import Column, Ints, Use
 from opsmetrics._kernels import calendars, grouping, purchases
-from opsmetrics._results import SHOWN, Result, Table, dropped_notes
+from opsmetrics._results import SHOWN, Result, Table, dropped_notes, shown
 from opsmetrics.errors import ColumnError, DataError
 
 if TYPE_CHECKING:
@@ -33,7 +33,11 @@ Monetary = Literal["net", "gross", "mean"]
 Refunds = Literal["net", "drop", "error"]
 MissingCustomer = Literal["error", "drop"]
 
-MEASURES = ("recency", "frequency", "monetary", "orders", "revenue", "refunded", "first_order", "last_order")
+RESERVED = frozenset({
+    "recency", "frequency", "monetary", "orders", "revenue", "refunded", "refunds", "first_order", "last_order",
+    "r_score", "f_score", "m_score", "rfm_score", "rfm_code", "segment",
+})  # fmt: skip
+"""Columns that the table of customers gets, here or on its way to segments."""
 
 
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)
@@ -69,7 +73,7 @@ class CustomerSummary(Result[FrameT_co]):
         note = [f"{apart:,} customers have refunds only; see .refund_only"] if apart else []
         return _render.View(
             title=f"Customer summary: {total:,} customers",
-            facts=self.params,
+            facts=shown(self.params),
             columns=columns,
             rows=rows,
             total_rows=total,
@@ -124,8 +128,8 @@ def customer_summary(
     Parameters
     ----------
     orders : frame
-        One row per order, or per order line with `order_id`. pandas, polars (eager or lazy), pyarrow, or a DuckDB relation; the last
-        two kinds of lazy frames are streamed.
+        One row per order, or per order line with `order_id`. pandas, polars (eager or lazy), pyarrow, or a DuckDB relation; polars
+        scans and DuckDB relations are streamed, so they may be larger than memory.
     customer, time, amount : str
         Columns of the customer (whole numbers or text), the time (dates or timestamps) and the money (any currency).
     as_of : str, date, datetime or datetime64
@@ -185,7 +189,7 @@ def customer_summary(
     _checks.choice("monetary", monetary, get_args(Monetary))
     _checks.choice("refunds", refunds, get_args(Refunds))
     _checks.choice("missing_customer", missing_customer, get_args(MissingCustomer))
-    if customer in MEASURES:
+    if customer in RESERVED:
         raise ColumnError(f"customer={customer!r} is also a column of the result; rename it first.", code="column.reserved")
     moment, span = _checks.moment("as_of", as_of), _checks.days("window", window)
     uses = [Use("customer", customer, "key"), Use("time", time, "time"), Use("amount", amount, "number")]
@@ -198,8 +202,9 @@ def customer_summary(
     rules = Rules(start, clock.end("as_of", moment), clock, frequency, refunds)
     facts = merge(_frames.fold(source, lambda part: partial(part, rules)))
     _refuse(facts, missing_customer, refunds, {use.argument: use.column for use in uses}, moment.text)
-    params: dict[str, object] = {"as_of": moment.text, "window": span, "tz": clock.local, "frequency": frequency}
-    params |= {"monetary": monetary, "refunds": refunds, "rows": facts.rows}
+    params: dict[str, object] = {"columns": {use.argument: use.column for use in uses}}
+    params |= {"as_of": moment.text, "window": span, "tz": clock.local, "frequency": frequency, "monetary": monetary}
+    params |= {"refunds": refunds, "missing_customer": missing_customer, "rows": facts.rows}
     return _finish(facts, source.backend, clock, today, customer, params)
 
 
@@ -258,6 +263,7 @@ def _finish(
         "table": _frames.build(backend, {customer: _frames.take(facts.customers, buyers)} | measures),
         "refund_only": _frames.build(backend, {customer: _frames.take(facts.customers, apart)} | alone),
     }
+    params["refund_only"] = len(apart)
     return CustomerSummary(_tables=tables, params=params, dropped=dict(facts.dropped), customer=customer)
 
 

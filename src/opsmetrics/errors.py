@@ -14,6 +14,8 @@ Each message is one sentence pattern: argument = value received; the rule; what 
 from __future__ import annotations
 
 import difflib
+import sys
+import warnings
 from collections.abc import Iterable
 from typing import ClassVar
 
@@ -122,6 +124,14 @@ class OpsmetricsWarning(UserWarning):
     >>> issubclass(om.OpsmetricsWarning, UserWarning)
     True
     """
+
+
+def warn(message: str) -> None:
+    """Warn at the line of the caller outside this package, however deep the warning arises."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and str(frame.f_globals.get("__name__", "")).startswith("opsmetrics."):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, OpsmetricsWarning, stacklevel=level)
 
 
 def nearest(name: object, known: Iterable[object]) -> str:

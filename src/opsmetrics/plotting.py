@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import textwrap
 import unicodedata
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +13,14 @@ import numpy.typing as npt
 
 from opsmetrics import _frames
 from opsmetrics.customers import CustomerSummary
-from opsmetrics.errors import OpsmetricsWarning
+from opsmetrics.errors import warn
 from opsmetrics.migration import Transitions
 from opsmetrics.segments.results import RFM, RFMScores
 from opsmetrics.segments.summaries import SegmentSummary
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.image import AxesImage
     from matplotlib.text import Text
 
@@ -123,8 +123,7 @@ def _frequencies(result: CustomerSummary[Any], ax: Axes | None) -> Axes:
     ax.bar_label(bars, [_per_cent(share) for share in counts / max(counts.sum(), 1)], padding=2, fontsize=8, color=GREY)
     ax.set_xticks(place, [*(str(i) for i in place[:-1]), f"{last}+" if top > last else str(last)])
     ax.set_xlim(0.4, max(last, 5) + 0.6)
-    ax.yaxis.set_major_formatter(lambda count, _: f"{count:,.0f}")
-    ax.yaxis.get_major_locator().set_params(integer=True)  # type: ignore[call-arg]
+    _count(ax.yaxis)
     ax.margins(y=0.08)
     ax.set_xlabel("orders per customer" if result.params["frequency"] == "orders" else "days with a purchase per customer")
     ax.set_ylabel("customers")
@@ -176,7 +175,7 @@ def _heat(ax: Axes, values: npt.NDArray[Any], words: Words, *, top: float) -> Ax
     for (y, x), word in np.ndenumerate(words):
         if word:
             # From two thirds of the scale on, white has more contrast on "Blues" than ink.
-            ax.text(x, y, word, ha="center", va="center", fontsize=8, color="white" if values[y, x] > 0.67 * top else INK)
+            ax.text(x, y, word, ha="center", va="center", fontsize=8, linespacing=1.35, color="white" if values[y, x] > 0.67 * top else INK)
     return image
 
 
@@ -185,6 +184,14 @@ def _frame(i: int) -> Any:
     from matplotlib.patches import Rectangle
 
     return Rectangle((i - 0.47, i - 0.47), 0.94, 0.94, fill=False, edgecolor=ORANGE, linewidth=1.6, zorder=3)
+
+
+def _count(axis: Axis) -> None:
+    """An axis of counts: whole numbers, in thousands."""
+    from matplotlib.ticker import MaxNLocator
+
+    axis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 5, 10]))
+    axis.set_major_formatter(lambda count, _: f"{count:,.0f}")
 
 
 def _number(ax: Axes, up: int, across: int) -> None:
@@ -229,15 +236,13 @@ def _letter(labels: Sequence[Text]) -> None:
     installed = {font.name for font in font_manager.fontManager.ttflist}
     family = next((name for name in _CJK_FAMILIES if name in installed), None)
     if family is None:
-        warnings.warn(
+        warn(
             "the labels have Chinese characters, but no font with them is installed; install one (for example fonts-noto-cjk) and "
-            "delete matplotlib's font cache, or choose English labels.",
-            OpsmetricsWarning,
-            stacklevel=2,
+            "delete matplotlib's font cache, or choose English labels."
         )
         return
     for label in wide:
-        label.set_fontfamily([family, "DejaVu Sans"])
+        label.set_fontfamily([*label.get_fontfamily(), family])
 
 
 def _lacks(label: Text) -> bool:

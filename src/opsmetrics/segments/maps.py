@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, TypeAlias, TypeVar, get_args
@@ -14,7 +13,7 @@ import numpy.typing as npt
 
 from opsmetrics import _checks, _frames
 from opsmetrics._frames import Floats, Ints
-from opsmetrics.errors import OpsmetricsWarning, ParameterError
+from opsmetrics.errors import ParameterError, warn
 from opsmetrics.segments import presets
 from opsmetrics.segments.results import RFM, RFMScores
 from opsmetrics.segments.scorers import AXES, MEASURES, SCORES, good
@@ -196,8 +195,8 @@ class SegmentMap:
 
         References
         ----------
-        Alibaba Cloud, Quick Audience user analytics, and Kingdee (score against the mean score); 智慧商贸 (values against the fixed centres 10
-        days, 3 orders, 200 per order).
+        Alibaba Cloud, Quick Audience user analytics, and Kingdee (score against the mean score); 智慧商贸 (values against the fixed
+        centres 10 days, 3 orders, 200 per order).
 
         Examples
         --------
@@ -297,11 +296,7 @@ class SegmentMap:
                 code="parameter.partition",
             )
         if check.unreachable:
-            warnings.warn(
-                f"the segments {list(check.unreachable)} can never be given: earlier regions hold all their cells.",
-                OpsmetricsWarning,
-                stacklevel=4,
-            )
+            warn(f"the segments {list(check.unreachable)} can never be given: earlier regions hold all their cells.")
 
     # ----------------------------------------------------------------------------------------------------------- assign
 
@@ -366,7 +361,7 @@ class SegmentMap:
             if matters and bins[axis] != self.bins[axis]:
                 raise ParameterError(
                     f"the segment map is made for {self.bins[axis]} scores on the axis {axis!r}, but the scorer gives {bins[axis]}; "
-                    f"score with bins={dict(self.bins)} or choose another map.",
+                    f"score with bins={dict(self.bins)}, or choose another map, such as SegmentMap.cn8(), which takes any scores.",
                     code="parameter.bins",
                 )
 
@@ -465,7 +460,7 @@ def _split(basis: Any, centre: Any, comparison: Any) -> Split:
         _checks.choice("centre", centre, ("mean", "median"))
     else:
         given = _checks.named("centre", centre, AXES)
-        centre = {axis: _checks.finite_number("centre", given[axis]) for axis in AXES}
+        centre = {axis: _checks.number("centre", given[axis]) for axis in AXES}
     return Split(
         basis=_checks.choice("basis", basis, get_args(Basis)),
         centre=centre,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from opsmetrics import _frames, _render
-from opsmetrics._results import Result, dropped_notes
+from opsmetrics._results import Result, dropped_notes, shown
 from opsmetrics.segments.summaries import SegmentSummary
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class RFM(RFMScores[FrameT_co]):
         customers = _frames.height(self._tables["table"])
         return _render.View(
             title=f"RFM: {customers:,} customers in {len(inner.rows)} segments",
-            facts=self.params,
+            facts=shown(self.params),
             columns=inner.columns,
             rows=inner.rows,
             bars=inner.bars,

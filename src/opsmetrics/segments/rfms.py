@@ -57,8 +57,20 @@ def rfm(
         How to score; a fitted one is used as it is.
     segment_map : SegmentMap, optional
         How to name the cells; `SegmentMap.rf10` by default.
-    order_id, window, tz, frequency, monetary, refunds, missing_customer
-        As in `customer_summary`.
+    order_id : str, optional
+        Column of the order, where rows are order lines.
+    window : int, str or timedelta, optional
+        Only orders of the last so many local days: 90, "90D", "12W".
+    tz : str, optional
+        The shop's time zone, whose calendar counts the days.
+    frequency : {"orders", "days"}
+        Count purchases, or local days with a purchase.
+    monetary : {"net", "gross", "mean"}
+        Purchases less refunds, purchases alone, or net money per unit of frequency.
+    refunds : {"net", "drop", "error"}
+        Subtract refunds, leave them out (counted), or refuse them.
+    missing_customer : {"error", "drop"}
+        Refuse rows without a customer, or leave them out (counted).
 
     Returns
     -------

@@ -22,7 +22,7 @@ Ties = Literal["low", "high", "mid"]
 AXES: Final = ("r", "f", "m")
 MEASURES: Final[Mapping[str, str]] = {"r": "recency", "f": "frequency", "m": "monetary"}
 SCORES: Final[Mapping[str, str]] = {axis: f"{axis}_score" for axis in AXES}
-WEIGHTS: Final[Mapping[str, float]] = {"r": 100.0, "f": 10.0, "m": 1.0}
+WEIGHTS: Final[Mapping[str, float]] = {"r": 100, "f": 10, "m": 1}
 _PERCENT = 100
 
 Edge: TypeAlias = float | tuple[float, Any]
@@ -88,7 +88,7 @@ class RFMScorer:
         if self.weights is not None:
             _checks.named("weights", self.weights, AXES)
             for weight in self.weights.values():
-                _checks.finite_number("weights", weight)
+                _checks.number("weights", weight)
         belongs = {"thresholds": (self.thresholds, "thresholds"), "tie_key": (self.tie_key, "ntile")}
         for argument, (value, method) in belongs.items():
             if value is not None and self.method != method:
@@ -221,12 +221,12 @@ class FittedRFMScorer:
         >>> import pandas as pd, opsmetrics as om
         >>> summary = pd.DataFrame({"recency": [2, 30], "frequency": [9, 1], "monetary": [450.0, 15.0]})
         >>> om.RFMScorer(bins=2).fit(summary).transform(summary).table["rfm_score"].tolist()
-        [222.0, 111.0]
+        [222, 111]
         """
         frame, measures = measures_of(summary)
         scores = self._scores(frame, measures)
-        total = sum((self.weights[axis] * scores[axis] for axis in AXES), np.float64(0.0))
-        columns: dict[str, Column] = {**{SCORES[axis]: scores[axis] for axis in AXES}, "rfm_score": np.asarray(total)}
+        columns: dict[str, Column] = {SCORES[axis]: scores[axis] for axis in AXES}
+        columns["rfm_score"] = np.sum([self.weights[axis] * scores[axis] for axis in AXES], axis=0)
         known = summary if isinstance(summary, CustomerSummary) else None
         return RFMScores(
             _tables={"table": _frames.append(frame, columns)},
@@ -299,7 +299,7 @@ class FittedRFMScorer:
             edges={axis: _saved_edges(axis, cast("Sequence[Any]", edges[axis])) for axis in AXES},
             method=_checks.choice("method", saved["method"], get_args(Method)),
             ties=_checks.choice("ties", saved["ties"], get_args(Ties)),
-            weights={axis: _checks.finite_number("weights", weights[axis]) for axis in AXES},
+            weights={axis: _checks.number("weights", weights[axis]) for axis in AXES},
             tie_key=saved["tie_key"],
         )
 
