@@ -7,6 +7,7 @@ import os
 import pandas as pd
 import pytest
 from hypothesis import settings
+
 from tests.support import KINDS, Kind, data
 
 # Time limits per example only measure the machine. Where a failure must be repeatable, so are the examples.

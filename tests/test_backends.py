@@ -11,9 +11,9 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from tests.support import KINDS, Kind, columns_of
 
 import opsmetrics as om
+from tests.support import KINDS, Kind, columns_of
 
 CUSTOMERS = 100_000
 

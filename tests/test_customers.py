@@ -35,8 +35,15 @@ def test_a_day_is_included_to_its_end_and_an_instant_is_included_itself(kind: Ki
 
 @pytest.mark.parametrize(
     "as_of",
-    ["2026-01-31", dt.date(2026, 1, 31), np.datetime64("2026-01-31"), "2026-01-31 18:00", dt.datetime(2026, 1, 31, 18), pd.Timestamp("2026-01-31 18:00")],
-)  # fmt: skip
+    [
+        "2026-01-31",
+        dt.date(2026, 1, 31),
+        np.datetime64("2026-01-31"),
+        "2026-01-31 18:00",
+        dt.datetime(2026, 1, 31, 18),
+        pd.Timestamp("2026-01-31 18:00"),
+    ],
+)
 def test_recency_counts_whole_local_days(as_of: Any) -> None:
     """The hour does not matter: from late on the 29th to any time of the 31st it is two days."""
     assert summarise(frame([(1, "2026-01-29 23:00", 1.0)]), as_of).table["recency"].tolist() == [2]

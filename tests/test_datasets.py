@@ -14,9 +14,9 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support import columns_of, data
 
 import opsmetrics as om
+from tests.support import columns_of, data
 
 CUSTOMERS = 2_000
 

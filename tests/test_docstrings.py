@@ -10,10 +10,10 @@ import sys
 from typing import Any, Literal, get_args, get_origin
 
 import pytest
-from tests.test_api import CALLABLES, classes, exported, functions, made_by_users, parameters
 
 import opsmetrics as om
 from opsmetrics._results import Table
+from tests.test_api import CALLABLES, classes, exported, functions, made_by_users, parameters
 
 SECTIONS = ("Parameters", "Attributes", "Returns", "Raises", "Warns", "Notes", "References", "Examples")
 """The sections in use, in numpydoc's order."""

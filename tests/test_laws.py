@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.support import columns_of
 
 import opsmetrics as om
+from tests.support import columns_of
 
 AS_OF = "2026-03-31"
 START = dt.datetime(2025, 12, 1, tzinfo=None)

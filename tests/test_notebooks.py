@@ -10,6 +10,7 @@ from pathlib import Path
 import jupytext
 import nbformat
 import pytest
+
 from tests.support import SHARED
 
 FOLDER = Path(__file__).resolve().parents[1] / "notebooks"

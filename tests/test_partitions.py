@@ -13,11 +13,11 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.support import columns_of
 
 import opsmetrics as om
 from opsmetrics import _checks, _frames, customers
 from opsmetrics._frames import Use
+from tests.support import columns_of
 
 CHOICES: list[dict[str, Any]] = [
     {},

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from tests.support import Kind, columns_of, reference
 
 import opsmetrics as om
+from tests.support import Kind, columns_of, reference
 
 
 @pytest.fixture(scope="module")

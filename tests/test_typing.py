@@ -19,10 +19,10 @@ import pyarrow as pa
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from tests.test_api import CALLABLES, classes, made_by_users
-from tests.typing import client
 
 import opsmetrics as om
+from tests.test_api import CALLABLES, classes, made_by_users
+from tests.typing import client
 
 HERE = Path(__file__).parent / "typing"
 

@@ -8,9 +8,9 @@ import duckdb
 import numpy as np
 import pandas as pd
 import pytest
-from tests.support import columns_of
 
 import opsmetrics as om
+from tests.support import columns_of
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -37,6 +39,8 @@ FAMILIES: tuple[tuple[str, Callable[[pd.DataFrame], None]], ...] = (("RFM", rfm_
 
 def main() -> int:
     """Run every family over CDNOW."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal without block characters or Chinese still gets the numbers
     started = time.perf_counter()
     try:
         purchases = om.load_cdnow()
@@ -53,4 +57,8 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except BrokenPipeError:  # the reader has seen enough, as in "| head"; nothing may be flushed to it at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)

@@ -123,6 +123,14 @@ class Result(Generic[FrameT_co]):
         ------
         ImportError
             Without matplotlib: ``pip install "opsmetrics[plot]"``.
+
+        Examples
+        --------
+        >>> import opsmetrics as om
+        >>> orders = om.make_orders(customers=50, rng=7)
+        >>> summary = om.customer_summary(orders, customer="customer", time="time", amount="amount", as_of="2026-01-01")
+        >>> summary.plot().get_ylabel()
+        'customers'
         """
         from opsmetrics import plotting
 

@@ -34,7 +34,7 @@ def make_orders(customers: int = 1_000, *, kind: Kind = "pandas", rng: int | np.
 
     Customers join over the first three quarters of 2025. Each buys at once, then at a rate of his own (gamma distributed) until he stops
     for good (at an exponentially distributed time). Order values are log-normal around a level of his own, in cents; three in a hundred
-    orders are refunded in full some days later.
+    orders are refunded in full one to fourteen days later.
 
     Parameters
     ----------
@@ -79,12 +79,12 @@ def make_orders(customers: int = 1_000, *, kind: Kind = "pandas", rng: int | np.
     level = random.normal(4.0, 0.6, count)
     cents = np.maximum(np.rint(100 * random.lognormal(level[buyer], 0.5)), 1.0).astype(np.int64)
     order_id = np.arange(1, buyer.size + 1)
-    back = np.flatnonzero(random.uniform(size=buyer.size) < 0.03)
-    later = np.minimum(second[back] + random.integers(1, 15, back.size) * 86_400, _YEAR_SECONDS - 1)
+    refunded = second + random.integers(1, 15, buyer.size) * 86_400
+    back = np.flatnonzero((random.uniform(size=buyer.size) < 0.03) & (refunded < _YEAR_SECONDS))
     columns = {
         "customer": np.concatenate([buyer, buyer[back]]),
         "order_id": np.concatenate([order_id, -order_id[back]]),
-        "time": np.concatenate([second, later]),
+        "time": np.concatenate([second, refunded[back]]),
         "amount": np.concatenate([cents, -cents[back]]),
     }
     rows = np.lexsort((columns["order_id"], columns["time"]))

@@ -136,6 +136,8 @@ def warn(message: str) -> None:
 
 def nearest(name: object, known: Iterable[object]) -> str:
     """A closing hint ``" Did you mean 'x'?"``, or nothing where no known name is near."""
-    by_fold = {str(k).casefold(): k for k in reversed(list(known))}
-    close = difflib.get_close_matches(str(name).casefold(), list(by_fold), n=1, cutoff=0.6)
-    return f" Did you mean {by_fold[close[0]]!r}?" if close else ""
+    names = {str(k): k for k in known}
+    close = difflib.get_close_matches(str(name).casefold(), [n.casefold() for n in names], n=1, cutoff=0.6)
+    alike = [n for n in names if n.casefold() in close]
+    best = max(alike, key=lambda n: difflib.SequenceMatcher(None, str(name), n).ratio(), default=None)
+    return "" if best is None else f" Did you mean {names[best]!r}?"

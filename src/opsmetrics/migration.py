@@ -13,7 +13,7 @@ from opsmetrics import _checks, _frames, _render
 from opsmetrics._frames import Column, Ints, Use
 from opsmetrics._kernels import grouping, rates
 from opsmetrics._results import Result, Table
-from opsmetrics.errors import DataError, ParameterError
+from opsmetrics.errors import DataError, ParameterError, warn
 
 FrameT = TypeVar("FrameT")
 FrameT_co = TypeVar("FrameT_co", covariant=True)
@@ -134,12 +134,21 @@ def transitions(
     key = customer if customer is not None else getattr(before, "customer", None)
     if key is None:
         raise ParameterError("customer=None: name the column of the customer.", code="parameter.customer")
+    if _scorer(before) != _scorer(after):
+        warn(
+            "before and after were scored with different edges, so edges moved as well as customers; hand the first report's scorer to "
+            "the second."
+        )
     sides = [_side(argument, given, key, label) for argument, given in (("before", before), ("after", after))]
     (old, new), people = _frames.encode_together([side[key] for side in sides])
     names, labels = _labels([side[label] for side in sides], label, order, getattr(before, "segment_names", ()))
     moves = _moves(old, new, labels, len(people), len(names))
     params: dict[str, object] = {"label": label, "order": None if order is None else names, "confidence": confidence}
     return _result(sides[0].implementation, names, moves, order is not None, confidence, params | {"before": len(old), "after": len(new)})
+
+
+def _scorer(given: object) -> object:
+    return getattr(given, "scorer", None) if isinstance(given, Result) else None
 
 
 def _side(argument: str, given: Any, customer: str, label: str) -> Any:

@@ -54,7 +54,10 @@ ARGUMENTS = [
     refuse("window fraction", lambda: summary(orders(), window=1.5), *NO_SPAN),
     refuse("window 1.5 days", lambda: summary(orders(), window=dt.timedelta(days=1.5)), *NO_SPAN),
     refuse("window 90 days and a nanosecond", lambda: summary(orders(), window=pd.Timedelta(days=90, nanoseconds=1)), *NO_SPAN),
-    refuse("window 90 numpy days and a nanosecond", lambda: summary(orders(), window=np.timedelta64(90 * 86_400 * 10**9 + 1, "ns")), *NO_SPAN),
+    refuse(
+        "window 90 numpy days and a nanosecond", lambda: summary(orders(), window=np.timedelta64(90 * 86_400 * 10**9 + 1, "ns")),
+        *NO_SPAN,
+    ),
     refuse("window boolean", lambda: summary(orders(), window=True), *NO_SPAN),
     refuse("window NaN", lambda: summary(orders(), window=float("nan")), *NO_SPAN),
     refuse("window NaT", lambda: summary(orders(), window=pd.NaT), *NO_SPAN),
@@ -89,7 +92,12 @@ def test_a_day_is_included_to_its_end_and_an_instant_is_included_itself(as_of: o
     assert found.dropped == {}
 
 
-JUST_BEFORE = ["2026-01-20 10:59:59", pd.Timestamp("2026-01-20 10:59:59.999999999"), np.datetime64("2026-01-20T10:59"), pd.Timestamp("2026-01-20")]
+JUST_BEFORE = [
+    "2026-01-20 10:59:59",
+    pd.Timestamp("2026-01-20 10:59:59.999999999"),
+    np.datetime64("2026-01-20T10:59"),
+    pd.Timestamp("2026-01-20"),
+]
 
 
 @pytest.mark.parametrize("as_of", JUST_BEFORE, ids=repr)
@@ -138,7 +146,9 @@ def test_a_window_longer_than_the_data(window: int | str, tz: str | None) -> Non
     assert sum(columns_of(summary(orders(), window=window, tz=tz).table)["frequency"]) == 4
 
 
-@pytest.mark.parametrize("window", [11, "11D", np.int64(11), dt.timedelta(days=11), pd.Timedelta(days=11), np.timedelta64(11, "D")], ids=repr)
+@pytest.mark.parametrize(
+    "window", [11, "11D", np.int64(11), dt.timedelta(days=11), pd.Timedelta(days=11), np.timedelta64(11, "D")], ids=repr
+)
 def test_a_window_counts_the_last_day(window: object, kind: Kind) -> None:
     frame = kind.make(orders())
     refused(lambda: summary(frame, window=window), om.DataError, "data.no_purchases", ["4 before window", "longer window"])

@@ -30,7 +30,7 @@ CODE_COLUMN: Final = "rfm_code"
 _CODES: Final = tuple(f"{r}{f}{m}" for r in "01" for f in "01" for m in "01")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class MapCheck:
     """What `SegmentMap.check` found by enumerating every cell (R, F, M).
 
@@ -66,6 +66,9 @@ class MapCheck:
         lines += [f"{len(self.overlaps)} cells have several names{_some(self.overlaps)}"] if self.overlaps else []
         lines += [f"names that no cell can get: {', '.join(self.unreachable)}"] if self.unreachable else []
         return "; ".join(lines)
+
+    def __repr__(self) -> str:
+        return str(self)
 
 
 @dataclass(frozen=True, kw_only=True)
