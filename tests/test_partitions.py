@@ -46,7 +46,14 @@ def test_random_partitions_of_whole_customers_merge_to_the_same_table(seed: int,
     uses = USES if lines else USES[:3]
     source = _frames.read("orders", frame, uses)
     moment = _checks.moment("as_of", "2025-12-01")
-    rules = customers.Rules(source.clock.midnight(20_100), source.clock.end("as_of", moment), source.clock, frequency, "net")
+    rules = customers.Rules(
+        source.clock.midnight(20_100),
+        source.clock.end("as_of", moment),
+        source.clock,
+        frequency,
+        "net",
+        {u.argument: u.column for u in uses},
+    )
     place = np.random.default_rng(seed).integers(0, pieces, len(frame["customer"].unique()))
     piece_of = place[frame["customer"].factorize(use_na_sentinel=False)[0]]
 

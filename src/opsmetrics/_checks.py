@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
-import math
 import numbers
 import re
 import zoneinfo
@@ -19,6 +18,8 @@ from opsmetrics.errors import DataError, ParameterError, nearest
 WordT = TypeVar("WordT", bound=str)
 _DAYS_IN = {"D": 1, "W": 7}
 _EPOCH = dt.date(1970, 1, 1)
+_DAY, _NUMPY_DAY = dt.timedelta(days=1), np.timedelta64(1, "D")
+_HUGE = 1e15
 
 
 def _is_number(value: Any, kind: type) -> bool:
@@ -29,7 +30,7 @@ def _is_number(value: Any, kind: type) -> bool:
 def choice(argument: str, value: object, allowed: Collection[WordT]) -> WordT:
     """One of a few words."""
     for word in allowed:
-        if value == word:
+        if isinstance(value, str) and value == word:
             return word
     names = ", ".join(repr(a) for a in allowed)
     raise ParameterError(f"{argument}={value!r} is not known; it is one of {names}.{nearest(value, allowed)}", code=f"parameter.{argument}")
@@ -47,14 +48,14 @@ def whole_number(argument: str, value: Any, low: int, high: int, *, hint: str = 
 
 def number(argument: str, value: Any) -> int | float:
     """A real, finite number; whole numbers stay whole."""
-    if _is_number(value, numbers.Real) and math.isfinite(value):
+    if _is_number(value, numbers.Real) and -_HUGE <= value <= _HUGE:
         return int(value) if isinstance(value, numbers.Integral) else float(value)
-    raise ParameterError(f"{argument}={value!r} must be a finite number.", code=f"parameter.{argument}")
+    raise ParameterError(f"{argument}={value!r} must be a finite number, at most 1e15 in size.", code=f"parameter.{argument}")
 
 
 def fraction(argument: str, value: Any) -> float:
-    """A number strictly between 0 and 1."""
-    if _is_number(value, numbers.Real) and 0 < value < 1:
+    """A number strictly between 0 and 1, and not so near to an end that floats cannot tell them apart."""
+    if _is_number(value, numbers.Real) and 1e-12 < value < 1 - 1e-12:
         return float(value)
     hint = f" Did you mean {value / 100:g}?" if _is_number(value, numbers.Real) and 1 < value < 100 else ""
     raise ParameterError(f"{argument}={value!r} must lie between 0 and 1.{hint}", code=f"parameter.{argument}")
@@ -62,9 +63,9 @@ def fraction(argument: str, value: Any) -> float:
 
 def increasing(argument: str, values: object) -> tuple[float, ...]:
     """At least one number, each above the one before."""
-    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+    if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable):
         raise ParameterError(f"{argument}={values!r} must be a list of numbers.", code="parameter.thresholds")
-    clean = tuple(number("thresholds", v) for v in values)
+    clean = tuple(float(number("thresholds", v)) for v in values)
     if not clean:
         raise ParameterError(f"{argument}=[] is empty; give at least one number.", code="parameter.thresholds")
     for before, after in itertools.pairwise(clean):
@@ -74,6 +75,24 @@ def increasing(argument: str, values: object) -> tuple[float, ...]:
                 code="parameter.thresholds",
             )
     return clean
+
+
+def listed(argument: str, values: object) -> list[Any]:
+    """A list of values, not a text and not one value."""
+    if isinstance(values, Iterable) and not isinstance(values, (str, bytes, Mapping)):
+        return list(values)
+    raise ParameterError(f"{argument}={values!r} must be a list.", code=f"parameter.{argument}")
+
+
+def order_of(order: Sequence[object], labels: Sequence[object], reserved: Collection[str] = ()) -> None:
+    """Each label once, and no name that the result needs for itself."""
+    if left_out := sorted(str(label) for label in labels if label not in order):
+        known = sorted(map(str, labels))
+        raise ParameterError(f"order={order} leaves out {left_out}; name every label, {known}.", code="parameter.order")
+    if repeated := sorted({str(name) for name in order if order.count(name) > 1}):
+        raise ParameterError(f"order={order} repeats {repeated}; name every label once.", code="parameter.order")
+    if taken := [name for name in order if name in reserved]:
+        raise ParameterError(f"order={order} has {taken}, which the result names itself; leave it out.", code="parameter.order")
 
 
 def named(argument: str, values: object, names: Sequence[str]) -> Mapping[str, object]:
@@ -91,40 +110,65 @@ def named(argument: str, values: object, names: Sequence[str]) -> Mapping[str, o
     return values
 
 
+def generator(argument: str, value: Any) -> np.random.Generator:
+    """A random generator, from a seed or as it is (SPEC 7)."""
+    seed = value is None or (_is_number(value, numbers.Integral) and value >= 0)
+    if seed or isinstance(value, np.random.Generator):
+        return np.random.default_rng(value)
+    raise ParameterError(
+        f"{argument}={value!r} is no seed; give a whole number of 0 or more, or a numpy Generator.", code=f"parameter.{argument}"
+    )
+
+
 def zone(argument: str, value: str) -> dt.tzinfo:
-    """A time zone: a name of the IANA database, or a fixed offset such as "+08:00"."""
+    """A time zone: a name of the IANA database, or a fixed offset such as "+08:00" or "UTC+08:00"."""
     try:
-        if match := re.fullmatch(r"([+-])(\d{2}):?(\d{2})", value):
+        if match := re.fullmatch(r"(?:UTC|GMT)?([+-])(\d{2}):?(\d{2})", value):
             offset = dt.timedelta(hours=int(match[2]), minutes=int(match[3]))
             return dt.timezone(-offset if match[1] == "-" else offset)
         return zoneinfo.ZoneInfo(value)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, TypeError, OSError):
         hint = nearest(value, zoneinfo.available_timezones())
         raise ParameterError(
-            f"{argument}={value!r} is not a time zone; give an IANA name such as 'Asia/Shanghai'.{hint}",
+            f"{argument}={value!r} is not a time zone; give an IANA name such as 'Asia/Shanghai', or an offset such as '+08:00'.{hint}",
             code=f"parameter.{argument}",
         ) from None
+
+
+def is_zone(name: str) -> bool:
+    """Whether a name is that of a time zone."""
+    try:
+        return zone("tz", name) is not None
+    except ParameterError:
+        return False
 
 
 def days(argument: str, value: Any) -> int | None:
     """A span of whole days: 90, "90D", "12W" or a timedelta."""
     if value is None:
         return None
-    count: float | None = None
+    count: int | None = None
     if isinstance(value, np.timedelta64):
-        value = dt.timedelta(microseconds=int(value / np.timedelta64(1, "us")))
-    if isinstance(value, dt.timedelta):
-        count = value / dt.timedelta(days=1)
+        fixed = np.datetime_data(value)[0] not in {"Y", "M", "generic"} and not np.isnat(value)
+        count = int(value // _NUMPY_DAY) if fixed and value % _NUMPY_DAY == np.timedelta64(0) else None
+    elif isinstance(value, dt.timedelta) and value == value:
+        count = value // _DAY if value % _DAY == dt.timedelta(0) else None
     elif _is_number(value, numbers.Integral):
         count = int(value)
-    elif isinstance(value, str) and (match := re.fullmatch(r"\s*(\d+)\s*([DWdw])\s*", value)):
+    elif isinstance(value, str) and (match := re.fullmatch(r"\s*(\d{1,9})\s*([DWdw])\s*", value)):
         count = int(match[1]) * _DAYS_IN[match[2].upper()]
-    if count is None or count != int(count) or not 1 <= count <= 1_000_000:
+    if count is None or not 1 <= count <= 1_000_000:
         raise ParameterError(
-            f"{argument}={value!r} must be a whole number of days, one or more: 90, '90D', '12W' or a timedelta of days.",
+            f"{argument}={_short(value)} must be a whole number of days, one or more: 90, '90D', '12W' or a timedelta of days.",
             code=f"parameter.{argument}",
         )
-    return int(count)
+    return count
+
+
+def _short(value: object) -> str:
+    """A value as it was given, cut where it is very long."""
+    shown = repr(value)
+    return shown if len(shown) <= 200 else f"{shown[:200]}..."
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,10 +187,13 @@ def moment(argument: str, value: object) -> Moment:
     if isinstance(value, str):
         value = _from_iso(argument, value)
     if isinstance(value, np.datetime64) and not np.isnat(value):
-        if np.datetime_data(value)[0] in {"Y", "M", "W", "D"}:
-            value = value.astype("datetime64[D]").item()
-        else:
-            return Moment(None, int(value.astype("datetime64[ns]").astype(np.int64)), aware=False, text=str(given))
+        unit = np.datetime_data(value)[0]
+        if unit == "D":
+            value = value.item()
+        elif unit not in {"Y", "M", "W", "generic"}:
+            second = value.astype("datetime64[s]")  # nanoseconds alone would wrap around before 1678 and after 2262
+            rest = (value - second).astype("timedelta64[ns]")
+            return Moment(None, int(second.astype(np.int64)) * 10**9 + int(rest.astype(np.int64)), aware=False, text=str(given))
     if isinstance(value, dt.datetime) and value == value:  # NaT is the one datetime that differs from itself
         aware = value.utcoffset() is not None
         since = value - dt.datetime(1970, 1, 1, tzinfo=dt.UTC if aware else None)

@@ -11,6 +11,9 @@ from opsmetrics import _checks
 from opsmetrics._kernels import calendars
 from opsmetrics.errors import ParameterError
 
+_YEAR_ONE = _checks.day_number(dt.date.min)
+_YEAR_TEN_THOUSAND = _checks.day_number(dt.date.max) + 1
+
 
 @dataclass(frozen=True, slots=True)
 class Clock:
@@ -35,6 +38,10 @@ class Clock:
                     code="parameter.tz",
                 )
         return cls(unit, stored, tz or stored)
+
+    def covers(self, first: int, last: int) -> bool:
+        """Whether ticks lie in the years 1 to 9999 of the calendar, beyond which no date can be written."""
+        return self.midnight(_YEAR_ONE) <= first and last < self.midnight(_YEAR_TEN_THOUSAND)
 
     @property
     def zone(self) -> dt.tzinfo | None:
@@ -74,7 +81,11 @@ class Clock:
             )
         if self.local is None and moment.aware:
             raise ParameterError(
-                f"{argument}={moment.text!r} has a time zone, but the times have none; give {argument} without one, or tell with "
-                "tz= where the shop's calendar is (the times are then read as UTC).",
+                f"{argument}={moment.text!r} has a time zone, but the times have none; give {argument} without one"
+                + (
+                    ", as a plain day."
+                    if self.unit == "D"
+                    else ", or tell with tz= where the shop's calendar is (the times are then read as UTC)."
+                ),
                 code=f"parameter.{argument}.aware",
             )

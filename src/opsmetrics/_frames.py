@@ -44,6 +44,9 @@ Backend: TypeAlias = Any
 """One of narwhals' eager implementations: pandas, polars, pyarrow."""
 Role: TypeAlias = Literal["key", "time", "number"]
 
+TEXT: Final = nw.String()
+"""The type of text in every kind of frame."""
+
 ROWS_PER_PART = 4_000_000
 """Rows of a polars scan that are collected at a time."""
 
@@ -107,7 +110,7 @@ def read(argument: str, frame: object, uses: Sequence[Use], *, tz: str | None = 
     """Check a frame against its uses; the first use is the customer's. Nothing is computed until the parts are asked for."""
     native = wrap(argument, frame)
     schema = _check(native, uses)
-    clock = next(_clock(schema[u.column], tz) for u in uses if u.role == "time")
+    clock = next(_clock(schema[u.column], u, tz) for u in uses if u.role == "time")
     needed = native.select([u.column for u in uses])
     customer = uses[0].column
 
@@ -166,7 +169,7 @@ def wrap(argument: str, frame: object) -> nw.DataFrame[Any] | nw.LazyFrame[Any]:
             code="data.kind",
         ) from None
     except nw.exceptions.DuplicateError:
-        names = [str(n) for n in cast("Any", frame).columns]
+        names = [str(name) for name in getattr(frame, "column_names", None) or cast("Any", frame).columns]
         twice = sorted({n for n in names if names.count(n) > 1})
         raise ColumnError(f"{argument} has two columns with the name {twice}; rename one of them.", code="column.duplicate") from None
 
@@ -186,6 +189,11 @@ def _check(frame: nw.DataFrame[Any] | nw.LazyFrame[Any], uses: Sequence[Use]) ->
     names = list(schema)
     seen: dict[str, str] = {}
     for use in uses:
+        if not isinstance(use.column, str):
+            raise ColumnError(
+                f"{use.argument}={use.column!r} is no name of a column; a name is a text. Rename the column, or leave out the brackets.",
+                code="column.name",
+            )
         if use.column not in names:
             raise ColumnError(
                 f"{use.argument}={use.column!r} is not a column of the frame; it has {names}.{nearest(use.column, names)}",
@@ -196,27 +204,48 @@ def _check(frame: nw.DataFrame[Any] | nw.LazyFrame[Any], uses: Sequence[Use]) ->
                 f"{use.argument}={use.column!r} is already used as {seen[use.column]}; each column plays one part.", code="column.repeated"
             )
         seen[use.column] = use.argument
-        if not _plays(schema[use.column], use.role):
-            raise ColumnError(
-                f"{use.argument}={use.column!r} holds {schema[use.column]}; it must hold {_MEANING[use.role]}. {_FIX[use.role]}",
-                code="column.type",
-            )
+        if not _plays(schema[use.column], use.role, frame.implementation):
+            raise _wrong_type(use, _type_name(frame, use.column))
     return schema
 
 
-def _plays(dtype: nw.dtypes.DType, role: Role) -> bool:
+def _plays(dtype: nw.dtypes.DType, role: Role, kind: Backend) -> bool:
+    """Whether a type can play a part. Objects may be text in pandas; polars' whole numbers of 128 bits fit no array."""
     if role == "number":
         return dtype.is_numeric()
     if role == "time":
         return isinstance(dtype, (nw.Datetime, nw.Date))
-    text = isinstance(dtype, (nw.String, nw.Categorical, nw.Enum, nw.Object))
-    return text or dtype.is_integer() or dtype.is_float()
+    text = isinstance(dtype, (nw.String, nw.Categorical, nw.Enum)) or (kind.is_pandas_like() and dtype == nw.Object)
+    wide = kind.is_polars() and isinstance(dtype, (nw.Int128, nw.UInt128))
+    return text or dtype.is_float() or (dtype.is_integer() and not wide)
 
 
-def _clock(dtype: nw.dtypes.DType, tz: str | None) -> Clock:
-    if isinstance(dtype, nw.Datetime):
-        return Clock.of(dtype.time_unit, dtype.time_zone, tz)
-    return Clock.of("D", None, tz)
+def _wrong_type(use: Use, found: str) -> ColumnError:
+    return ColumnError(
+        f"{use.argument}={use.column!r} holds {found}; it must hold {_MEANING[use.role]}. {_FIX[use.role]}", code="column.type"
+    )
+
+
+def _type_name(frame: nw.DataFrame[Any] | nw.LazyFrame[Any], column: str) -> str:
+    """The type of a column, by its engine's name where the common one is unknown."""
+    native, dtype = cast("Any", frame.to_native()), frame.collect_schema()[column]
+    if dtype != nw.Unknown:
+        return str(dtype)
+    if frame.implementation.is_duckdb():
+        return str(native.types[native.columns.index(column)])
+    return str(native.schema.field(column).type if frame.implementation.is_pyarrow() else native[column].dtype)
+
+
+def _clock(dtype: nw.dtypes.DType, use: Use, tz: str | None) -> Clock:
+    if not isinstance(dtype, nw.Datetime):
+        return Clock.of("D", None, tz)
+    if dtype.time_zone is not None and not _checks.is_zone(dtype.time_zone):
+        raise ColumnError(
+            f"{use.argument}={use.column!r} is in the time zone {dtype.time_zone!r}, which the IANA database does not know. Convert it "
+            "first, for example to 'UTC'.",
+            code="column.zone",
+        )
+    return Clock.of(dtype.time_unit, dtype.time_zone, tz)
 
 
 # ------------------------------------------------------------------------------------------------- whole customers
@@ -256,9 +285,12 @@ def _last_run(values: pa.ChunkedArray) -> int:
     """Where the run of the last value of a sorted column begins."""
     import pyarrow.compute as pc
 
+    if len(values) == 0:
+        return 0
     last = values[len(values) - 1]
-    same = pc.is_null(values) if not last.is_valid else pc.equal(values, last)
-    return int(pc.index(same, True).as_py()) if len(values) else 0
+    nothing = not last.is_valid or last.as_py() != last.as_py()
+    same = pc.is_null(values, nan_is_null=True) if nothing else pc.equal(values, last)
+    return int(pc.index(same, True).as_py())
 
 
 def _hashed_scans(frame: nw.LazyFrame[Any], customer: str) -> Iterator[nw.DataFrame[Any]]:
@@ -317,7 +349,7 @@ def _first(codes: Ints) -> Ints:
 
 
 def _part(chunk: nw.DataFrame[Any], uses: Sequence[Use]) -> Part:
-    codes, customers = encode(chunk[uses[0].column])
+    codes, customers = encode(chunk[uses[0].column], uses[0])
     values = {u.argument: _values(chunk[u.column], u) for u in uses[1:]}
     return Part(len(chunk), codes, customers, values)
 
@@ -327,7 +359,7 @@ def _part(chunk: nw.DataFrame[Any], uses: Sequence[Use]) -> Part:
 
 def _values(series: nw.Series[Any], use: Use) -> npt.NDArray[Any]:
     if use.role == "key":
-        return encode(series)[0]
+        return encode(series, use)[0]
     return _ticks(series) if use.role == "time" else _numbers(series)
 
 
@@ -336,6 +368,8 @@ def _numbers(series: nw.Series[Any]) -> Floats:
     native = series.to_native()
     if series.implementation.is_pandas_like():
         return np.asarray(native.to_numpy(dtype="float64", na_value=np.nan))
+    if series.implementation.is_pyarrow():
+        return np.asarray(native.cast("float64", safe=False).to_numpy(), dtype=np.float64)
     floats = native if series.dtype == nw.Float64 else series.cast(nw.Float64).to_native()
     return np.asarray(floats.to_numpy(), dtype=np.float64)
 
@@ -354,27 +388,29 @@ def _ticks(series: nw.Series[Any]) -> Ints:
     import pyarrow as pa
 
     narrow = pa.int32() if pa.types.is_date32(native.type) else pa.int64()
-    counts = native.cast(narrow).cast(pa.int64()).fill_null(calendars.MISSING).to_numpy()
-    return np.asarray(counts // 86_400_000 if pa.types.is_date64(native.type) else counts, dtype=np.int64)
+    return np.asarray(native.cast(narrow).cast(pa.int64()).fill_null(calendars.MISSING).to_numpy(), dtype=np.int64)
 
 
 def _numpy_time(dtype: nw.dtypes.DType) -> str:
     return f"datetime64[{dtype.time_unit if isinstance(dtype, nw.Datetime) else 'D'}]"
 
 
-def encode(series: nw.Series[Any]) -> tuple[Ints, nw.Series[Any]]:
+def encode(series: nw.Series[Any], use: Use) -> tuple[Ints, nw.Series[Any]]:
     """Dense codes in order of appearance, -1 where null, and the distinct values in the column's own type."""
     native = series.to_native()
     if series.implementation.is_pandas_like():
         import pandas as pd
 
-        codes, distinct = pd.factorize(native)
+        try:
+            codes, distinct = pd.factorize(native + 0.0 if series.dtype.is_float() else native)  # -0.0 is 0.0
+        except TypeError:
+            raise _wrong_type(use, "objects that cannot be told apart, such as lists") from None
         return codes.astype(np.int64, copy=False), nw.from_native(pd.Series(distinct, name=native.name), series_only=True)
-    codes = _integers(series)
+    codes = _integers(series, use)
     return codes, take(series, _first(codes))
 
 
-def _integers(series: nw.Series[Any]) -> Ints:
+def _integers(series: nw.Series[Any], use: Use) -> Ints:
     """Codes of a polars or pyarrow column."""
     native = series.to_native()
     text = isinstance(series.dtype, (nw.String, nw.Categorical, nw.Enum))
@@ -385,8 +421,10 @@ def _integers(series: nw.Series[Any]) -> Ints:
     if text:
         import pyarrow as pa
 
-        flat = native.cast(native.type.value_type) if pa.types.is_dictionary(native.type) else native
-        indices = flat.combine_chunks().dictionary_encode().indices
+        value_type = native.type.value_type if pa.types.is_dictionary(native.type) else pa.large_string()
+        if pa.types.is_nested(value_type) or isinstance(value_type, pa.BaseExtensionType):
+            raise _wrong_type(use, str(native.type))
+        indices = native.cast(value_type).combine_chunks().dictionary_encode().indices
         return np.asarray(indices.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False))
     if series.null_count() == 0:
         return factorize(native.to_numpy())
@@ -406,14 +444,36 @@ def factorize(values: npt.NDArray[Any], *, null: int | None = None) -> Ints:
     return dense
 
 
-def encode_together(series: Sequence[nw.Series[Any]]) -> tuple[list[Ints], nw.Series[Any]]:
-    """One coding for several columns of the same meaning, as before and after; the first decides the type."""
-    try:
-        codes, distinct = encode(nw.concat([_plain(s).alias("key").to_frame() for s in series], how="vertical")["key"])
-    except (TypeError, ValueError, nw.exceptions.NarwhalsError) as error:
-        kinds = [str(s.dtype) for s in series]
-        raise ColumnError(f"the customers are {kinds[0]} before and {kinds[1]} after; cast one of them.", code="column.type") from error
-    return np.split(codes, np.cumsum([len(s) for s in series])[:-1]), distinct
+def encode_together(sides: Sequence[nw.Series[Any]], use: Use) -> tuple[list[Ints], nw.Series[Any]]:
+    """One coding for the same column before and after."""
+    kinds = [s.implementation for s in sides]
+    if len(set(kinds)) > 1:
+        raise DataError(
+            f"before is a {kinds[0].name.lower()} frame and after a {kinds[1].name.lower()} frame; give both in one kind.", code="data.kind"
+        )
+    alike = _alike([plain(s) for s in sides], use)
+    codes, distinct = encode(concat(alike), use)
+    return np.split(codes, np.cumsum([len(s) for s in sides])[:-1]), distinct
+
+
+def _alike(sides: Sequence[nw.Series[Any]], use: Use) -> list[nw.Series[Any]]:
+    """Columns of one type, where no value changes by it: text with text, whole numbers with whole numbers or with exact floats."""
+    dtypes = [s.dtype for s in sides]
+    if len(set(dtypes)) == 1:
+        return list(sides)
+    if all(isinstance(dtype, (nw.String, nw.Object)) for dtype in dtypes):
+        return [nw.from_native(s.to_native().astype(object), series_only=True) for s in sides]
+    if all(dtype.is_numeric() for dtype in dtypes):
+        ends = [(s.min(), s.max()) for s in sides if s.dtype.is_integer() and len(s)]
+        low, high = min((low for low, _ in ends), default=0), max((high for _, high in ends), default=0)
+        if all(dtype.is_integer() for dtype in dtypes) and (high < 2**63 or low >= 0):
+            return [s.cast(nw.Int64 if high < 2**63 else nw.UInt64) for s in sides]
+        if low >= -(2**53) and high <= 2**53:
+            return [s.cast(nw.Float64) for s in sides]
+    raise ColumnError(
+        f"{use.argument}={use.column!r} holds {dtypes[0]} before and {dtypes[1]} after, whose values cannot be compared. Cast one of them.",
+        code="column.type",
+    )
 
 
 def sort_order(values: nw.Series[Any], argument: str) -> Ints:
@@ -422,7 +482,7 @@ def sort_order(values: nw.Series[Any], argument: str) -> Ints:
         return np.argsort(values.to_numpy()).astype(np.int64, copy=False)  # distinct, so any sort is stable
     position = nw.new_series("position", np.arange(len(values)), backend=values.implementation)
     try:
-        ordered = nw.from_dict({"key": _plain(values), "position": position}).sort("key")
+        ordered = nw.from_dict({"key": plain(values), "position": position}).sort("key")
     except TypeError:
         kinds = sorted({type(v).__name__ for v in values.to_list()})
         raise DataError(
@@ -436,10 +496,17 @@ def concat(series: Sequence[nw.Series[Any]]) -> nw.Series[Any]:
     """Series of one type, one after the other."""
     if len(series) == 1:
         return series[0]
-    return nw.concat([s.alias("key").to_frame() for s in series], how="vertical")["key"].alias(series[0].name)
+    return nw.concat([_one_text(s).alias("key").to_frame() for s in series], how="vertical")["key"].alias(series[0].name)
 
 
-def _plain(values: nw.Series[Any]) -> nw.Series[Any]:
+def _one_text(series: nw.Series[Any]) -> nw.Series[Any]:
+    """Arrow has several types of text; they do not join, and one of them knows no `take`."""
+    if series.implementation.is_pyarrow() and series.dtype == nw.String:
+        return nw.from_native(series.to_native().cast("large_string"), series_only=True)
+    return series
+
+
+def plain(values: nw.Series[Any]) -> nw.Series[Any]:
     """A category is its value: its order and identity are those of the value, not of the level."""
     if not isinstance(values.dtype, (nw.Categorical, nw.Enum)):
         return values
@@ -460,15 +527,15 @@ def backend(kind: str) -> Backend:
 def build(backend: Backend, content: Mapping[str, Column]) -> Any:
     """A frame of the backend's kind from columns of equal length; arrays are handed over, not copied, unless two columns share one."""
     arrays = [id(values) for values in content.values()]
-    series = {
+    made = {
         name: _series(backend, name, values.copy() if isinstance(values, np.ndarray) and arrays.count(id(values)) > 1 else values)
         for name, values in content.items()
     }
     if backend is nw.Implementation.PANDAS:
         import pandas as pd
 
-        return pd.DataFrame({name: values.to_native() for name, values in series.items()}, copy=False)
-    return nw.from_dict(series).to_native()
+        return pd.DataFrame({name: values.to_native() for name, values in made.items()}, copy=False)
+    return nw.from_dict(made).to_native()
 
 
 def append(frame: nw.DataFrame[Any], content: Mapping[str, Column]) -> Any:
@@ -486,14 +553,19 @@ def take(values: nw.Series[Any], positions: Ints) -> nw.Series[Any]:
     else:
         import pyarrow as pa
 
-        picked = native.take(pa.array(positions))
+        picked = (native.cast(pa.large_string()) if native.type == pa.string_view() else native).take(pa.array(positions))
     taken: nw.Series[Any] = nw.from_native(picked, series_only=True)
     return taken.alias(values.name)
 
 
 def words(backend: Backend, names: Sequence[str], codes: Ints) -> nw.Series[Any]:
     """Text from a few names and a code per row."""
-    return take(nw.new_series("names", list(names), nw.String(), backend=backend), codes)
+    return take(series(backend, names, TEXT), codes)
+
+
+def series(backend: Backend, values: Sequence[object], dtype: Any) -> nw.Series[Any]:
+    """A few values as a column."""
+    return nw.new_series("values", list(values), dtype, backend=backend)
 
 
 def stamps(backend: Backend, ticks: Ints, clock: Clock) -> nw.Series[Any]:
@@ -515,9 +587,9 @@ def head(native: object, limit: int | None = None) -> tuple[list[str], list[tupl
     return frame.columns, [tuple(_python(v) for v in row) for row in rows.iter_rows()]
 
 
-def names(native: object) -> list[str]:
+def names(argument: str, native: object) -> list[str]:
     """The column names of any frame."""
-    return list(wrap("frame", native).collect_schema())
+    return list(wrap(argument, native).collect_schema())
 
 
 def height(native: object) -> int:

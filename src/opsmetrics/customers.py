@@ -91,6 +91,7 @@ class Rules:
     clock: Clock
     frequency: Frequency
     refunds: Refunds
+    columns: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,20 +190,21 @@ def customer_summary(
     _checks.choice("monetary", monetary, get_args(Monetary))
     _checks.choice("refunds", refunds, get_args(Refunds))
     _checks.choice("missing_customer", missing_customer, get_args(MissingCustomer))
-    if customer in RESERVED:
-        raise ColumnError(f"customer={customer!r} is also a column of the result; rename it first.", code="column.reserved")
     moment, span = _checks.moment("as_of", as_of), _checks.days("window", window)
     uses = [Use("customer", customer, "key"), Use("time", time, "time"), Use("amount", amount, "number")]
     if order_id is not None:
         uses.append(Use("order_id", order_id, "key"))
     source = _frames.read("orders", orders, uses, tz=tz)
+    if customer in RESERVED:
+        raise ColumnError(f"customer={customer!r} is also a column of the result; rename it first.", code="column.reserved")
     clock = source.clock
     today = clock.day_of("as_of", moment)
     start = calendars.MISSING + 1 if span is None else clock.midnight(today - span + 1)
-    rules = Rules(start, clock.end("as_of", moment), clock, frequency, refunds)
+    columns = {use.argument: use.column for use in uses}
+    rules = Rules(start, clock.end("as_of", moment), clock, frequency, refunds, columns)
     facts = merge(_frames.fold(source, lambda part: partial(part, rules)))
-    _refuse(facts, missing_customer, refunds, {use.argument: use.column for use in uses}, moment.text)
-    params: dict[str, object] = {"columns": {use.argument: use.column for use in uses}}
+    _refuse(facts, missing_customer, refunds, columns, moment.text)
+    params: dict[str, object] = {"columns": columns}
     params |= {"as_of": moment.text, "window": span, "tz": clock.local, "frequency": frequency, "monetary": monetary}
     params |= {"refunds": refunds, "missing_customer": missing_customer, "rows": facts.rows}
     return _finish(facts, source.backend, clock, today, customer, params)
@@ -220,7 +222,10 @@ def partial(part: _frames.Part, rules: Rules) -> Facts:
         bought.add(codes, ticks, units)
         if rules.frequency == "days":
             paid = units >= 0
+            _refuse_no_date(ticks[paid], ticks[paid], rules)
             pairs.append(purchases.customer_days(codes[paid], rules.clock.days(ticks[paid])))
+    has_bought = bought.orders > 0
+    _refuse_no_date(bought.first[has_bought], bought.last[has_bought], rules)
     days = purchases.days_per_customer(np.unique(np.concatenate(pairs)), len(part.customers))
     return Facts(part.customers, bought, days, part.rows, dropped)
 
@@ -280,6 +285,7 @@ def _usable(part: _frames.Part, rules: Rules) -> tuple[npt.NDArray[np.bool_], Co
         "missing amount": np.isnan(amounts),
         "after as_of": ticks >= rules.end,
         "before window": ticks < rules.start,
+        "missing order_id": part["order_id"] < 0 if "order_id" in part.columns else np.False_,
         "refund": lone_refund,
     }
     keep, dropped = np.ones(part.rows, dtype=np.bool_), Counter[str]()
@@ -293,18 +299,13 @@ def _usable(part: _frames.Part, rules: Rules) -> tuple[npt.NDArray[np.bool_], Co
 def _batches(part: _frames.Part, keep: npt.NDArray[np.bool_], rules: Rules, dropped: Counter[str]) -> Iterator[tuple[Ints, Ints, Ints]]:
     """Orders as customer codes, ticks and money: row by row in blocks, or lines added up where there is an order id."""
     codes, ticks, amounts = part.codes, part["time"], part["amount"]
-    _refuse_astronomic(codes, amounts)
+    _refuse_astronomic(codes, amounts, rules)
     if "order_id" not in part.columns:
         for block in grouping.blocks(part.rows):
             use = slice(None) if (kept := keep[block]).all() else kept
             yield codes[block][use], ticks[block][use], grouping.micros(amounts[block][use])
         return
     ids = part["order_id"]
-    if bare := int(np.count_nonzero(keep & (ids < 0))):
-        raise DataError(
-            f"order_id is null in {bare:,} rows; lines without an order cannot be added up. Fill them or leave order_id out.",
-            code="data.order_id",
-        )
     order = _frames.factorize(codes[keep] * (int(ids.max(initial=0)) + 1) + ids[keep])
     customer, first, money, lines = purchases.sum_lines(order, codes[keep], ticks[keep], grouping.micros(amounts[keep]))
     if rules.refunds == "drop" and (back := money < 0).any():
@@ -313,16 +314,27 @@ def _batches(part: _frames.Part, keep: npt.NDArray[np.bool_], rules: Rules, drop
     yield customer, first, money
 
 
-def _refuse_astronomic(codes: Ints, amounts: _frames.Floats) -> None:
+def _refuse_no_date(first: Ints, last: Ints, rules: Rules) -> None:
+    """Times outside the years 1 to 9999: DuckDB's infinity, or a unit mistaken for another."""
+    if first.size and not rules.clock.covers(int(first.min()), int(last.max())):
+        raise DataError(
+            f"time={rules.columns['time']!r} reaches beyond the years 1 to 9999 of the calendar; check its unit, and drop infinite times.",
+            code="data.time",
+        )
+
+
+def _refuse_astronomic(codes: Ints, amounts: _frames.Floats, rules: Rules) -> None:
     """Infinite amounts, and sums that whole millionths in 64 bits cannot hold."""
-    largest = max(float(np.fmax.reduce(amounts)), -float(np.fmin.reduce(amounts)))
-    if largest * amounts.size < grouping.LARGEST:
+    high, low = float(np.fmax.reduce(amounts)), float(np.fmin.reduce(amounts))
+    extreme = high if high >= -low else low
+    largest = abs(extreme)
+    if not largest * amounts.size >= grouping.LARGEST:
         return
     known = (codes >= 0) & ~np.isnan(amounts)
     if largest >= grouping.LARGEST or np.bincount(codes[known], weights=np.abs(amounts[known])).max(initial=0.0) >= grouping.LARGEST:
         raise DataError(
-            f"amount reaches {largest:g}; amounts must be finite, and those of one customer must add up to less than "
-            f"{grouping.LARGEST:.3g}. Remove the infinite ones or use a larger unit of money.",
+            f"amount={rules.columns['amount']!r} reaches {extreme:g}; amounts must be finite, and those of one customer must add up to "
+            f"less than {grouping.LARGEST:.3g}. Remove the infinite ones or use a larger unit of money.",
             code="data.amount",
         )
 
@@ -335,6 +347,12 @@ def _refuse(facts: Facts, missing_customer: MissingCustomer, refunds: Refunds, c
             "missing_customer='drop' to leave them out and count them.",
             code="data.missing_customer",
         )
+    if rows := facts.dropped["missing order_id"]:
+        raise DataError(
+            f"order_id={columns['order_id']!r} is null in {rows:,} rows; lines without an order cannot be added up. Fill them or leave "
+            "order_id out.",
+            code="data.order_id",
+        )
     if refunds == "error" and (rows := int(facts.bought.refunds.sum())):
         raise DataError(
             f"amount={columns['amount']!r} is negative in {rows:,} orders; refunds='error' allows none. Pass refunds='net' to subtract "
@@ -342,8 +360,10 @@ def _refuse(facts: Facts, missing_customer: MissingCustomer, refunds: Refunds, c
             code="data.refunds",
         )
     if not facts.bought.orders.any():
-        reasons = ", ".join(dropped_notes(facts.dropped)) or "all rows are refunds"
+        counts = ", ".join(f"{rows:,} {reason}" for reason, rows in facts.dropped.items())
+        fixes = {"after as_of": "choose a later as_of", "before window": "choose a longer window"}
+        fix = " or ".join(advice for reason, advice in fixes.items() if facts.dropped[reason]) or "check the columns"
         raise DataError(
-            f"as_of={as_of!r} leaves no purchase among {facts.rows:,} rows ({reasons}); choose a later as_of or a longer window.",
+            f"as_of={as_of!r} leaves no purchase among {facts.rows:,} rows ({counts or 'all are refunds'}); {fix}.",
             code="data.no_purchases",
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
@@ -68,7 +69,7 @@ def make_orders(customers: int = 1_000, *, kind: Kind = "pandas", rng: int | np.
     """
     _checks.choice("kind", kind, _KINDS)
     count = _checks.whole_number("customers", customers, 1, 10_000_000)
-    random = np.random.default_rng(rng)
+    random = _checks.generator("rng", rng)
     joined = random.uniform(0, 0.75 * _YEAR_SECONDS, count)
     stays = np.minimum(random.exponential(0.6 * _YEAR_SECONDS, count), _YEAR_SECONDS - joined)
     repeats = random.poisson(random.gamma(0.5, 12.0, count) * stays / _YEAR_SECONDS)
@@ -138,6 +139,11 @@ def load_cdnow() -> pd.DataFrame:
             'the CDNOW purchases come with the lifetimes distribution, which is not installed; run pip install "opsmetrics[lifetimes]".',
             code="data.cdnow",
         ) from None
-    frame = pd.read_csv(str(path), sep=r"\s+", skiprows=1, names=["customer", "date", "quantity", "amount"], dtype={"date": str})
+    if not (file := Path(str(path))).exists():
+        raise DataError(
+            f"the lifetimes distribution is installed without {_CDNOW_FILE}; reinstall it with pip install --force-reinstall lifetimes.",
+            code="data.cdnow",
+        )
+    frame = pd.read_csv(file, sep=r"\s+", skiprows=1, names=["customer", "date", "quantity", "amount"], dtype={"date": str})
     frame["date"] = pd.to_datetime(frame["date"], format="%Y%m%d")
     return frame

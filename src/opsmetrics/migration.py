@@ -24,6 +24,8 @@ ENTRY: Final = "(new)"
 EXIT: Final = "(gone)"
 """The column of customers who are not there any more."""
 
+RESERVED: Final = frozenset({ENTRY, EXIT, "source"})
+
 
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)
 class Transitions(Result[FrameT_co]):
@@ -134,46 +136,54 @@ def transitions(
     key = customer if customer is not None else getattr(before, "customer", None)
     if key is None:
         raise ParameterError("customer=None: name the column of the customer.", code="parameter.customer")
-    if _scorer(before) != _scorer(after):
+    scorers = [given.scorer for given in (before, after) if hasattr(given, "scorer")]
+    if len(scorers) == 2 and scorers[0] != scorers[1]:
         warn(
             "before and after were scored with different edges, so edges moved as well as customers; hand the first report's scorer to "
             "the second."
         )
-    sides = [_side(argument, given, key, label) for argument, given in (("before", before), ("after", after))]
-    (old, new), people = _frames.encode_together([side[key] for side in sides])
-    names, labels = _labels([side[label] for side in sides], label, order, getattr(before, "segment_names", ()))
+    uses = [Use("customer", key, "key"), Use("label", label, "key")]
+    sides = [_side(argument, given, uses) for argument, given in (("before", before), ("after", after))]
+    (old, new), people = _frames.encode_together([side[key] for side in sides], uses[0])
+    for argument, codes in (("before", old), ("after", new)):
+        _demand_one_row_each(argument, key, codes)
+    names, labels = _labels([side[label] for side in sides], uses[1], order, getattr(before, "segment_names", ()))
     moves = _moves(old, new, labels, len(people), len(names))
     params: dict[str, object] = {"label": label, "order": None if order is None else names, "confidence": confidence}
     return _result(sides[0].implementation, names, moves, order is not None, confidence, params | {"before": len(old), "after": len(new)})
 
 
-def _scorer(given: object) -> object:
-    return getattr(given, "scorer", None) if isinstance(given, Result) else None
-
-
-def _side(argument: str, given: Any, customer: str, label: str) -> Any:
-    """One side as an eager frame with a row per customer."""
+def _side(argument: str, given: Any, uses: Sequence[Use]) -> Any:
+    """One side as an eager frame."""
     table = given._tables["table"] if isinstance(given, Result) else given
-    frame, _ = _frames.columns(argument, table, [Use("customer", customer, "key"), Use("label", label, "key")])
-    for name in (customer, label):
-        if nulls := frame[name].null_count():
-            raise DataError(f"{name!r} is null in {nulls:,} rows of {argument}; fill or drop them.", code="data.null")
-    if repeats := len(frame) - frame[customer].n_unique():
+    return _frames.columns(argument, table, uses)[0]
+
+
+def _demand_one_row_each(argument: str, customer: str, codes: Ints) -> None:
+    if nulls := int(np.count_nonzero(codes < 0)):
+        raise DataError(f"customer={customer!r} is null in {nulls:,} rows of {argument}; fill or drop them.", code="data.null")
+    if repeats := len(codes) - len(np.unique(codes)):
         raise DataError(
             f"customer={customer!r} repeats in {repeats:,} rows of {argument}; each customer has one label at a time.", code="data.repeated"
         )
-    return frame
 
 
-def _labels(sides: Sequence[_frames.Values], label: str, order: Sequence[str] | None, usual: Sequence[str]) -> tuple[list[str], list[Ints]]:
+def _labels(sides: Sequence[_frames.Values], use: Use, order: Sequence[str] | None, usual: Sequence[str]) -> tuple[list[str], list[Ints]]:
     """The names of the labels in order (the usual one, then by name), and the place of each customer's, before and after."""
-    codes, distinct = _frames.encode_together(sides)
+    codes, distinct = _frames.encode_together(sides, use)
+    for argument, side in (("before", codes[0]), ("after", codes[1])):
+        if nulls := int(np.count_nonzero(side < 0)):
+            raise DataError(f"label={use.column!r} is null in {nulls:,} rows of {argument}; fill or drop them.", code="data.null")
     there = [str(value) for value in distinct.to_list()]
-    if taken := {ENTRY, EXIT} & set(there):
-        raise DataError(f"label={label!r} has the value {taken.pop()!r}, which names newcomers or leavers; rename it.", code="data.label")
-    names = sorted(there, key=_by(usual)) if order is None else [str(name) for name in order]
-    if len(set(names)) < len(names) or not set(there) <= set(names):
-        raise ParameterError(f"order={names} must name each label once; the labels are {sorted(there)}.", code="parameter.order")
+    if len(set(there)) < len(there):
+        twice = sorted({name for name in there if there.count(name) > 1})
+        raise DataError(f"label={use.column!r} has different values that read alike: {twice}; make them one.", code="data.label")
+    names = sorted(there, key=_by(usual)) if order is None else [str(name) for name in _checks.listed("order", order)]
+    if taken := sorted(RESERVED & set(there)):
+        raise DataError(
+            f"label={use.column!r} has the value {taken[0]!r}, which names a column or row of the result; rename it.", code="data.label"
+        )
+    _checks.order_of(names, there, RESERVED)
     place = np.array([names.index(name) for name in there], dtype=np.int64)
     return names, [place[side] for side in codes]
 

@@ -222,7 +222,10 @@ def _finish(ax: Axes, title: str, *, grid: str | None = None, above: float = 6) 
     if grid is not None:
         ax.grid(axis=grid, alpha=0.3)  # type: ignore[arg-type]
         ax.set_axisbelow(True)
-    _letter([heading, *ax.get_xticklabels(), *ax.get_yticklabels(), *ax.texts])
+    labels = [heading, *ax.get_xticklabels(), *ax.get_yticklabels(), *ax.texts]
+    for label in labels:
+        label.set_parse_math(False)  # "$100-$500" is a price, not a formula
+    _letter(labels)
     return ax
 
 

@@ -131,11 +131,9 @@ def test_a_type_the_library_does_not_know_is_called_by_its_engine_name() -> None
     assert "UUID" in str(error).upper(), str(error)
 
 
-def test_arrow_dates_in_milliseconds_are_dates() -> None:
+def test_arrow_dates_in_milliseconds_are_refused_by_their_name() -> None:
     days = pa.array([dt.date(2026, 1, 2), None, dt.date(2026, 1, 5), dt.date(2026, 1, 6)], pa.date64())
-    found = summary(arrow(paid_at=days))
-    assert columns_of(found.table)["recency"] == [29, 26, 25]
-    assert found.dropped == {"missing time": 1}
+    refused(lambda: summary(arrow(paid_at=days)), om.ColumnError, "column.type", ["time='paid_at' holds date64"])
 
 
 def test_a_pandas_column_of_arrow_dates() -> None:

@@ -50,9 +50,9 @@ def midnight(day: int, unit: str, zone: dt.tzinfo | None) -> int:
     per_day = TICKS_PER_DAY[unit]
     if zone is None or per_day == 1:
         return day * per_day
-    local = dt.datetime(1970, 1, 1, tzinfo=zone) + dt.timedelta(days=day)
-    since = local.astimezone(_UTC) - _EPOCH
-    return (since.days * 86_400 + since.seconds) * (per_day // 86_400)
+    nearest = min(max(day, (_FIRST - _EPOCH).days), (_LAST - _EPOCH).days)
+    offset = (dt.datetime(1970, 1, 1, tzinfo=zone) + dt.timedelta(days=nearest)).utcoffset()
+    return (day * 86_400 - (0 if offset is None else round(offset.total_seconds()))) * (per_day // 86_400)
 
 
 @functools.lru_cache(maxsize=64)

@@ -20,6 +20,9 @@ enough to move a customer across the edge of a bin."""
 LARGEST = float(np.iinfo(np.int64).max) / MICROS
 """The largest amount, or sum of amounts, that whole millionths can hold: about 9.2e12."""
 
+LARGEST_WHOLE = 9e18
+"""The largest sum of whole numbers that 64 bits hold."""
+
 _BLOCK = 1 << 20
 
 
@@ -37,6 +40,21 @@ def micros(amounts: Floats) -> Ints:
 def money(units: Ints) -> Floats:
     """Whole millionths as amounts again: one correctly rounded division."""
     return np.asarray(units / np.float64(MICROS))
+
+
+def whole_sums(codes: Ints, size: int, counts: Floats) -> Ints:
+    """Sums of whole numbers per group. Wants the sum of all sizes <= `LARGEST_WHOLE`."""
+    sums = np.zeros(size, dtype=np.int64)
+    np.add.at(sums, codes, np.rint(counts).astype(np.int64))
+    return sums
+
+
+def money_sums(codes: Ints, size: int, amounts: Floats) -> Floats:
+    """Sums of money per group, exact even where the shop's total is beyond millionths in 64 bits: whole units and the rest apart."""
+    whole = np.floor(amounts)
+    units, rest = whole_sums(codes, size, whole), np.zeros(size, dtype=np.int64)
+    np.add.at(rest, codes, micros(amounts - whole))
+    return np.array([(u * MICROS + r) / MICROS for u, r in zip(units.tolist(), rest.tolist(), strict=True)], dtype=np.float64)
 
 
 def ratio(part: npt.ArrayLike, whole: npt.ArrayLike) -> Floats:

@@ -6,6 +6,7 @@ import copy
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import NoneType
 from typing import Any, Final, Literal, TypeAlias, TypeVar, get_args
 
 import numpy as np
@@ -125,10 +126,9 @@ class SegmentMap:
     ) -> None:
         given = _checks.named("bins", bins, AXES) if isinstance(bins, Mapping) else dict.fromkeys(AXES, bins)
         levels = {axis: _checks.whole_number("bins", given[axis], 2, 10) for axis in AXES}
-        clean = tuple((str(name), _region(str(name), region, levels)) for name, region in regions)
-        if not clean:
-            raise ParameterError("regions=[] is empty; a map needs at least one named region.", code="parameter.regions")
-        self._set(clean, levels, otherwise, None)
+        if not isinstance(otherwise, (str, NoneType)):
+            raise ParameterError(f"otherwise={otherwise!r} must be a name, as text.", code="parameter.otherwise")
+        self._set(_named_regions(regions, levels), levels, otherwise, None)
 
     def _set(self, regions: Any, bins: Mapping[str, int], otherwise: str | None, split: Split | None) -> None:
         for field, value in {"regions": regions, "bins": bins, "otherwise": otherwise, "split": split}.items():
@@ -329,14 +329,20 @@ class SegmentMap:
         >>> om.SegmentMap.cn8(labels="en").assign(scores).table[["rfm_code", "segment"]].to_numpy().tolist()
         [['111', 'Key: value'], ['000', 'General: win back']]
         """
+        if not isinstance(scores, RFMScores):
+            raise ParameterError(
+                f"scores is a {type(scores).__name__}; give what FittedRFMScorer.transform returns, a table with r_score, "
+                "f_score and m_score.",
+                code="parameter.scores",
+            )
         self._demand_partition()
-        totals = [name for name in TOTALS if name in _frames.names(scores._tables["table"])]
+        totals = [name for name in TOTALS if name in _frames.names("scores", scores._tables["table"])]
         uses = [_frames.Use(name, name, "number") for name in (*SCORES.values(), *MEASURES.values(), *totals)]
         frame, columns = _frames.columns("scores", scores._tables["table"], uses)
         added: dict[str, _frames.Column] = {}
         if self.split is None:
             self._demand_bins(scores.scorer.bins)
-            used, cells = self, [columns[SCORES[axis]].astype(np.int64) for axis in AXES]
+            used, cells = self, self._cells(columns)
         else:
             names = MEASURES if self.split.basis == "value" else SCORES
             compared = {axis: columns[names[axis]] for axis in AXES}
@@ -357,11 +363,20 @@ class SegmentMap:
             segment_map=used,
         )
 
+    def _matters(self, axis: str) -> bool:
+        """Whether the map tells scores on this axis apart."""
+        return any(isinstance(region, tuple) or axis in region for _, region in self.regions)
+
+    def _cells(self, columns: Mapping[str, Floats]) -> list[Ints]:
+        """The scores by axis; 1 on an axis that makes no difference, on which there may be any number of scores."""
+        return [
+            columns[SCORES[axis]].astype(np.int64) if self._matters(axis) else np.ones(len(columns[SCORES[axis]]), dtype=np.int64)
+            for axis in AXES
+        ]
+
     def _demand_bins(self, bins: Mapping[str, int]) -> None:
-        """Axes on which the map makes no difference may have any number of scores."""
         for axis in AXES:
-            matters = any(isinstance(region, tuple) or axis in region for _, region in self.regions)
-            if matters and bins[axis] != self.bins[axis]:
+            if self._matters(axis) and bins[axis] != self.bins[axis]:
                 raise ParameterError(
                     f"the segment map is made for {self.bins[axis]} scores on the axis {axis!r}, but the scorer gives {bins[axis]}; "
                     f"score with bins={dict(self.bins)}, or choose another map, such as SegmentMap.cn8(), which takes any scores.",
@@ -372,7 +387,8 @@ class SegmentMap:
         """For each cell, the place of its segment in `names`."""
         names, held = self.names, self._held()
         places = np.array([names.index(name) for name, _ in self.regions], dtype=np.int64)
-        return np.where(held.any(axis=0), places[np.argmax(held, axis=0)], len(names) - 1)
+        rest = 0 if self.otherwise is None else names.index(self.otherwise)  # without a rest there is nothing to fill
+        return np.where(held.any(axis=0), places[np.argmax(held, axis=0)], rest)
 
     # --------------------------------------------------------------------------------------------------- high and low
 
@@ -382,9 +398,8 @@ class SegmentMap:
         kind = self.split.centre
         if isinstance(kind, Mapping):
             return self
-        # An exact sum: the mean must not depend on the order of the customers.
-        mean = {axis: math.fsum(values) / max(len(values), 1) for axis, values in compared.items()}
-        centre = mean if kind == "mean" else {axis: float(np.median(values)) for axis, values in compared.items()}
+        middle = _mean if kind == "mean" else np.median
+        centre = {axis: float(middle(values)) if len(values) else 0.0 for axis, values in compared.items()}
         made = copy.copy(self)
         made._set(self.regions, self.bins, None, replace(self.split, centre=centre))
         return made
@@ -454,7 +469,12 @@ class SegmentMap:
         _checks.named("saved", saved, ("regions", "bins", "otherwise", "split"))
         made = cls(saved["regions"], bins=saved["bins"], otherwise=saved["otherwise"])
         if saved["split"] is not None:
-            made._set(made.regions, made.bins, made.otherwise, _split(**saved["split"]))
+            split = _checks.named("split", saved["split"], ("basis", "centre", "comparison"))
+            if set(made.bins.values()) != {2}:
+                raise ParameterError(
+                    f"split={dict(split)} belongs to a map of high and low, not to bins={dict(made.bins)}.", code="parameter.split"
+                )
+            made._set(made.regions, made.bins, made.otherwise, _split(split["basis"], split["centre"], split["comparison"]))
         return made
 
 
@@ -469,6 +489,23 @@ def _split(basis: Any, centre: Any, comparison: Any) -> Split:
         centre=centre,
         comparison=_checks.choice("comparison", comparison, get_args(Comparison)),
     )
+
+
+def _mean(values: Floats) -> float:
+    """By an exact sum: the mean must not depend on the order of the customers. Divided first, so that it cannot overflow."""
+    return math.fsum(values / len(values))
+
+
+def _named_regions(regions: Any, levels: Mapping[str, int]) -> tuple[tuple[str, Region], ...]:
+    if not isinstance(regions, Iterable) or isinstance(regions, (str, Mapping)):
+        raise ParameterError(f"regions={regions!r} must be a list of pairs of a name and a region.", code="parameter.regions")
+    pairs = [tuple(pair) if isinstance(pair, (tuple, list)) else (pair,) for pair in regions]
+    for pair in pairs:
+        if len(pair) != 2 or not isinstance(pair[0], str):
+            raise ParameterError(f"regions has {pair!r}; each entry is a pair of a name and a region.", code="parameter.regions")
+    if not pairs:
+        raise ParameterError("regions=[] is empty; a map needs at least one named region.", code="parameter.regions")
+    return tuple((name, _region(name, region, levels)) for name, region in pairs)
 
 
 def _region(name: str, region: object, levels: Mapping[str, int]) -> Region:

@@ -104,10 +104,14 @@ def rfm(
     """
     if scorer is not None and bins != 5:
         raise ParameterError(f"bins={bins!r} and scorer= were both given; put the bins into the scorer.", code="parameter.bins")
+    for argument, given, kinds in (("scorer", scorer, (RFMScorer, FittedRFMScorer)), ("segment_map", segment_map, (SegmentMap,))):
+        if given is not None and not isinstance(given, kinds):
+            known = " or ".join(kind.__name__ for kind in kinds)
+            raise ParameterError(f"{argument}={given!r} is no {known}; give one, or leave it out.", code=f"parameter.{argument}")
     summary = customer_summary(
         orders, customer=customer, time=time, amount=amount, as_of=as_of, order_id=order_id, window=window, tz=tz,
         frequency=frequency, monetary=monetary, refunds=refunds, missing_customer=missing_customer,
     )  # fmt: skip
     spec = RFMScorer(bins=bins) if scorer is None else scorer
     fitted = spec.fit(summary) if isinstance(spec, RFMScorer) else spec
-    return (segment_map or SegmentMap.rf10()).assign(fitted.transform(summary))
+    return (SegmentMap.rf10() if segment_map is None else segment_map).assign(fitted.transform(summary))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import NoneType
 from typing import Any, Final, Literal, TypeAlias, TypeVar, cast, get_args, overload
 
 import numpy as np
@@ -13,7 +15,7 @@ from opsmetrics import _checks, _frames
 from opsmetrics._frames import Column, Floats, Ints, Use
 from opsmetrics._kernels import scoring
 from opsmetrics.customers import CustomerSummary
-from opsmetrics.errors import ColumnError, DataError, FitError, ParameterError
+from opsmetrics.errors import DataError, FitError, ParameterError
 from opsmetrics.segments.results import RFMScores
 
 Method = Literal["quantile", "thresholds", "percentile", "ntile"]
@@ -24,6 +26,8 @@ MEASURES: Final[Mapping[str, str]] = {"r": "recency", "f": "frequency", "m": "mo
 SCORES: Final[Mapping[str, str]] = {axis: f"{axis}_score" for axis in AXES}
 WEIGHTS: Final[Mapping[str, float]] = {"r": 100, "f": 10, "m": 1}
 _PERCENT = 100
+_LARGEST_EDGE = 1.7e308
+_USUAL = 5
 
 Edge: TypeAlias = float | tuple[float, Any]
 FloatT = TypeVar("FloatT", Floats, np.float64)
@@ -75,7 +79,7 @@ class RFMScorer:
     (30.0, 2.0)
     """
 
-    bins: int | Mapping[str, int] = 5
+    bins: int | Mapping[str, int] = _USUAL
     method: Method = "quantile"
     ties: Ties = "low"
     thresholds: Mapping[str, Sequence[float]] | None = None
@@ -86,9 +90,8 @@ class RFMScorer:
         _checks.choice("method", self.method, get_args(Method))
         _checks.choice("ties", self.ties, get_args(Ties))
         if self.weights is not None:
-            _checks.named("weights", self.weights, AXES)
-            for weight in self.weights.values():
-                _checks.number("weights", weight)
+            weights = _checks.named("weights", self.weights, AXES)
+            object.__setattr__(self, "weights", {axis: _checks.number("weights", weights[axis]) for axis in AXES})
         belongs = {"thresholds": (self.thresholds, "thresholds"), "tie_key": (self.tie_key, "ntile")}
         for argument, (value, method) in belongs.items():
             if value is not None and self.method != method:
@@ -102,16 +105,24 @@ class RFMScorer:
                     + ("{'r': [...], 'f': [...], 'm': [...]}." if argument == "thresholds" else "the name of a column without repeats."),
                     code=f"parameter.{argument}",
                 )
+        if self.method in {"percentile", "thresholds"} and self.bins != _USUAL:
+            raise ParameterError(
+                f"bins={self.bins!r} has no effect under method={self.method!r}, which sets the number of scores itself; leave it out.",
+                code="parameter.bins",
+            )
+        if self.thresholds is not None:
+            cuts = _checks.named("thresholds", self.thresholds, AXES)
+            clean = {axis: _checks.increasing(f"thresholds[{axis!r}]", cuts[axis]) for axis in AXES}
+            object.__setattr__(self, "thresholds", clean)
+        if isinstance(self.bins, Mapping):
+            object.__setattr__(self, "bins", dict(_checks.named("bins", self.bins, AXES)))
         self._levels()
 
     def _levels(self) -> dict[str, int]:
-        """The number of scores on each axis."""
+        """The number of scores on each axis, where it is not the thresholds that set it."""
         if self.method == "percentile":
             return dict.fromkeys(AXES, _PERCENT)
-        if self.thresholds is not None:
-            cuts = _checks.named("thresholds", self.thresholds, AXES)
-            return {axis: len(_checks.increasing(f"thresholds[{axis!r}]", cuts[axis])) + 1 for axis in AXES}
-        given = _checks.named("bins", self.bins, AXES) if isinstance(self.bins, Mapping) else dict.fromkeys(AXES, self.bins)
+        given = self.bins if isinstance(self.bins, Mapping) else dict.fromkeys(AXES, self.bins)
         return {axis: _checks.whole_number("bins", given[axis], 2, 10, hint=" The usual choice is 5.") for axis in AXES}
 
     def fit(self, summary: object) -> FittedRFMScorer:
@@ -240,7 +251,7 @@ class FittedRFMScorer:
         if self.tie_key is None:
             return {a: scoring.scores(good(a, measures[a]), good(a, np.array(self.edges[a], dtype=np.float64))) for a in AXES}
         keys = tie_keys(frame, self.tie_key)
-        return {a: _ntile_scores(a, measures[a], keys, self.edges[a]) for a in AXES}
+        return {a: _ntile_scores(a, measures[a], keys, self.edges[a], self.tie_key) for a in AXES}
 
     def to_dict(self) -> dict[str, object]:
         """The scorer as values `json.dumps` accepts.
@@ -294,13 +305,20 @@ class FittedRFMScorer:
         {'r': 2, 'f': 2, 'm': 2}
         """
         _checks.named("saved", saved, ("edges", "method", "ties", "weights", "tie_key"))
+        method = _checks.choice("method", saved["method"], get_args(Method))
+        tie_key = saved["tie_key"]
+        if isinstance(tie_key, str) != (method == "ntile") or not isinstance(tie_key, (str, NoneType)):
+            raise ParameterError(
+                f"tie_key={tie_key!r} does not go with method={method!r}; 'ntile' has the name of a column, the others have None.",
+                code="parameter.tie_key",
+            )
         edges, weights = _checks.named("edges", saved["edges"], AXES), _checks.named("weights", saved["weights"], AXES)
         return cls(
-            edges={axis: _saved_edges(axis, cast("Sequence[Any]", edges[axis])) for axis in AXES},
-            method=_checks.choice("method", saved["method"], get_args(Method)),
+            edges={axis: _saved_edges(axis, edges[axis], keyed=tie_key is not None) for axis in AXES},
+            method=method,
             ties=_checks.choice("ties", saved["ties"], get_args(Ties)),
             weights={axis: _checks.number("weights", weights[axis]) for axis in AXES},
-            tie_key=saved["tie_key"],
+            tie_key=tie_key,
         )
 
 
@@ -324,13 +342,19 @@ def good(axis: str, values: FloatT) -> FloatT:
 
 
 def tie_keys(frame: Any, column: str) -> npt.NDArray[Any]:
-    """A column of distinct values, as an array that compares."""
-    if column not in frame.columns:
-        raise ColumnError(f"tie_key={column!r} is not a column of the summary; it has {frame.columns}.", code="column.missing")
-    keys = frame[column]
-    if keys.null_count() or keys.n_unique() < len(keys):
+    """A column that tells every two customers apart, as an array that compares: all numbers or all text."""
+    use = Use("tie_key", column, "key")
+    _frames.columns("summary", frame.to_native(), [use])
+    codes, _ = _frames.encode(frame[column], use)
+    if (codes < 0).any() or len(np.unique(codes)) < len(codes):
         raise DataError(f"tie_key={column!r} has repeats or nulls; it must tell every two customers apart.", code="data.tie_key")
-    return np.array(keys.to_list(), dtype=None if keys.dtype.is_numeric() else object)
+    values = _frames.plain(frame[column])
+    if values.dtype.is_numeric():
+        return np.array(values.to_list())
+    keys = values.to_list()
+    if not all(isinstance(value, str) for value in keys):
+        raise DataError(f"tie_key={column!r} mixes types; its values must be all text or all numbers. Cast it first.", code="data.tie_key")
+    return np.array(keys, dtype=object)
 
 
 def _natural(axis: str, edges: Floats) -> tuple[float, ...]:
@@ -351,18 +375,31 @@ def _ntile_edges(axis: str, values: Floats, keys: npt.NDArray[Any], bins: int) -
     return tuple((float(values[i]), keys[i] if isinstance(keys[i], str) else keys[i].item()) for i in first)
 
 
-def _ntile_scores(axis: str, values: Floats, keys: npt.NDArray[Any], edges: Sequence[Edge]) -> Ints:
+def _ntile_scores(axis: str, values: Floats, keys: npt.NDArray[Any], edges: Sequence[Edge], column: str) -> Ints:
+    pairs = cast("Sequence[tuple[float, Any]]", edges)
+    if isinstance(pairs[0][1], str) != (keys.dtype == object):
+        raise DataError(
+            f"tie_key={column!r} holds {'text' if keys.dtype == object else 'numbers'}, but the scorer was fitted on the other; cast it.",
+            code="data.tie_key",
+        )
     scores = np.ones(len(values), dtype=np.int64)
-    for value, key in cast("Sequence[tuple[float, Any]]", edges):
+    for value, key in pairs:
         better = good(axis, values) > good(axis, np.float64(value))
         scores += better | ((values == value) & (keys >= key))
     return scores
 
 
-def _saved_edges(axis: str, edges: Sequence[Any]) -> tuple[Edge, ...]:
-    """Edges as read from JSON, from the worst to the best."""
-    clean = tuple((float(e[0]), e[1]) if isinstance(e, (list, tuple)) else float(e) for e in edges)
-    values = good(axis, np.array([e[0] if isinstance(e, tuple) else e for e in clean], dtype=np.float64))
-    if values.size == 0 or not np.all(values[1:] >= values[:-1]):
-        raise ParameterError(f"edges[{axis!r}]={list(edges)} must run from the worst score to the best.", code="parameter.edges")
-    return clean
+def _saved_edges(axis: str, edges: Any, *, keyed: bool) -> tuple[Edge, ...]:
+    """Edges as read from JSON: numbers, or pairs of number and tie key, from the worst score to the best."""
+    listed = edges if isinstance(edges, (list, tuple)) else []
+    pairs = [edge if isinstance(edge, (list, tuple)) else [edge] for edge in listed]
+    values = [pair[0] if pair and isinstance(pair[0], (int, float)) and abs(pair[0]) <= _LARGEST_EDGE else math.nan for pair in pairs]
+    goodness = good(axis, np.array(values, dtype=np.float64))
+    plain = all(isinstance(edge, (list, tuple)) == keyed for edge in listed)
+    shaped = (
+        bool(pairs) and plain and all(len(pair) == 1 + keyed for pair in pairs) and len({isinstance(pair[-1], str) for pair in pairs}) == 1
+    )
+    if not shaped or not np.all(np.isfinite(goodness)) or not np.all(goodness[1:] >= goodness[:-1]):
+        kind = "pairs of a number and a tie key" if keyed else "finite numbers"
+        raise ParameterError(f"edges[{axis!r}]={edges!r} must be {kind}, from the worst score to the best.", code="parameter.edges")
+    return tuple((float(pair[0]), pair[1]) if keyed else float(pair[0]) for pair in pairs)

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, overload
 
 import numpy as np
 
-from opsmetrics import _frames, _render
+from opsmetrics import _checks, _frames, _render
 from opsmetrics._frames import Column, Floats, Ints, Use
 from opsmetrics._kernels import grouping
 from opsmetrics._results import Result, dropped_notes
-from opsmetrics.errors import DataError, ParameterError
+from opsmetrics.errors import ColumnError, DataError
 
 FrameT = TypeVar("FrameT")
 FrameT_co = TypeVar("FrameT_co", covariant=True)
 
 MEDIANS = ("recency", "frequency", "monetary")
+RESERVED = frozenset({
+    "customers", "customer_share", "orders", "revenue", "revenue_share", "average_order_value", "revenue_per_customer",
+    *(f"median_{name}" for name in MEDIANS),
+})  # fmt: skip
 TOTALS = {"orders": "frequency", "revenue": "monetary"}
 """Where the totals come from, and what stands in where the table has no such column."""
 
@@ -101,8 +106,11 @@ def segment_summary(scored: Any, *, by: str = "segment", order: Sequence[str] | 
     1     web          1     30.0                 30.0
     """
     table = scored._tables["table"] if isinstance(scored, Result) else scored
-    frame, columns = _frames.columns("scored", table, [Use("by", by, "key"), *_uses(_frames.names(table))])
-    labels, codes = _labels(frame[by], by, order)
+    use = Use("by", by, "key")
+    frame, columns = _frames.columns("scored", table, [use, *_uses(_frames.names("scored", table))])
+    if by in RESERVED:
+        raise ColumnError(f"by={by!r} is also a column of the result; rename it first.", code="column.reserved")
+    labels, codes = _labels(frame[by], use, order)
     return summarise(frame.implementation, by, labels, codes, columns, keep_order=order is not None)
 
 
@@ -124,18 +132,20 @@ def _uses(names: Sequence[str]) -> list[Use]:
     return [Use(name, name, "number") for name in known]
 
 
-def _labels(values: _frames.Values, by: str, order: Sequence[str] | None) -> tuple[_frames.Values, Ints]:
+def _labels(values: _frames.Values, use: Use, order: Sequence[str] | None) -> tuple[_frames.Values, Ints]:
     """The labels in order, and the place of each customer's among them."""
-    codes, distinct = _frames.encode(values)
+    codes, distinct = _frames.encode(values, use)
     if unlabelled := int(np.count_nonzero(codes < 0)):
-        raise DataError(f"by={by!r} is null for {unlabelled:,} of {len(codes):,} customers; label or drop them first.", code="data.label")
+        raise DataError(
+            f"by={use.column!r} is null for {unlabelled:,} of {len(codes):,} customers; label or drop them first.", code="data.label"
+        )
     if order is None:
         return distinct, codes
-    there, wanted = distinct.to_list(), list(order)
-    if left_out := sorted(str(label) for label in there if label not in wanted):
-        raise ParameterError(f"order={wanted} leaves out {left_out}; name every label of {by!r}.", code="parameter.order")
+    there, wanted = distinct.to_list(), _checks.listed("order", order)
+    _checks.order_of(wanted, there)
     place = np.array([wanted.index(label) for label in there], dtype=np.int64)
-    return _frames.words(values.implementation, wanted, np.arange(len(wanted))), place[codes]
+    dtype = dtype if (dtype := _frames.plain(distinct).dtype).is_integer() else _frames.TEXT
+    return _frames.series(values.implementation, wanted, dtype), place[codes]
 
 
 def _demand_known(columns: Mapping[str, Floats]) -> None:
@@ -144,22 +154,24 @@ def _demand_known(columns: Mapping[str, Floats]) -> None:
             raise DataError(
                 f"{name} is null or infinite for {wrong:,} of {len(values):,} customers; fill or drop them.", code="data.measure"
             )
+        if float(np.abs(values).max(initial=0.0)) * max(values.size, 1) > grouping.LARGEST_WHOLE:
+            raise DataError(
+                f"{name} reaches {float(np.abs(values).max()):g}, and sums of it are beyond exact numbers; use a larger unit.",
+                code="data.measure",
+            )
 
 
 def _measures(codes: Ints, size: int, columns: Mapping[str, Floats]) -> dict[str, Any]:
     orders, revenue = (columns[name] if name in columns else columns[other] for name, other in TOTALS.items())
     customers = np.bincount(codes, minlength=size)
-    ordered, earned = np.zeros(size, dtype=np.int64), np.zeros(size, dtype=np.int64)
-    np.add.at(ordered, codes, np.rint(orders).astype(np.int64))
-    np.add.at(earned, codes, grouping.micros(revenue))
-    money = grouping.money(earned)
+    ordered, earned = grouping.whole_sums(codes, size, orders), grouping.money_sums(codes, size, revenue)
     medians = grouping.medians(codes, size, [columns[name] for name in MEDIANS])
     return {
         "customers": customers,
         "customer_share": grouping.ratio(customers, len(codes)),
         "orders": ordered,
-        "revenue": money,
-        "revenue_share": grouping.ratio(money, grouping.money(earned.sum())),
-        "average_order_value": grouping.ratio(money, ordered),
-        "revenue_per_customer": grouping.ratio(money, customers),
+        "revenue": earned,
+        "revenue_share": grouping.ratio(earned, math.fsum(earned)),
+        "average_order_value": grouping.ratio(earned, ordered),
+        "revenue_per_customer": grouping.ratio(earned, customers),
     } | {f"median_{name}": median for name, median in zip(MEDIANS, medians, strict=True)}
