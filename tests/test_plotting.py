@@ -28,6 +28,7 @@ def agg() -> Iterator[None]:
     """Draw without a screen, and put everything back."""
     before = mpl.get_backend()
     mpl.use("Agg")
+    plt.close("all")
     yield
     plt.close("all")
     mpl.use(before)
@@ -427,7 +428,8 @@ def test_chinese_names_everywhere_in_a_picture(orders: pd.DataFrame, monkeypatch
     """Names of cells, of the label's column, and of both sides of the moves."""
     pretend(monkeypatch, "SimHei")
     tiers = om.SegmentMap([("活跃", {"r": (3, 5)}), ("沉睡", {"r": (1, 2)})])
-    before, after = (om.rfm(orders, as_of=day, segment_map=tiers, **ARGUMENTS) for day in ("2025-06-30", "2025-12-31"))
+    before = om.rfm(orders, as_of="2025-06-30", segment_map=tiers, **ARGUMENTS)
+    after = om.rfm(orders, as_of="2025-12-31", scorer=before.scorer, segment_map=tiers, **ARGUMENTS)
     by_tier = om.segment_summary(after.table.rename(columns={"segment": "分层"}), by="分层")
     drawn: list[Callable[[Axes], Any]] = [
         lambda ax: ax.texts,

@@ -59,15 +59,17 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 
-def __getattr__(name: str) -> object:
-    """Load a public name from its module (PEP 562)."""
-    if name not in _HOME_OF:
-        from opsmetrics.errors import nearest
+if not TYPE_CHECKING:  # a checker sees the imports above, and so finds names that do not exist
 
-        raise AttributeError(f"module 'opsmetrics' has no attribute {name!r}.{nearest(name, __all__)}")
-    value = getattr(importlib.import_module(f"opsmetrics.{_HOME_OF[name]}"), name)
-    globals()[name] = value
-    return value
+    def __getattr__(name: str) -> object:
+        """Load a public name from its module (PEP 562)."""
+        if name not in _HOME_OF:
+            from opsmetrics.errors import nearest
+
+            raise AttributeError(f"module 'opsmetrics' has no attribute {name!r}.{nearest(name, __all__)}")
+        value = getattr(importlib.import_module(f"opsmetrics.{_HOME_OF[name]}"), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

@@ -597,9 +597,17 @@ def height(native: object) -> int:
     return len(nw.from_native(cast("Any", native), eager_only=True))
 
 
+def _differs_from_itself(value: object) -> bool:
+    """NaN, NaT, and pandas.NA, which does not even say so."""
+    try:
+        return bool(value != value)
+    except TypeError:
+        return True
+
+
 def _python(value: object) -> object:
     """A plain Python value: missing is None, numpy scalars are unwrapped, stamps are datetimes."""
-    if value is None or value != value:
+    if value is None or _differs_from_itself(value):
         return None
     if isinstance(value, np.generic):
         return cast("object", value.item())

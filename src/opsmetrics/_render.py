@@ -6,7 +6,6 @@ import datetime as dt
 import html
 import math
 import re
-import textwrap
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -58,8 +57,7 @@ class _Column:
 
 def text(view: View) -> str:
     """The view as aligned plain text; wide (Chinese) characters count as two columns."""
-    facts = " · ".join(f"{name} {_fact(value)}" for name, value in view.facts.items() if value is not None)
-    lines = [view.title, *textwrap.wrap(facts, _LINE, initial_indent="  ", subsequent_indent="  ")]
+    lines = [view.title, *_wrap([f"{name} {_fact(value)}" for name, value in view.facts.items() if value is not None])]
     stacks = [_lay_out(column) for column in _columns(view)]
     if stacks:
         high = max(len(stack) for stack in stacks)
@@ -99,13 +97,20 @@ def _columns(view: View) -> list[_Column]:
 def _cells(view: View, name: str, column: Sequence[object]) -> list[str]:
     """Values as a reader wants them: shares in per cent, counts grouped, decimals only in columns that have some."""
     if name in view.ids:
-        return [str(int(value)) if isinstance(value, float) and value.is_integer() else _plain(value) for value in column]
+        return [_id(value) for value in column]
     if name in view.shares:
         return ["·" if value == 0 else _share(value) for value in column]
     if name.endswith(("share", "rate", "conversion")) or re.search("(share|rate|conversion)_", name):
         return [_share(value) for value in column]
     whole = all(value.is_integer() for value in column if isinstance(value, float) and math.isfinite(value))
     return [_plain(value, decimals=0 if whole else 2) for value in column]
+
+
+def _id(value: object) -> str:
+    """A number that is a name: 17850, not 17,850."""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value) if isinstance(value, int) else _plain(value)
 
 
 def _share(value: object) -> str:
@@ -141,6 +146,17 @@ def _closing(view: View) -> list[str]:
 
 
 # ---------------------------------------------------------------------------------------------------------------- text
+
+
+def _wrap(facts: Sequence[str]) -> list[str]:
+    """Facts in lines of a readable length, none torn."""
+    lines: list[str] = []
+    for fact in facts:
+        if lines and _width(lines[-1]) + _width(fact) + 3 <= _LINE:
+            lines[-1] += f" · {fact}"
+        else:
+            lines.append(f"  {fact}")
+    return lines
 
 
 def _lay_out(column: _Column) -> list[str]:

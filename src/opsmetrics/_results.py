@@ -21,7 +21,10 @@ FrameT_co = TypeVar("FrameT_co", covariant=True)
 FrameT = TypeVar("FrameT")
 
 SHOWN = 10
-"""Rows of a long table that a repr shows."""
+"""Rows of a table of customers that a repr shows."""
+
+SHOWN_LABELS = 30
+"""Rows of a table of labels that a repr shows."""
 
 
 class _PolarsLazy(Protocol):
@@ -82,6 +85,7 @@ class Result(Generic[FrameT_co]):
             facts=shown(self.params),
             columns=columns,
             rows=rows,
+            ids=[name for name in (getattr(self, "customer", None),) if name is not None],
             total_rows=_frames.height(self._tables["table"]),
             notes=dropped_notes(self.dropped),
         )

@@ -42,7 +42,7 @@ class OpsmetricsError(ValueError):
         self.code = code or self.default_code
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _rebuild, (type(self), str(self), self.code)
+        return _rebuild, (type(self), str(self), self.code), self.__dict__
 
 
 def _rebuild(kind: type[OpsmetricsError], message: str, code: str) -> OpsmetricsError:
@@ -128,7 +128,7 @@ class OpsmetricsWarning(UserWarning):
 
 def warn(message: str) -> None:
     """Warn at the line of the caller outside this package, however deep the warning arises."""
-    level, frame = 1, sys._getframe(1)
+    level, frame = 2, sys._getframe(1)
     while frame.f_back is not None and str(frame.f_globals.get("__name__", "")).startswith("opsmetrics."):
         level, frame = level + 1, frame.f_back
     warnings.warn(message, OpsmetricsWarning, stacklevel=level)

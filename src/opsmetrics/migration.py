@@ -12,7 +12,7 @@ import numpy.typing as npt
 from opsmetrics import _checks, _frames, _render
 from opsmetrics._frames import Column, Ints, Use
 from opsmetrics._kernels import grouping, rates
-from opsmetrics._results import Result, Table
+from opsmetrics._results import SHOWN_LABELS, Result, Table
 from opsmetrics.errors import DataError, ParameterError, warn
 
 FrameT = TypeVar("FrameT")
@@ -59,7 +59,7 @@ class Transitions(Result[FrameT_co]):
     rates = Table()
 
     def _view(self) -> _render.View:
-        columns, rows = _frames.head(self._tables["shares"])
+        columns, rows = _frames.head(self._tables["shares"], SHOWN_LABELS)
         _, found = _frames.head(self._tables["rates"])
         spoken = {f"{row[0]} rate": f"{row[2]:.1%} [{row[3]:.1%}, {row[4]:.1%}]" for row in found if row[2] is not None}
         return _render.View(
@@ -68,6 +68,7 @@ class Transitions(Result[FrameT_co]):
             columns=columns,
             rows=rows,
             shares=columns[1:],
+            total_rows=_frames.height(self._tables["shares"]),
             notes=["counts: .counts; one row per move: .table"],
         )
 

@@ -442,7 +442,7 @@ class SegmentMap:
         return {"regions": regions, "bins": dict(self.bins), "otherwise": self.otherwise, "split": self._split_params() or None}
 
     @classmethod
-    def from_dict(cls, saved: Mapping[str, Any]) -> SegmentMap:
+    def from_dict(cls, saved: Mapping[str, object]) -> SegmentMap:
         """A map from what `to_dict` wrote.
 
         Parameters
@@ -467,7 +467,8 @@ class SegmentMap:
         '一般挽留客户'
         """
         _checks.named("saved", saved, ("regions", "bins", "otherwise", "split"))
-        made = cls(saved["regions"], bins=saved["bins"], otherwise=saved["otherwise"])
+        content: Any = saved  # whatever the file held; the constructor checks it
+        made = cls(content["regions"], bins=content["bins"], otherwise=content["otherwise"])
         if saved["split"] is not None:
             split = _checks.named("split", saved["split"], ("basis", "centre", "comparison"))
             if set(made.bins.values()) != {2}:

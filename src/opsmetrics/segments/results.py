@@ -80,11 +80,12 @@ class RFM(RFMScores[FrameT_co]):
         inner = self.segments._view()
         customers = _frames.height(self._tables["table"])
         return _render.View(
-            title=f"RFM: {customers:,} customers in {len(inner.rows)} segments",
+            title=f"RFM: {customers:,} customers in {inner.total_rows:,} segments",
             facts=shown(self.params),
             columns=inner.columns,
             rows=inner.rows,
             bars=inner.bars,
+            total_rows=inner.total_rows,
             notes=[*dropped_notes(self.dropped), "customers one by one: .table; frozen edges: .scorer"],
         )
 

@@ -29,7 +29,7 @@ _PERCENT = 100
 _LARGEST_EDGE = 1.7e308
 _USUAL = 5
 
-Edge: TypeAlias = float | tuple[float, Any]
+Edge: TypeAlias = float | tuple[float, int | float | str]
 FloatT = TypeVar("FloatT", Floats, np.float64)
 FrameT = TypeVar("FrameT")
 
@@ -279,7 +279,7 @@ class FittedRFMScorer:
         }
 
     @classmethod
-    def from_dict(cls, saved: Mapping[str, Any]) -> FittedRFMScorer:
+    def from_dict(cls, saved: Mapping[str, object]) -> FittedRFMScorer:
         """A scorer from what `to_dict` wrote.
 
         Parameters

@@ -12,7 +12,7 @@ import numpy as np
 from opsmetrics import _checks, _frames, _render
 from opsmetrics._frames import Column, Floats, Ints, Use
 from opsmetrics._kernels import grouping
-from opsmetrics._results import Result, dropped_notes
+from opsmetrics._results import SHOWN_LABELS, Result, dropped_notes
 from opsmetrics.errors import ColumnError, DataError
 
 FrameT = TypeVar("FrameT")
@@ -47,13 +47,15 @@ class SegmentSummary(Result[FrameT_co]):
     """
 
     def _view(self) -> _render.View:
-        columns, rows = _frames.head(self._tables["table"])
+        columns, rows = _frames.head(self._tables["table"], SHOWN_LABELS)
+        count = _frames.height(self._tables["table"])
         return _render.View(
-            title=f"Segments: {len(rows)}",
+            title=f"Segments: {count:,}",
             facts=self.params,
             columns=columns,
             rows=rows,
             bars=("customer_share", "revenue_share"),
+            total_rows=count,
             notes=dropped_notes(self.dropped),
         )
 
