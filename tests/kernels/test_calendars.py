@@ -115,6 +115,11 @@ def test_fixed_offsets_are_added(second, minutes):
     assert local_day(second * 10**9, zone) == (second + minutes * 60) // 86_400
 
 
+@pytest.mark.parametrize(("tick", "day"), [(-1, -1), (0, 0), (86_400 * 10**9 - 1, 0), (-86_400 * 10**9 - 1, -2)])
+def test_the_day_of_one_instant_is_rounded_down_too(tick, day):
+    assert local_day(tick, None) == local_day(tick, dt.UTC) == day
+
+
 def test_a_stamp_in_utc_belongs_to_the_local_day():
     """The trap that puts an order of 1 December, half past midnight in Shanghai, into November."""
     stamp = instant("2025-11-30T16:30:00+00:00")

@@ -20,6 +20,9 @@ TICKS_PER_DAY = {"D": 1, "s": 86_400, "ms": 86_400_000, "us": 86_400_000_000, "n
 MISSING = np.iinfo(np.int64).min
 """The tick that stands for "no time" (numpy's NaT)."""
 
+_BEFORE_ALL = -(np.iinfo(np.int64).max // 10**9)
+"""A second before all others that is still one in nanoseconds."""
+
 _UTC = dt.UTC
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=_UTC)
 _FIRST, _LAST = dt.datetime.min.replace(tzinfo=_UTC) + dt.timedelta(days=2), dt.datetime.max.replace(tzinfo=_UTC) - dt.timedelta(days=2)
@@ -62,7 +65,7 @@ def utc_offsets(zone: dt.tzinfo, first: int, last: int) -> tuple[Ints, Ints]:
     The zone is asked once per day, and the day of a change is halved down to its second.
     """
     first, last = _clip(first), _clip(last)
-    starts, offsets = [np.iinfo(np.int64).min // 10**9], [_offset(zone, first)]
+    starts, offsets = [_BEFORE_ALL], [_offset(zone, first)]
     for begin in range(first, last + 1, 86_400):
         end = min(begin + 86_400, last + 1)
         if (after := _offset(zone, end)) != offsets[-1]:
