@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import opsmetrics as om
-from opsmetrics import _checks, _frames, customers
+from opsmetrics import _checks, _parts, customers
 from opsmetrics._frames import Use
 from tests.support import columns_of
 
@@ -44,7 +44,7 @@ def test_random_partitions_of_whole_customers_merge_to_the_same_table(seed: int,
     frame = om.make_orders(40, rng=seed)
     frame.loc[:2, "customer"] = None
     uses = USES if lines else USES[:3]
-    source = _frames.read("orders", frame, uses)
+    source = _parts.read("orders", frame, uses)
     moment = _checks.moment("as_of", "2025-12-01")
     rules = customers.Rules(
         source.clock.midnight(20_100),
@@ -58,7 +58,7 @@ def test_random_partitions_of_whole_customers_merge_to_the_same_table(seed: int,
     piece_of = place[frame["customer"].factorize(use_na_sentinel=False)[0]]
 
     def finished(frames: list[pd.DataFrame]) -> list[Any]:
-        parts = [part for piece in frames if len(piece) for part in _frames.read("orders", piece, uses).parts()]
+        parts = [part for piece in frames if len(piece) for part in _parts.read("orders", piece, uses).parts()]
         facts = customers.merge([customers.partial(part(), rules) for part in parts])
         made = customers._finish(facts, source.backend, source.clock, 20_423, "customer", {"frequency": frequency, "monetary": "net"})
         return [columns_of(made.table), columns_of(made.refund_only), made.dropped, facts.rows]
@@ -69,8 +69,8 @@ def test_random_partitions_of_whole_customers_merge_to_the_same_table(seed: int,
 @pytest.fixture
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Streams that are cut often."""
-    monkeypatch.setattr(_frames, "ROWS_PER_PART", 700)
-    monkeypatch.setattr(_frames, "ROWS_PER_BATCH", 300)
+    monkeypatch.setattr(_parts, "ROWS_PER_PART", 700)
+    monkeypatch.setattr(_parts, "ROWS_PER_BATCH", 300)
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +98,7 @@ def test_a_parquet_folder_is_streamed_to_the_same_table(parquet: tuple[pd.DataFr
 def test_a_stream_has_several_parts_of_whole_customers(parquet: tuple[pd.DataFrame, Path], engine: str) -> None:
     frame, folder = parquet
     lazy = pl.scan_parquet(folder / "*.parquet") if engine == "polars" else duckdb.connect().read_parquet(str(folder / "*.parquet"))
-    parts = [part() for part in _frames.read("orders", lazy, USES).parts()]
+    parts = [part() for part in _parts.read("orders", lazy, USES).parts()]
     assert len(parts) > 3
     assert sum(part.rows for part in parts) == len(frame)
     seen = [customer for part in parts for customer in part.customers.to_list()]
@@ -106,7 +106,7 @@ def test_a_stream_has_several_parts_of_whole_customers(parquet: tuple[pd.DataFra
 
 
 def test_one_customer_larger_than_a_batch_stays_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_frames, "ROWS_PER_BATCH", 10)
+    monkeypatch.setattr(_parts, "ROWS_PER_BATCH", 10)
     frame = pd.DataFrame({"u": [1] * 5 + [2] * 95 + [3] * 4, "t": pd.Timestamp("2026-01-01"), "a": 1.0})
     relation = duckdb.from_arrow(pl.from_pandas(frame).to_arrow())
     table = om.customer_summary(relation, customer="u", time="t", amount="a", as_of="2026-01-02").table
@@ -132,7 +132,7 @@ def test_a_relation_far_larger_than_the_memory_limit(tmp_path: Path) -> None:
 
 
 def test_a_scan_that_changes_between_looks_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_frames, "ROWS_PER_PART", 10)
+    monkeypatch.setattr(_parts, "ROWS_PER_PART", 10)
     looks: Iterator[int] = iter([100, 90, 80, 70, 60, 50, 40, 30, 20, 10, 0])
     frame = om.make_orders(30, kind="polars", rng=0)
     shrinking = frame.lazy().map_batches(lambda df: df.head(next(looks)), schema=frame.schema)

@@ -1,22 +1,16 @@
 """The boundary: frames of any kind on one side, numpy columns on the other. The only file that imports narwhals.
 
-`read` checks names and types, and hands out *parts*: the needed columns of some whole customers, as numbers. A frame in memory is one
-part. A DuckDB relation or a polars scan is a stream of parts, so that it never has to fit in memory. `build` makes frames of the
-caller's kind again; a lazy caller gets an eager frame of its own family (polars.DataFrame, pyarrow.Table).
+`check` holds names and types against their use, `values_of` and `encode` make numbers of columns, and `build` makes frames of the caller's
+kind again; a lazy caller gets an eager frame of its own family (polars.DataFrame, pyarrow.Table). How a frame is read in parts of whole
+customers stands in `_parts`.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import functools
-import itertools
-import math
-import os
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar, cast
+from typing import Any, Final, Literal, TypeAlias, TypeVar, cast
 
 import narwhals.stable.v2 as nw
 import numpy as np
@@ -24,13 +18,8 @@ import numpy.typing as npt
 
 from opsmetrics import _checks
 from opsmetrics._clock import Clock
-from opsmetrics._kernels import calendars, grouping
+from opsmetrics._kernels import calendars
 from opsmetrics.errors import ColumnError, DataError, nearest
-
-if TYPE_CHECKING:
-    import duckdb
-    import polars as pl
-    import pyarrow as pa
 
 T = TypeVar("T")
 FrameT = TypeVar("FrameT")
@@ -38,6 +27,8 @@ FrameT = TypeVar("FrameT")
 
 Ints: TypeAlias = npt.NDArray[np.int64]
 Floats: TypeAlias = npt.NDArray[np.float64]
+Eager: TypeAlias = "nw.DataFrame[Any]"
+Lazy: TypeAlias = "nw.LazyFrame[Any]"
 Values: TypeAlias = "nw.Series[Any]"
 Column: TypeAlias = "npt.NDArray[Any] | nw.Series[Any]"
 Backend: TypeAlias = Any
@@ -46,18 +37,6 @@ Role: TypeAlias = Literal["key", "time", "number"]
 
 TEXT: Final = nw.String()
 """The type of text in every kind of frame."""
-
-ROWS_PER_PART = 4_000_000
-"""Rows of a polars scan that are collected at a time."""
-
-ROWS_PER_BATCH = 500_000
-"""Rows of a DuckDB relation that are fetched at a time."""
-
-ROWS_TO_SPLIT = 1_000_000
-"""Rows from which a frame in memory is worth cutting into parts."""
-
-_SLICE_BITS = 3
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # 2**64 over the golden ratio
 
 _MEANING: Final[Mapping[Role, str]] = {
     "key": "whole numbers or text",
@@ -80,89 +59,21 @@ class Use:
     role: Role
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """The columns of some whole customers. `customers` are the distinct ids; `codes` points into them, -1 where the id is null."""
-
-    rows: int
-    codes: Ints
-    customers: nw.Series[Any]
-    columns: Mapping[str, npt.NDArray[Any]]
-
-    def __getitem__(self, argument: str) -> npt.NDArray[Any]:
-        """The numbers of the column that the caller named for an argument."""
-        return self.columns[argument]
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A checked frame: what kind its results will have, how its clock runs, and its parts, each to be read by a call."""
-
-    backend: Backend
-    clock: Clock
-    parts: Callable[[], Iterator[Callable[[], Part]]]
-
-
 # ---------------------------------------------------------------------------------------------------------------- in
-
-
-def read(argument: str, frame: object, uses: Sequence[Use], *, tz: str | None = None) -> Source:
-    """Check a frame against its uses; the first use is the customer's. Nothing is computed until the parts are asked for."""
-    native = wrap(argument, frame)
-    schema = _check(native, uses)
-    clock = next(_clock(schema[u.column], u, tz) for u in uses if u.role == "time")
-    needed = native.select([u.column for u in uses])
-    customer = uses[0].column
-
-    def parts() -> Iterator[Callable[[], Part]]:
-        rows = 0
-        for chunk in _chunks(needed, customer):
-            rows += len(chunk)
-            if len(chunk) >= ROWS_TO_SPLIT and _splits(chunk[customer]):
-                yield from _slices(chunk, uses)
-            elif len(chunk):
-                yield functools.partial(_part, chunk, uses)
-        _checks.not_empty(argument, rows)
-
-    return Source(_family(native), clock, parts)
-
-
-def fold(source: Source, partial: Callable[[Part], T]) -> list[T]:
-    """`partial` of every part, on as many threads as there are cores: numpy and the hash tables leave the interpreter free.
-
-    No more parts are begun than there are threads, so a stream stays a stream.
-    """
-    parts = source.parts()
-    begun = list(itertools.islice(parts, 2))
-    if len(begun) == 1:
-        return [partial(begun[0]())]
-    done: list[T] = []
-    threads = os.cpu_count() or 1
-    with ThreadPoolExecutor(threads) as pool:
-        waiting: deque[Future[T]] = deque()
-        for part in itertools.chain(begun, parts):
-            if len(waiting) > threads:
-                done.append(waiting.popleft().result())
-            waiting.append(pool.submit(_fold_one, partial, part))
-        return done + [future.result() for future in waiting]
 
 
 def columns(argument: str, frame: object, uses: Sequence[Use]) -> tuple[nw.DataFrame[Any], dict[str, npt.NDArray[Any]]]:
     """A frame that has one row per customer already, in memory, and its numbers by argument."""
     native = wrap(argument, frame)
-    _check(native, uses)
+    check(native, uses)
     eager = collect(native)
-    return eager, {u.argument: _values(eager[u.column], u) for u in uses if u.role != "key"}
+    return eager, {u.argument: values_of(eager[u.column], u) for u in uses if u.role != "key"}
 
 
-def _fold_one(partial: Callable[[Part], T], part: Callable[[], Part]) -> T:
-    return partial(part())
-
-
-def wrap(argument: str, frame: object) -> nw.DataFrame[Any] | nw.LazyFrame[Any]:
+def wrap(argument: str, frame: object) -> Eager | Lazy:
     """Any supported frame behind one interface."""
     try:
-        return cast("nw.DataFrame[Any] | nw.LazyFrame[Any]", nw.from_native(cast("Any", frame)))
+        return cast("Eager | Lazy", nw.from_native(cast("Any", frame)))
     except TypeError:
         raise DataError(
             f"{argument} is a {type(frame).__name__}, not a table; give a pandas or polars frame, a pyarrow table or a DuckDB relation.",
@@ -174,17 +85,27 @@ def wrap(argument: str, frame: object) -> nw.DataFrame[Any] | nw.LazyFrame[Any]:
         raise ColumnError(f"{argument} has two columns with the name {twice}; rename one of them.", code="column.duplicate") from None
 
 
-def collect(frame: nw.DataFrame[Any] | nw.LazyFrame[Any]) -> nw.DataFrame[Any]:
+def engine(frame: Eager | Lazy) -> str | None:
+    """The name of the engine behind a lazy frame; None for a frame in memory."""
+    return frame.implementation.name.lower() if isinstance(frame, nw.LazyFrame) else None
+
+
+def in_memory(native: object) -> Eager:
+    """A native frame that is in memory already, behind the common interface."""
+    return nw.from_native(cast("Any", native), eager_only=True)
+
+
+def collect(frame: Eager | Lazy) -> Eager:
     """The eager frame of the same family."""
     return frame.collect() if isinstance(frame, nw.LazyFrame) else frame
 
 
-def _family(frame: nw.DataFrame[Any] | nw.LazyFrame[Any]) -> nw.Implementation:
+def family(frame: Eager | Lazy) -> nw.Implementation:
     lazy_without_eager = isinstance(frame, nw.LazyFrame) and not frame.implementation.is_polars()
     return nw.Implementation.PYARROW if lazy_without_eager else frame.implementation
 
 
-def _check(frame: nw.DataFrame[Any] | nw.LazyFrame[Any], uses: Sequence[Use]) -> Mapping[str, nw.dtypes.DType]:
+def check(frame: Eager | Lazy, uses: Sequence[Use]) -> Mapping[str, nw.dtypes.DType]:
     schema: Mapping[str, nw.dtypes.DType] = frame.collect_schema()
     names = list(schema)
     seen: dict[str, str] = {}
@@ -226,7 +147,7 @@ def _wrong_type(use: Use, found: str) -> ColumnError:
     )
 
 
-def _type_name(frame: nw.DataFrame[Any] | nw.LazyFrame[Any], column: str) -> str:
+def _type_name(frame: Eager | Lazy, column: str) -> str:
     """The type of a column, by its engine's name where the common one is unknown."""
     native, dtype = cast("Any", frame.to_native()), frame.collect_schema()[column]
     if dtype != nw.Unknown:
@@ -236,7 +157,7 @@ def _type_name(frame: nw.DataFrame[Any] | nw.LazyFrame[Any], column: str) -> str
     return str(native.schema.field(column).type if frame.implementation.is_pyarrow() else native[column].dtype)
 
 
-def _clock(dtype: nw.dtypes.DType, use: Use, tz: str | None) -> Clock:
+def clock_of(dtype: nw.dtypes.DType, use: Use, tz: str | None) -> Clock:
     if not isinstance(dtype, nw.Datetime):
         return Clock.of("D", None, tz)
     if dtype.time_zone is not None and not _checks.is_zone(dtype.time_zone):
@@ -248,116 +169,10 @@ def _clock(dtype: nw.dtypes.DType, use: Use, tz: str | None) -> Clock:
     return Clock.of(dtype.time_unit, dtype.time_zone, tz)
 
 
-# ------------------------------------------------------------------------------------------------- whole customers
-
-
-def _chunks(frame: nw.DataFrame[Any] | nw.LazyFrame[Any], customer: str) -> Iterator[nw.DataFrame[Any]]:
-    """Eager frames that share no customer."""
-    if isinstance(frame, nw.LazyFrame):
-        if frame.implementation.is_duckdb():
-            return _sorted_batches(frame, customer)
-        if frame.implementation.is_polars():
-            return _hashed_scans(frame, customer)
-    return iter((collect(frame),))
-
-
-def _sorted_batches(frame: nw.LazyFrame[Any], customer: str) -> Iterator[nw.DataFrame[Any]]:
-    """A relation, sorted by customer in the engine (which spills to disk as it must) and fetched in batches.
-
-    The rows of a batch's last customer wait for the next batch, which may hold more of them.
-    """
-    import pyarrow as pa
-
-    relation = cast("duckdb.DuckDBPyRelation", frame.sort(customer).to_native())
-    waiting: pa.Table | None = None
-    for batch in relation.to_arrow_reader(ROWS_PER_BATCH):
-        fetched = pa.Table.from_batches([batch])
-        table = fetched if waiting is None else pa.concat_tables([waiting, fetched])
-        begin = _last_run(table.column(customer))
-        waiting = table.slice(begin)
-        if begin:
-            yield nw.from_native(table.slice(0, begin), eager_only=True)
-    if waiting is not None:
-        yield nw.from_native(waiting, eager_only=True)
-
-
-def _last_run(values: pa.ChunkedArray) -> int:
-    """Where the run of the last value of a sorted column begins."""
-    import pyarrow.compute as pc
-
-    if len(values) == 0:
-        return 0
-    last = values[len(values) - 1]
-    nothing = not last.is_valid or last.as_py() != last.as_py()
-    same = pc.is_null(values, nan_is_null=True) if nothing else pc.equal(values, last)
-    return int(pc.index(same, True).as_py())
-
-
-def _hashed_scans(frame: nw.LazyFrame[Any], customer: str) -> Iterator[nw.DataFrame[Any]]:
-    """A scan, read once per part by the streaming engine; a part holds the customers whose hash falls to it."""
-    import polars as pl
-
-    scan = cast("pl.LazyFrame", frame.to_native())
-    rows = int(scan.select(pl.len()).collect(engine="streaming").item())
-    count = max(1, math.ceil(rows / ROWS_PER_PART))
-    seen = 0
-    for part in range(count):
-        kept = scan if count == 1 else scan.filter(pl.col(customer).hash(seed=0) % count == part)
-        chunk = kept.collect(engine="streaming")
-        seen += len(chunk)
-        yield nw.from_native(chunk, eager_only=True)
-    if seen != rows:
-        raise DataError(
-            f"the scan gave {rows:,} rows when counted and {seen:,} when read; collect() it first, so that every look sees the same rows.",
-            code="data.unstable",
-        )
-
-
-def _splits(customer: nw.Series[Any]) -> bool:
-    """Whether customers can be told apart by a number at once; text is encoded first, and then the work is done."""
-    return customer.dtype.is_integer() and customer.null_count() == 0
-
-
-def _slices(chunk: nw.DataFrame[Any], uses: Sequence[Use]) -> Iterator[Callable[[], Part]]:
-    """Parts of a large frame in memory: hash tables that fit the cache, and work for every core.
-
-    A customer falls to a part by the top bits of a multiplicative hash (D. E. Knuth, The Art of Computer Programming 3, 6.4).
-    """
-    customer = chunk[uses[0].column]
-    keys = customer.to_numpy()
-    values = {u.argument: _values(chunk[u.column], u) for u in uses[1:]}
-    place = np.empty(len(keys), dtype=np.uint8)
-    for block in grouping.blocks(len(keys)):
-        place[block] = (keys[block].astype(np.uint64) * _GOLDEN) >> np.uint64(64 - _SLICE_BITS)
-
-    def read_slice(number: int) -> Part:
-        rows = np.flatnonzero(place == number)
-        codes = factorize(keys[rows])
-        distinct = take(customer, rows[_first(codes)])
-        return Part(len(rows), codes, distinct, {name: column[rows] for name, column in values.items()})
-
-    for number in np.flatnonzero(np.bincount(place)):
-        yield functools.partial(read_slice, int(number))
-
-
-def _first(codes: Ints) -> Ints:
-    """The first row of each code."""
-    first = np.zeros(int(codes.max(initial=-1)) + 1, dtype=np.int64)
-    known = np.flatnonzero(codes >= 0)[::-1]
-    first[codes[known]] = known  # the last one written is the first row
-    return first
-
-
-def _part(chunk: nw.DataFrame[Any], uses: Sequence[Use]) -> Part:
-    codes, customers = encode(chunk[uses[0].column], uses[0])
-    values = {u.argument: _values(chunk[u.column], u) for u in uses[1:]}
-    return Part(len(chunk), codes, customers, values)
-
-
 # ----------------------------------------------------------------------------------------------------------- columns
 
 
-def _values(series: nw.Series[Any], use: Use) -> npt.NDArray[Any]:
+def values_of(series: nw.Series[Any], use: Use) -> npt.NDArray[Any]:
     if use.role == "key":
         return encode(series, use)[0]
     return _ticks(series) if use.role == "time" else _numbers(series)
@@ -407,7 +222,7 @@ def encode(series: nw.Series[Any], use: Use) -> tuple[Ints, nw.Series[Any]]:
             raise _wrong_type(use, "objects that cannot be told apart, such as lists") from None
         return codes.astype(np.int64, copy=False), nw.from_native(pd.Series(distinct, name=native.name), series_only=True)
     codes = _integers(series, use)
-    return codes, take(series, _first(codes))
+    return codes, take(series, first_rows(codes))
 
 
 def _integers(series: nw.Series[Any], use: Use) -> Ints:
@@ -431,6 +246,14 @@ def _integers(series: nw.Series[Any], use: Use) -> Ints:
     codes = np.full(len(series), -1, dtype=np.int64)
     codes[~series.is_null().to_numpy()] = factorize(series.drop_nulls().to_native().to_numpy())
     return codes
+
+
+def first_rows(codes: Ints) -> Ints:
+    """The first row of each code."""
+    first = np.zeros(int(codes.max(initial=-1)) + 1, dtype=np.int64)
+    known = np.flatnonzero(codes >= 0)[::-1]
+    first[codes[known]] = known  # the last one written is the first row
+    return first
 
 
 def factorize(values: npt.NDArray[Any], *, null: int | None = None) -> Ints:

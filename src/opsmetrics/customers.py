@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 import numpy as np
 import numpy.typing as npt
 
-from opsmetrics import _checks, _frames, _render
+from opsmetrics import _checks, _frames, _parts, _render
 from opsmetrics._frames import Column, Ints, Use
 from opsmetrics._kernels import calendars, grouping, purchases
 from opsmetrics._results import SHOWN, Result, Table, dropped_notes, shown
@@ -194,7 +194,7 @@ def customer_summary(
     uses = [Use("customer", customer, "key"), Use("time", time, "time"), Use("amount", amount, "number")]
     if order_id is not None:
         uses.append(Use("order_id", order_id, "key"))
-    source = _frames.read("orders", orders, uses, tz=tz)
+    source = _parts.read("orders", orders, uses, tz=tz)
     if customer in RESERVED:
         raise ColumnError(f"customer={customer!r} is also a column of the result; rename it first.", code="column.reserved")
     clock = source.clock
@@ -202,7 +202,7 @@ def customer_summary(
     start = calendars.MISSING + 1 if span is None else clock.midnight(today - span + 1)
     columns = {use.argument: use.column for use in uses}
     rules = Rules(start, clock.end("as_of", moment), clock, frequency, refunds, columns)
-    facts = merge(_frames.fold(source, lambda part: partial(part, rules)))
+    facts = merge(_parts.fold(source, lambda part: partial(part, rules)))
     _refuse(facts, missing_customer, refunds, columns, moment.text)
     params: dict[str, object] = {"columns": columns}
     params |= {"as_of": moment.text, "window": span, "tz": clock.local, "frequency": frequency, "monetary": monetary}
@@ -213,7 +213,7 @@ def customer_summary(
 # ------------------------------------------------------------------------------------------- partial, merge, finish
 
 
-def partial(part: _frames.Part, rules: Rules) -> Facts:
+def partial(part: _parts.Part, rules: Rules) -> Facts:
     """Fold the orders of some whole customers."""
     keep, dropped = _usable(part, rules)
     bought = purchases.Purchases.none(len(part.customers))
@@ -275,7 +275,7 @@ def _finish(
 # ------------------------------------------------------------------------------------------------------------ the rows
 
 
-def _usable(part: _frames.Part, rules: Rules) -> tuple[npt.NDArray[np.bool_], Counter[str]]:
+def _usable(part: _parts.Part, rules: Rules) -> tuple[npt.NDArray[np.bool_], Counter[str]]:
     """Which rows are orders of the report, and how many are not, by the first reason that holds."""
     ticks, amounts = part["time"], part["amount"]
     lone_refund = (amounts < 0) if rules.refunds == "drop" and "order_id" not in part.columns else np.False_
@@ -296,7 +296,7 @@ def _usable(part: _frames.Part, rules: Rules) -> tuple[npt.NDArray[np.bool_], Co
     return keep, dropped
 
 
-def _batches(part: _frames.Part, keep: npt.NDArray[np.bool_], rules: Rules, dropped: Counter[str]) -> Iterator[tuple[Ints, Ints, Ints]]:
+def _batches(part: _parts.Part, keep: npt.NDArray[np.bool_], rules: Rules, dropped: Counter[str]) -> Iterator[tuple[Ints, Ints, Ints]]:
     """Orders as customer codes, ticks and money: row by row in blocks, or lines added up where there is an order id."""
     codes, ticks, amounts = part.codes, part["time"], part["amount"]
     _refuse_astronomic(codes, amounts, rules)

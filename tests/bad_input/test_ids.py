@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 import opsmetrics as om
-from opsmetrics import _frames
+from opsmetrics import _parts
 from tests.bad_input.cases import arrow, orders, refused, rfm, settled, summary
 from tests.support import Kind, columns_of
 
@@ -35,7 +35,7 @@ def test_whole_numbers_up_to_the_limits_of_their_type(
     dtype: str, ids: list[int], split: bool, kind: Kind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if split:
-        monkeypatch.setattr(_frames, "ROWS_TO_SPLIT", 1)
+        monkeypatch.setattr(_parts, "ROWS_TO_SPLIT", 1)
     found = columns_of(rfm(kind.make(orders(uid=np.array(ids, dtype=dtype)))).table)
     assert [int(value) for value in found["uid"]] == sorted(set(ids))
     assert sum(found["orders"]) == 4
@@ -113,8 +113,8 @@ def test_nan_as_an_id_is_no_customer(kind_of: str) -> None:
 
 @pytest.mark.parametrize("rows", [1, 2, 3])
 def test_ids_at_the_edges_of_batches(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_frames, "ROWS_PER_BATCH", rows)
-    monkeypatch.setattr(_frames, "ROWS_PER_PART", rows)
+    monkeypatch.setattr(_parts, "ROWS_PER_BATCH", rows)
+    monkeypatch.setattr(_parts, "ROWS_PER_PART", rows)
     ids = pd.array(["a", "b", "a", None, None, "b", "c"], dtype="string")
     stamps = pd.to_datetime("2026-01-05") + pd.to_timedelta(range(7), unit="h")
     frame = pd.DataFrame({"uid": ids, "paid_at": stamps, "amount": [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]})

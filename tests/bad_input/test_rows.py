@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 import opsmetrics as om
-from opsmetrics import _frames
+from opsmetrics import _parts
 from tests.bad_input.cases import CALL, Case, arrow, orders, refuse, refused, rfm, settled, summary
 from tests.support import Kind, columns_of
 
@@ -220,8 +220,8 @@ def test_a_null_order_id_on_a_row_that_is_left_out_anyway_is_no_matter(kind: Kin
 
 def test_null_order_ids_are_counted_over_all_parts(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
     """However a frame is cut up, the sentence tells the rows of the whole."""
-    monkeypatch.setattr(_frames, "ROWS_TO_SPLIT", 1)
-    monkeypatch.setattr(_frames, "ROWS_PER_PART", 1)
+    monkeypatch.setattr(_parts, "ROWS_TO_SPLIT", 1)
+    monkeypatch.setattr(_parts, "ROWS_PER_PART", 1)
     frame = kind.make(orders(uid=[1, 2, 3, 4], order=["x", None, "y", None]))
     refused(lambda: summary(frame, order_id="order"), om.DataError, "data.order_id", ["null in 2 rows"])
 
