@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 import opsmetrics as om
-from tests.bad_input.cases import CALL, orders, refused, rfm, scores_input, summary
+from tests.bad_input.cases import CALL, check_refused, orders, rfm, scores_input, summary
 from tests.support import Kind, columns_of, to_pandas
 
 NO_TABLES = {
@@ -45,7 +45,7 @@ DOORS: dict[str, tuple[str, Callable[[Any], Any]]] = {
 def test_what_is_no_table_is_called_by_its_name(door: str, thing: str) -> None:
     argument, call = DOORS[door]
     says = [f"{argument} is", type(NO_TABLES[thing]).__name__, "pandas or polars frame"]
-    refused(lambda: call(NO_TABLES[thing]), om.DataError, "data.kind", says)
+    check_refused(lambda: call(NO_TABLES[thing]), om.DataError, "data.kind", says)
 
 
 # ------------------------------------------------------------------------------------------------- nothing is changed
@@ -155,8 +155,8 @@ def test_scoring_and_mapping_go_by_row_and_not_by_index(index: list) -> None:
 
 
 def test_a_customer_in_the_index_is_missing_with_a_sentence() -> None:
-    refused(lambda: rfm(orders().set_index("uid")), om.ColumnError, "column.missing", ["customer='uid'"])
-    refused(lambda: rfm(orders().set_index(["uid", "order"])), om.ColumnError, "column.missing", ["customer='uid'"])
+    check_refused(lambda: rfm(orders().set_index("uid")), om.ColumnError, "column.missing", ["customer='uid'"])
+    check_refused(lambda: rfm(orders().set_index(["uid", "order"])), om.ColumnError, "column.missing", ["customer='uid'"])
 
 
 def test_the_order_of_the_rows_makes_no_difference(kind: Kind) -> None:

@@ -39,7 +39,7 @@ def refuse(name: str, call: Callable[..., Any], error: type[om.OpsmetricsError],
     return pytest.param(Case(name, call, error, code, says), id=name)
 
 
-def refused(call: Callable[[], Any], error: type[om.OpsmetricsError], code: str, says: Iterable[str] = ()) -> om.OpsmetricsError:
+def check_refused(call: Callable[[], Any], error: type[om.OpsmetricsError], code: str, says: Iterable[str] = ()) -> om.OpsmetricsError:
     """The call raises this error with this code, and the sentence says these things; every promise about errors is checked on the way."""
     with pytest.raises(om.OpsmetricsError) as caught:
         call()

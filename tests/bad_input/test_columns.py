@@ -15,7 +15,7 @@ import pyarrow as pa
 import pytest
 
 import opsmetrics as om
-from tests.bad_input.cases import Case, arrow, orders, refuse, refused, rfm, settled, summary
+from tests.bad_input.cases import Case, arrow, check_refused, orders, refuse, rfm, settled, summary
 from tests.support import Kind, columns_of
 
 ROW = "TIMESTAMP '2026-01-02' AS paid_at, 1.0 AS amount"
@@ -46,7 +46,7 @@ EVERY_KIND = [
 @pytest.mark.parametrize("case", EVERY_KIND)
 def test_columns_of_every_kind(case: Case, kind: Kind) -> None:
     frame = kind.make(orders())
-    refused(lambda: case.call(frame), case.error, case.code, case.says)
+    check_refused(lambda: case.call(frame), case.error, case.code, case.says)
 
 
 WRONG_TYPES = [
@@ -65,7 +65,7 @@ WRONG_TYPES = [
 @pytest.mark.parametrize(("columns", "says"), [pytest.param(c, s, id=name) for name, c, s in WRONG_TYPES])
 def test_wrong_types_of_every_kind(columns: dict, says: str, kind: Kind) -> None:
     frame = kind.make(orders(**columns))
-    refused(lambda: summary(frame), om.ColumnError, "column.type", [says, "it must hold"])
+    check_refused(lambda: summary(frame), om.ColumnError, "column.type", [says, "it must hold"])
 
 
 PANDAS_TYPES = [
@@ -100,7 +100,7 @@ PANDAS_TYPES = [
 
 @pytest.mark.parametrize(("columns", "error", "code"), [pytest.param(*rest, id=name) for name, *rest in PANDAS_TYPES])
 def test_types_that_only_pandas_has(columns: dict, error: type[om.OpsmetricsError], code: str) -> None:
-    refused(lambda: summary(orders(**columns)), error, code)
+    check_refused(lambda: summary(orders(**columns)), error, code)
 
 
 OTHER_TYPES = [
@@ -122,18 +122,18 @@ OTHER_TYPES = [
 
 @pytest.mark.parametrize(("make", "says"), [pytest.param(make, says, id=name) for name, make, says in OTHER_TYPES])
 def test_types_that_other_kinds_have(make, says: str) -> None:
-    refused(lambda: summary(make()), om.ColumnError, "column.type", [says, "it must hold"])
+    check_refused(lambda: summary(make()), om.ColumnError, "column.type", [says, "it must hold"])
 
 
 def test_a_type_the_library_does_not_know_is_called_by_its_engine_name() -> None:
     frame = duckdb.sql(f"SELECT '{uuid.UUID(int=1)}'::UUID AS uid, {ROW}")
-    error = refused(lambda: summary(frame), om.ColumnError, "column.type", ["customer='uid' holds"])
+    error = check_refused(lambda: summary(frame), om.ColumnError, "column.type", ["customer='uid' holds"])
     assert "UUID" in str(error).upper(), str(error)
 
 
 def test_arrow_dates_in_milliseconds_are_refused_by_their_name() -> None:
     days = pa.array([dt.date(2026, 1, 2), None, dt.date(2026, 1, 5), dt.date(2026, 1, 6)], pa.date64())
-    refused(lambda: summary(arrow(paid_at=days)), om.ColumnError, "column.type", ["time='paid_at' holds date64"])
+    check_refused(lambda: summary(arrow(paid_at=days)), om.ColumnError, "column.type", ["time='paid_at' holds date64"])
 
 
 def test_a_pandas_column_of_arrow_dates() -> None:
@@ -160,12 +160,12 @@ def test_decimal_money_is_exact_or_refused_by_name(dtype: pa.DataType) -> None:
 def test_two_columns_of_one_name() -> None:
     frame = orders()
     twice = pd.concat([frame, frame[["amount"]]], axis=1)
-    refused(lambda: summary(twice), om.ColumnError, "column.duplicate", ["orders has two columns with the name ['amount']"])
+    check_refused(lambda: summary(twice), om.ColumnError, "column.duplicate", ["orders has two columns with the name ['amount']"])
 
 
 def test_two_arrow_columns_of_one_name() -> None:
     table = arrow().append_column("amount", pa.array([1.0, 2.0, 3.0, 4.0]))
-    refused(lambda: summary(table), om.ColumnError, "column.duplicate", ["orders has two columns with the name ['amount']"])
+    check_refused(lambda: summary(table), om.ColumnError, "column.duplicate", ["orders has two columns with the name ['amount']"])
 
 
 def test_columns_that_differ_only_in_case_are_told_apart() -> None:
@@ -181,21 +181,21 @@ def test_a_column_name_with_quotes_in_duckdb() -> None:
 
 def test_whole_numbers_as_column_names() -> None:
     frame = orders().set_axis([0, 1, 2, 3], axis=1)
-    refused(lambda: summary(frame, customer=0, time=1, amount=2), om.ColumnError, "column.*", ["customer=0"])
+    check_refused(lambda: summary(frame, customer=0, time=1, amount=2), om.ColumnError, "column.*", ["customer=0"])
 
 
 def test_column_names_of_several_levels() -> None:
     frame = orders()
     frame.columns = pd.MultiIndex.from_product([["sales"], frame.columns])
-    refused(lambda: summary(frame), om.ColumnError, "column.missing", ["customer='uid'"])
+    check_refused(lambda: summary(frame), om.ColumnError, "column.missing", ["customer='uid'"])
     name = {"customer": ("sales", "uid"), "time": ("sales", "paid_at"), "amount": ("sales", "amount")}
-    refused(lambda: summary(frame, **name), om.ColumnError, "column.*", ["customer=('sales', 'uid')"])
+    check_refused(lambda: summary(frame, **name), om.ColumnError, "column.*", ["customer=('sales', 'uid')"])
 
 
 def test_a_whole_number_among_the_names_of_other_columns() -> None:
     frame = orders().rename(columns={"order": 7})
     assert columns_of(summary(frame).table)["uid"] == ["a", "b", "c"]
-    refused(lambda: summary(frame, customer="u"), om.ColumnError, "column.missing", ["7"])
+    check_refused(lambda: summary(frame, customer="u"), om.ColumnError, "column.missing", ["7"])
 
 
 @pytest.mark.parametrize(
@@ -203,20 +203,20 @@ def test_a_whole_number_among_the_names_of_other_columns() -> None:
 )
 def test_a_customer_column_named_like_a_measure(name: str) -> None:
     frame = orders(amount=[30.0, 20.0, -5.0, 7.0]).rename(columns={"uid": name})
-    refused(lambda: summary(frame, customer=name), om.ColumnError, "column.reserved", [f"customer={name!r}", "rename it"])
+    check_refused(lambda: summary(frame, customer=name), om.ColumnError, "column.reserved", [f"customer={name!r}", "rename it"])
 
 
 def test_a_customer_column_named_like_a_score(kind: Kind) -> None:
     """The ids must not be overwritten by scores or by segments."""
     for name in ("r_score", "f_score", "m_score", "rfm_score", "segment"):
         frame = kind.make(orders().rename(columns={"uid": name}))
-        refused(lambda name=name, frame=frame: rfm(frame, customer=name), om.ColumnError, "column.reserved", [f"{name!r}"])
+        check_refused(lambda name=name, frame=frame: rfm(frame, customer=name), om.ColumnError, "column.reserved", [f"{name!r}"])
 
 
 def test_a_customer_column_named_like_the_code_of_the_eight_classes() -> None:
     frame = orders().rename(columns={"uid": "rfm_code"})
     arguments = {"customer": "rfm_code", "segment_map": om.SegmentMap.cn8()}
-    refused(lambda: rfm(frame, **arguments), om.ColumnError, "column.reserved", ["rfm_code"])
+    check_refused(lambda: rfm(frame, **arguments), om.ColumnError, "column.reserved", ["rfm_code"])
 
 
 @pytest.mark.parametrize("name", ["customers", "source", "index", "key", "position", "names", " ", "客户", "<b>"])

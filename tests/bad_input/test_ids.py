@@ -14,7 +14,7 @@ import pytest
 
 import opsmetrics as om
 from opsmetrics import _parts
-from tests.bad_input.cases import arrow, orders, refused, rfm, settled, summary
+from tests.bad_input.cases import arrow, check_refused, orders, rfm, settled, summary
 from tests.support import Kind, columns_of
 
 NAN = float("nan")
@@ -105,7 +105,7 @@ def floats(kind_of: str) -> object:
 @pytest.mark.parametrize("kind_of", ["polars", "polars-lazy", "pyarrow", "duckdb"])
 def test_nan_as_an_id_is_no_customer(kind_of: str) -> None:
     """pandas knows one missing value; the others tell NaN from null, and neither of them is a customer."""
-    refused(lambda: summary(floats(kind_of)), om.DataError, "data.missing_customer", ["2 of 4"])
+    check_refused(lambda: summary(floats(kind_of)), om.DataError, "data.missing_customer", ["2 of 4"])
     found = summary(floats(kind_of), missing_customer="drop")
     assert columns_of(found.table)["uid"] == [1.0]
     assert found.dropped == {"missing customer": 2}

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 import opsmetrics as om
-from tests.bad_input.cases import Case, orders, refuse, refused, rfm, scores_input, settled, summary
+from tests.bad_input.cases import Case, check_refused, orders, refuse, rfm, scores_input, settled, summary
 from tests.support import Kind, columns_of
 
 CODES = ("111", "101", "011", "001", "110", "100", "010", "000")
@@ -118,7 +118,7 @@ RULES = [
 
 @pytest.mark.parametrize("case", RULES)
 def test_rules_of_maps(case: Case) -> None:
-    refused(case.call, case.error, case.code, case.says)
+    check_refused(case.call, case.error, case.code, case.says)
 
 
 def test_check_reports_and_does_not_raise() -> None:
@@ -238,7 +238,7 @@ TAMPERED = [
 
 @pytest.mark.parametrize("case", TAMPERED)
 def test_a_saved_map_that_was_tampered_with(case: Case) -> None:
-    refused(case.call, case.error, case.code, case.says)
+    check_refused(case.call, case.error, case.code, case.says)
 
 
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda p: p.__name__)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import opsmetrics as om
-from tests.bad_input.cases import Case, orders, refuse, refused, rfm, summary
+from tests.bad_input.cases import Case, check_refused, orders, refuse, rfm, summary
 
 CUSTOMERS, KIND, RNG = ((om.ParameterError, f"parameter.{name}") for name in ("customers", "kind", "rng"))
 
@@ -35,7 +35,7 @@ GENERATORS = [
 
 @pytest.mark.parametrize("case", GENERATORS)
 def test_make_orders(case: Case) -> None:
-    refused(case.call, case.error, case.code, case.says)
+    check_refused(case.call, case.error, case.code, case.says)
 
 
 def test_a_generator_of_numpy_is_taken_as_it_is() -> None:
@@ -49,7 +49,7 @@ def test_cdnow_without_lifetimes(monkeypatch: pytest.MonkeyPatch) -> None:
         raise importlib.metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(importlib.metadata, "distribution", missing)
-    refused(om.load_cdnow, om.DataError, "data.cdnow", ['pip install "opsmetrics[lifetimes]"'])
+    check_refused(om.load_cdnow, om.DataError, "data.cdnow", ['pip install "opsmetrics[lifetimes]"'])
 
 
 def test_cdnow_with_a_lifetimes_that_lacks_the_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
@@ -58,7 +58,7 @@ def test_cdnow_with_a_lifetimes_that_lacks_the_file(monkeypatch: pytest.MonkeyPa
             return tmp_path / path
 
     monkeypatch.setattr(importlib.metadata, "distribution", lambda _name: Bare())
-    refused(om.load_cdnow, om.DataError, "data.cdnow", ["lifetimes"])
+    check_refused(om.load_cdnow, om.DataError, "data.cdnow", ["lifetimes"])
 
 
 # ---------------------------------------------------------------------------------------------------------- pictures

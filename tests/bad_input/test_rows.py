@@ -11,7 +11,7 @@ import pytest
 
 import opsmetrics as om
 from opsmetrics import _parts
-from tests.bad_input.cases import CALL, Case, arrow, orders, refuse, refused, rfm, settled, summary
+from tests.bad_input.cases import CALL, Case, arrow, check_refused, orders, refuse, rfm, settled, summary
 from tests.support import Kind, columns_of
 
 NOBODY = pd.array([None] * 4, dtype="string")
@@ -74,18 +74,18 @@ TABLES = [
 @pytest.mark.parametrize(("columns", "arguments", "case"), TABLES)
 def test_rows_that_contradict_the_question(columns: dict, arguments: dict, case: Case, kind: Kind) -> None:
     frame = kind.make(orders(**columns))
-    refused(lambda: case.call(frame, **arguments), case.error, case.code, case.says)
+    check_refused(lambda: case.call(frame, **arguments), case.error, case.code, case.says)
 
 
 def test_no_rows(kind: Kind) -> None:
     frame = kind.make(orders().head(0))
-    refused(lambda: summary(frame), om.DataError, "data.empty", ["orders has no rows"])
-    refused(lambda: rfm(frame), om.DataError, "data.empty", ["orders has no rows"])
+    check_refused(lambda: summary(frame), om.DataError, "data.empty", ["orders has no rows"])
+    check_refused(lambda: rfm(frame), om.DataError, "data.empty", ["orders has no rows"])
 
 
 @pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame, lambda: pa.table({})], ids=["pandas", "polars", "pyarrow"])
 def test_no_columns(make) -> None:
-    refused(lambda: summary(make()), om.ColumnError, "column.missing", ["customer='uid'", "it has []"])
+    check_refused(lambda: summary(make()), om.ColumnError, "column.missing", ["customer='uid'", "it has []"])
 
 
 USELESS_ADVICE = [
@@ -100,7 +100,7 @@ USELESS_ADVICE = [
 @pytest.mark.parametrize(("columns", "arguments"), [pytest.param(*rest, id=name) for name, *rest in USELESS_ADVICE])
 def test_the_fix_fits_the_fault(columns: dict, arguments: dict) -> None:
     """Where no date can help, no date is proposed."""
-    error = refused(lambda: summary(orders(**columns), **arguments), om.DataError, "data.no_purchases")
+    error = check_refused(lambda: summary(orders(**columns), **arguments), om.DataError, "data.no_purchases")
     assert "later as_of" not in str(error), str(error)
 
 
@@ -115,7 +115,7 @@ ARGUMENT_FIRST = [
 
 @pytest.mark.parametrize("case", ARGUMENT_FIRST)
 def test_a_sentence_names_the_argument_and_the_value(case: Case) -> None:
-    refused(case.call, case.error, case.code, case.says)
+    check_refused(case.call, case.error, case.code, case.says)
 
 
 # ---------------------------------------------------------------------------------------- documented results
@@ -210,7 +210,7 @@ def test_an_order_with_more_given_back_than_bought_is_a_refund(kind: Kind) -> No
     assert columns_of(net.table)["uid"] == ["b", "c"]
     assert columns_of(net.refund_only) == {"uid": ["a"], "refunds": [1], "refunded": [4.0]}
     assert summary(frame, order_id="order", refunds="drop").dropped == {"refund": 2}
-    refused(lambda: summary(frame, order_id="order", refunds="error"), om.DataError, "data.refunds", ["1 orders"])
+    check_refused(lambda: summary(frame, order_id="order", refunds="error"), om.DataError, "data.refunds", ["1 orders"])
 
 
 def test_a_null_order_id_on_a_row_that_is_left_out_anyway_is_no_matter(kind: Kind) -> None:
@@ -223,7 +223,7 @@ def test_null_order_ids_are_counted_over_all_parts(kind: Kind, monkeypatch: pyte
     monkeypatch.setattr(_parts, "ROWS_TO_SPLIT", 1)
     monkeypatch.setattr(_parts, "ROWS_PER_PART", 1)
     frame = kind.make(orders(uid=[1, 2, 3, 4], order=["x", None, "y", None]))
-    refused(lambda: summary(frame, order_id="order"), om.DataError, "data.order_id", ["null in 2 rows"])
+    check_refused(lambda: summary(frame, order_id="order"), om.DataError, "data.order_id", ["null in 2 rows"])
 
 
 # ---------------------------------------------------------------------------------------------------- large money
@@ -242,7 +242,7 @@ LARGE = [
 
 @pytest.mark.parametrize("make", [pytest.param(make, id=name) for name, make in LARGE])
 def test_whole_numbers_too_large_for_money(make) -> None:
-    refused(lambda: summary(make()), om.DataError, "data.amount", ["larger unit of money"])
+    check_refused(lambda: summary(make()), om.DataError, "data.amount", ["larger unit of money"])
 
 
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "float32"])

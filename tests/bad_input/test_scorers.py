@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 
 import opsmetrics as om
-from tests.bad_input.cases import Case, orders, refuse, refused, rfm, scores_input, settled, summary
+from tests.bad_input.cases import Case, check_refused, orders, refuse, rfm, scores_input, settled, summary
 from tests.support import Kind, columns_of
 
 CUTS = {"r": [30], "f": [2], "m": [100]}
@@ -84,7 +84,7 @@ SPECS = [
 
 @pytest.mark.parametrize("case", SPECS)
 def test_specs(case: Case) -> None:
-    refused(case.call, case.error, case.code, case.says)
+    check_refused(case.call, case.error, case.code, case.says)
 
 
 def test_a_spec_keeps_its_numbers_when_the_caller_changes_his() -> None:
@@ -142,12 +142,12 @@ def test_summaries_that_cannot_be_scored(case: Case, kind: Kind) -> None:
     fitted = om.RFMScorer(bins=2).fit(scores_input())
     frame = kind.make(case.call(scores_input()))
     for call in (lambda: om.RFMScorer(bins=2).fit(frame), lambda: fitted.transform(frame)):
-        refused(call, case.error, case.code, case.says)
+        check_refused(call, case.error, case.code, case.says)
 
 
 def test_nobody_to_fit_and_nobody_to_score(kind: Kind) -> None:
     nobody = kind.make(scores_input().assign(recency=1.5, frequency=1.5).head(0))
-    refused(lambda: om.RFMScorer().fit(nobody), om.FitError, "fit.empty", ["summary has no customers"])
+    check_refused(lambda: om.RFMScorer().fit(nobody), om.FitError, "fit.empty", ["summary has no customers"])
     scored = om.RFMScorer().fit(scores_input()).transform(nobody)
     assert columns_of(scored.table)["r_score"] == []
     assert str(om.SegmentMap.rf10().assign(scored))
@@ -155,7 +155,7 @@ def test_nobody_to_fit_and_nobody_to_score(kind: Kind) -> None:
 
 def test_a_scored_result_is_not_a_summary() -> None:
     scored = om.RFMScorer().fit(scores_input()).transform(scores_input())
-    refused(lambda: om.RFMScorer().fit(scored), om.DataError, "data.kind", ["RFMScores"])
+    check_refused(lambda: om.RFMScorer().fit(scored), om.DataError, "data.kind", ["RFMScores"])
 
 
 @pytest.mark.parametrize(
@@ -210,7 +210,7 @@ KEYS: list[Any] = [
 
 @pytest.mark.parametrize("case", KEYS)
 def test_keys_that_do_not_tell_customers_apart(case: Case) -> None:
-    refused(case.call, case.error, case.code, case.says)
+    check_refused(case.call, case.error, case.code, case.says)
 
 
 TYPES_OF_KEYS = [
@@ -294,7 +294,7 @@ TAMPERED = [
 
 @pytest.mark.parametrize("case", TAMPERED)
 def test_a_saved_scorer_that_was_tampered_with(case: Case) -> None:
-    refused(case.call, case.error, case.code, case.says)
+    check_refused(case.call, case.error, case.code, case.says)
 
 
 @pytest.mark.parametrize(("saved", "sizes"), [(PLAIN, (3, 3, 4)), (KEYED, (4, 3, 3))], ids=["quantile", "ntile"])

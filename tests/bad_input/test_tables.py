@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 import opsmetrics as om
-from tests.bad_input.cases import Case, orders, refuse, refused, rfm, scores_input, settled, summary
+from tests.bad_input.cases import Case, check_refused, orders, refuse, rfm, scores_input, settled, summary
 from tests.support import Kind, columns_of
 
 NAN = float("nan")
@@ -41,7 +41,7 @@ SUMMARIES = [
 @pytest.mark.parametrize("case", SUMMARIES)
 def test_labels_and_their_order(case: Case, kind: Kind) -> None:
     frame = kind.make(labelled())
-    refused(lambda: case.call(frame), case.error, case.code, case.says)
+    check_refused(lambda: case.call(frame), case.error, case.code, case.says)
 
 
 CONTENT = [
@@ -66,14 +66,16 @@ CONTENT = [
 
 @pytest.mark.parametrize("case", CONTENT)
 def test_tables_that_cannot_be_summed_up(case: Case) -> None:
-    refused(case.call, case.error, case.code, case.says)
+    check_refused(case.call, case.error, case.code, case.says)
 
 
 def test_a_label_named_like_a_result(kind: Kind) -> None:
     """The labels must not be overwritten by the numbers."""
     for name in ("customers", "customer_share", "orders", "revenue", "revenue_share", "average_order_value", "median_recency"):
         frame = kind.make(labelled().rename(columns={"segment": name}))
-        refused(lambda name=name, frame=frame: segments(frame, by=name), om.ColumnError, "column.reserved", [f"by={name!r}", "rename it"])
+        check_refused(
+            lambda name=name, frame=frame: segments(frame, by=name), om.ColumnError, "column.reserved", [f"by={name!r}", "rename it"]
+        )
 
 
 def test_whole_numbers_as_labels_stay_whole_numbers(kind: Kind) -> None:
@@ -154,7 +156,7 @@ MOVES = [
 @pytest.mark.parametrize("case", MOVES)
 def test_columns_of_transitions(case: Case, kind: Kind) -> None:
     before, after = kind.make(BEFORE), kind.make(AFTER)
-    refused(lambda: case.call(before, after), case.error, case.code, case.says)
+    check_refused(lambda: case.call(before, after), case.error, case.code, case.says)
 
 
 ARGUMENTS = [
@@ -178,7 +180,7 @@ ARGUMENTS = [
 
 @pytest.mark.parametrize("case", ARGUMENTS)
 def test_arguments_of_transitions(case: Case) -> None:
-    refused(case.call, case.error, case.code, case.says)
+    check_refused(case.call, case.error, case.code, case.says)
 
 
 SIDES: list[Any] = [
@@ -216,7 +218,7 @@ SIDES: list[Any] = [
 @pytest.mark.parametrize(("before", "after", "case"), SIDES)
 def test_the_two_sides_of_transitions(before: dict, after: dict, case: Case, kind: Kind) -> None:
     sides = kind.make(BEFORE.assign(**before)), kind.make(AFTER.assign(**after))
-    refused(lambda: case.call(*sides), case.error, case.code, case.says)
+    check_refused(lambda: case.call(*sides), case.error, case.code, case.says)
 
 
 @pytest.mark.parametrize("make", [pl.DataFrame, pl.DataFrame.lazy, pl.DataFrame.to_arrow], ids=["polars", "polars-lazy", "pyarrow"])
@@ -225,18 +227,18 @@ def test_nan_is_neither_a_customer_nor_a_label(column: str, make) -> None:
     """Counted as the last customer or the last label it would hide a real one."""
     before = make(pl.DataFrame({"uid": [1.0, 2.0, 3.0], "segment": [1.0, 2.0, 3.0]}).with_columns(pl.Series(column, [1.0, NAN, 3.0])))
     after = make(pl.DataFrame({"uid": [1.0, 2.0, 3.0], "segment": [1.0, 2.0, 3.0]}))
-    refused(lambda: moves(before, after), om.DataError, "data.null", [column, "before"])
+    check_refused(lambda: moves(before, after), om.DataError, "data.null", [column, "before"])
 
 
 def test_lists_are_neither_customers_nor_labels() -> None:
     lists = [[1], [2], [3]]
-    refused(lambda: moves(BEFORE.assign(uid=lists), AFTER), om.ColumnError, "column.type", ["uid"])
-    refused(lambda: moves(BEFORE.assign(segment=lists), AFTER), om.ColumnError, "column.type", ["segment"])
+    check_refused(lambda: moves(BEFORE.assign(uid=lists), AFTER), om.ColumnError, "column.type", ["uid"])
+    check_refused(lambda: moves(BEFORE.assign(segment=lists), AFTER), om.ColumnError, "column.type", ["segment"])
 
 
 def test_labels_that_read_alike_are_not_blamed_on_an_order_that_was_not_given() -> None:
     alike = pd.Series([1, "1", 2], dtype=object)
-    error = refused(lambda: moves(BEFORE.assign(segment=alike), AFTER.assign(segment=alike)), om.OpsmetricsError, "*")
+    error = check_refused(lambda: moves(BEFORE.assign(segment=alike), AFTER.assign(segment=alike)), om.OpsmetricsError, "*")
     assert "order=" not in str(error), str(error)
 
 
@@ -325,5 +327,5 @@ def test_results_and_tables_on_either_side() -> None:
         with pytest.warns(om.OpsmetricsWarning, match="different edges") if after is second else contextlib.nullcontext():
             assert columns_of(om.transitions(first, after).rates)["customers"] == [0, 3, 0]
     other = rfm(orders().rename(columns={"uid": "id"}), customer="id")
-    refused(lambda: om.transitions(first, other), om.ColumnError, "column.missing", ["customer='uid'", "Did you mean 'id'?"])
-    refused(lambda: om.transitions(summary(orders()), first), om.ColumnError, "column.missing", ["label='segment'"])
+    check_refused(lambda: om.transitions(first, other), om.ColumnError, "column.missing", ["customer='uid'", "Did you mean 'id'?"])
+    check_refused(lambda: om.transitions(summary(orders()), first), om.ColumnError, "column.missing", ["label='segment'"])

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import NoneType
-from typing import Any, Final, Literal, TypeAlias, TypeVar, get_args
+from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,16 +15,15 @@ from opsmetrics import _checks, _frames
 from opsmetrics._frames import Floats, Ints
 from opsmetrics.errors import ParameterError, warn
 from opsmetrics.segments import presets
+from opsmetrics.segments.regions import Region, holds, named_regions
 from opsmetrics.segments.results import RFM, RFMScores
-from opsmetrics.segments.scorers import AXES, MEASURES, SCORES, good
+from opsmetrics.segments.scorers import AXES, MEASURES, SCORES
+from opsmetrics.segments.splits import Basis, Comparison, Split
 from opsmetrics.segments.summaries import TOTALS, summarise
 
 FrameT = TypeVar("FrameT")
 
-Basis = Literal["score", "value"]
-Comparison = Literal[">", ">="]
 Cell: TypeAlias = tuple[int, int, int]
-Region: TypeAlias = "Mapping[str, tuple[int, int]] | tuple[str, ...]"
 
 CODE_COLUMN: Final = "rfm_code"
 _CODES: Final = tuple(f"{r}{f}{m}" for r in "01" for f in "01" for m in "01")
@@ -70,15 +68,6 @@ class MapCheck:
 
     def __repr__(self) -> str:
         return str(self)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Split:
-    """How an axis becomes high or low: what is compared (scores or values), with which centre, by which comparison."""
-
-    basis: Basis
-    centre: Literal["mean", "median"] | Mapping[str, float]
-    comparison: Comparison
 
 
 @dataclass(frozen=True, init=False)
@@ -128,11 +117,17 @@ class SegmentMap:
         levels = {axis: _checks.whole_number("bins", given[axis], 2, 10) for axis in AXES}
         if not isinstance(otherwise, (str, NoneType)):
             raise ParameterError(f"otherwise={otherwise!r} must be a name, as text.", code="parameter.otherwise")
-        self._set(_named_regions(regions, levels), levels, otherwise, None)
+        self._set(named_regions(regions, levels), levels, otherwise, None)
 
     def _set(self, regions: Any, bins: Mapping[str, int], otherwise: str | None, split: Split | None) -> None:
         for field, value in {"regions": regions, "bins": bins, "otherwise": otherwise, "split": split}.items():
             object.__setattr__(self, field, value)
+
+    def _with(self, split: Split) -> SegmentMap:
+        """The same regions, of cells that are high or low by this split."""
+        made = copy.copy(self)
+        made._set(self.regions, self.bins, self.otherwise, split)
+        return made
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -214,9 +209,8 @@ class SegmentMap:
             names: Mapping[str, object] = presets.CN8[_checks.choice("labels", labels, tuple(presets.CN8))]
         else:
             names = _checks.named("labels", labels, codes)
-        made = cls([(str(names[code]), [_levels_of(code)]) for code in codes], bins=2)
-        made._set(made.regions, made.bins, None, _split(basis, centre, comparison))
-        return made
+        split = Split.of(basis, centre, comparison)
+        return cls([(str(names[code]), [_levels_of(code)]) for code in codes], bins=2)._with(split)
 
     @classmethod
     def r_rfm(cls) -> SegmentMap:
@@ -288,7 +282,7 @@ class SegmentMap:
     def _held(self) -> npt.NDArray[np.bool_]:
         """For each region, the cells it holds: regions x R x F x M."""
         cells = np.indices(tuple(self.bins[axis] for axis in AXES)) + 1
-        return np.stack([_holds(region, cells) for _, region in self.regions])
+        return np.stack([holds(region, cells) for _, region in self.regions])
 
     def _demand_partition(self) -> None:
         check = self.check()
@@ -346,8 +340,8 @@ class SegmentMap:
         else:
             names = MEASURES if self.split.basis == "value" else SCORES
             compared = {axis: columns[names[axis]] for axis in AXES}
-            used = self._centred(compared)
-            cells = used._high_or_low(compared)
+            split = self.split.centred(compared)
+            used, cells = self._with(split), split.levels(compared)
             added[CODE_COLUMN] = _frames.words(frame.implementation, _CODES, _flat(cells, (2, 2, 2)))
         winner = self._winner()
         segment = winner.ravel()[_flat(cells, winner.shape)]
@@ -355,7 +349,7 @@ class SegmentMap:
         labels = _frames.words(frame.implementation, self.names, np.arange(len(self.names)))
         return RFM(
             _tables={"table": _frames.append(frame, added)},
-            params=scores.params | used._split_params(),
+            params=scores.params | (used.split.to_dict() if used.split else {}),
             dropped=scores.dropped,
             customer=scores.customer,
             scorer=scores.scorer,
@@ -390,34 +384,6 @@ class SegmentMap:
         rest = 0 if self.otherwise is None else names.index(self.otherwise)  # without a rest there is nothing to fill
         return np.where(held.any(axis=0), places[np.argmax(held, axis=0)], rest)
 
-    # --------------------------------------------------------------------------------------------------- high and low
-
-    def _centred(self, compared: Mapping[str, Floats]) -> SegmentMap:
-        """The same map with its centres as numbers, taken from these customers unless they were given."""
-        assert self.split is not None
-        kind = self.split.centre
-        if isinstance(kind, Mapping):
-            return self
-        middle = _mean if kind == "mean" else np.median
-        centre = {axis: float(middle(values)) if len(values) else 0.0 for axis, values in compared.items()}
-        made = copy.copy(self)
-        made._set(self.regions, self.bins, None, replace(self.split, centre=centre))
-        return made
-
-    def _high_or_low(self, compared: Mapping[str, Floats]) -> list[Ints]:
-        """2 for high and 1 for low on each axis, larger being better."""
-        assert self.split is not None
-        assert isinstance(self.split.centre, Mapping)
-        turned = {axis: (good(axis, values) if self.split.basis == "value" else values) for axis, values in compared.items()}
-        centre = {axis: (-c if self.split.basis == "value" and axis == "r" else c) for axis, c in self.split.centre.items()}
-        beats = np.greater if self.split.comparison == ">" else np.greater_equal
-        return [beats(turned[axis], centre[axis]).astype(np.int64) + 1 for axis in AXES]
-
-    def _split_params(self) -> dict[str, object]:
-        if self.split is None:
-            return {}
-        return {"basis": self.split.basis, "centre": self.split.centre, "comparison": self.split.comparison}
-
     # ------------------------------------------------------------------------------------------------------------ JSON
 
     def to_dict(self) -> dict[str, object]:
@@ -439,7 +405,7 @@ class SegmentMap:
             [name, list(region) if isinstance(region, tuple) else {axis: list(span) for axis, span in region.items()}]
             for name, region in self.regions
         ]
-        return {"regions": regions, "bins": dict(self.bins), "otherwise": self.otherwise, "split": self._split_params() or None}
+        return {"regions": regions, "bins": dict(self.bins), "otherwise": self.otherwise, "split": self.split and self.split.to_dict()}
 
     @classmethod
     def from_dict(cls, saved: Mapping[str, object]) -> SegmentMap:
@@ -475,87 +441,8 @@ class SegmentMap:
                 raise ParameterError(
                     f"split={dict(split)} belongs to a map of high and low, not to bins={dict(made.bins)}.", code="parameter.split"
                 )
-            made._set(made.regions, made.bins, made.otherwise, _split(split["basis"], split["centre"], split["comparison"]))
+            return made._with(Split.of(split["basis"], split["centre"], split["comparison"]))
         return made
-
-
-def _split(basis: Any, centre: Any, comparison: Any) -> Split:
-    if isinstance(centre, str):
-        _checks.choice("centre", centre, ("mean", "median"))
-    else:
-        given = _checks.named("centre", centre, AXES)
-        centre = {axis: _checks.number("centre", given[axis]) for axis in AXES}
-    return Split(
-        basis=_checks.choice("basis", basis, get_args(Basis)),
-        centre=centre,
-        comparison=_checks.choice("comparison", comparison, get_args(Comparison)),
-    )
-
-
-def _mean(values: Floats) -> float:
-    """By an exact sum: the mean must not depend on the order of the customers. Divided first, so that it cannot overflow."""
-    return math.fsum(values / len(values))
-
-
-def _named_regions(regions: Any, levels: Mapping[str, int]) -> tuple[tuple[str, Region], ...]:
-    if not isinstance(regions, Iterable) or isinstance(regions, (str, Mapping)):
-        raise ParameterError(f"regions={regions!r} must be a list of pairs of a name and a region.", code="parameter.regions")
-    pairs = [tuple(pair) if isinstance(pair, (tuple, list)) else (pair,) for pair in regions]
-    for pair in pairs:
-        if len(pair) != 2 or not isinstance(pair[0], str):
-            raise ParameterError(f"regions has {pair!r}; each entry is a pair of a name and a region.", code="parameter.regions")
-    if not pairs:
-        raise ParameterError("regions=[] is empty; a map needs at least one named region.", code="parameter.regions")
-    return tuple((name, _region(name, region, levels)) for name, region in pairs)
-
-
-def _region(name: str, region: object, levels: Mapping[str, int]) -> Region:
-    """A region in its one clean form: inclusive ranges by axis, or codes."""
-    if isinstance(region, Mapping):
-        if not region or not set(region) <= set(AXES):
-            raise ParameterError(
-                f"the region {name!r} has the axes {list(region)}; it needs at least one of {list(AXES)} and no other.",
-                code="parameter.regions",
-            )
-        return {axis: _span(name, axis, region[axis], levels[axis]) for axis in AXES if axis in region}
-    if isinstance(region, Sequence) and not isinstance(region, str) and region:
-        return tuple(_code(name, code, levels) for code in region)
-    raise ParameterError(
-        f"the region {name!r} is {region!r}; give ranges by axis such as {{'r': (4, 5), 'f': 5}}, or codes such as ['555', '554'].",
-        code="parameter.regions",
-    )
-
-
-def _span(name: str, axis: str, span: Any, top: int) -> tuple[int, int]:
-    low, high = span if isinstance(span, (tuple, list)) and len(span) == 2 else (span, span)
-    whole = all(isinstance(end, (int, np.integer)) and not isinstance(end, bool) for end in (low, high))
-    if not whole or not 1 <= low <= high <= top:
-        raise ParameterError(
-            f"the region {name!r} has {axis}={span!r}; it must be a score or an inclusive range of scores from 1 to {top}.",
-            code="parameter.regions",
-        )
-    return int(low), int(high)
-
-
-def _code(name: str, code: object, levels: Mapping[str, int]) -> str:
-    digits = [int(digit) for digit in code] if isinstance(code, str) and code.isdecimal() else []
-    if len(digits) == len(AXES) and all(1 <= digit <= levels[axis] for digit, axis in zip(digits, AXES, strict=True)):
-        return str(code)
-    raise ParameterError(
-        f"the region {name!r} has the code {code!r}; a code is three digits R F M, each from 1 to its number of bins "
-        f"{[levels[axis] for axis in AXES]}.",
-        code="parameter.regions",
-    )
-
-
-def _holds(region: Region, cells: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-    if isinstance(region, tuple):
-        return np.isin(cells[0] * 100 + cells[1] * 10 + cells[2], [int(code) for code in region])
-    held = np.ones(cells.shape[1:], dtype=np.bool_)
-    for axis, (low, high) in region.items():
-        level = cells[AXES.index(axis)]
-        held &= (level >= low) & (level <= high)
-    return held
 
 
 def _flat(cells: Sequence[Ints], shape: tuple[int, ...]) -> Ints:
