@@ -110,3 +110,12 @@ def test_a_relation_with_zones_and_decimals() -> None:
 
 def test_no_two_kinds_share_a_name() -> None:
     assert len({str(kind) for kind in KINDS}) == len(KINDS) == 8
+
+
+def test_the_days_of_a_relation_do_not_depend_on_the_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What DuckDB shows as a stamp's zone is that of its session; without tz the days are those of UTC."""
+    monkeypatch.setenv("TZ", "Asia/Shanghai")
+    relation = duckdb.connect().sql("select 1 as u, timestamptz '2026-01-31 16:30:00+00' as t, 1.0 as a")
+    summary = om.customer_summary(relation, customer="u", time="t", amount="a", as_of="2026-02-02")
+    assert summary.params["tz"] == "UTC"
+    assert summary.table.to_pydict()["recency"] == [2]

@@ -27,7 +27,7 @@ FILES = {
 MODULES = tuple(name.removeprefix("opsmetrics").removeprefix(".") or "__init__" for name in FILES)
 """Modules by their names inside the package: "errors", "_kernels.rates", "segments"; "__init__" is the package itself."""
 
-GROUND = {"errors", "_checks", "_clock", "_frames", "_kernels", "_render", "_results", "customers"}
+GROUND = {"errors", "_checks", "_clock", "_frames", "_kernels", "_parts", "_render", "_results", "customers"}
 """Families of modules that any topic may stand on."""
 
 MAY_IMPORT = {
@@ -37,6 +37,7 @@ MAY_IMPORT = {
     "_clock": {"errors", "_checks", "_kernels"},
     "_render": set(),
     "_frames": {"errors", "_checks", "_clock", "_kernels"},
+    "_parts": {"errors", "_checks", "_clock", "_frames", "_kernels"},
     "_results": {"errors", "_frames", "_render", "plotting"},
     "customers": GROUND,
     "datasets": GROUND - {"customers"},

@@ -157,7 +157,8 @@ def _type_name(frame: Eager | Lazy, column: str) -> str:
     return str(native.schema.field(column).type if frame.implementation.is_pyarrow() else native[column].dtype)
 
 
-def clock_of(dtype: nw.dtypes.DType, use: Use, tz: str | None) -> Clock:
+def clock_of(dtype: nw.dtypes.DType, use: Use, tz: str | None, engine: str | None) -> Clock:
+    """How the time column's clock runs."""
     if not isinstance(dtype, nw.Datetime):
         return Clock.of("D", None, tz)
     if dtype.time_zone is not None and not _checks.is_zone(dtype.time_zone):
@@ -166,7 +167,9 @@ def clock_of(dtype: nw.dtypes.DType, use: Use, tz: str | None) -> Clock:
             "first, for example to 'UTC'.",
             code="column.zone",
         )
-    return Clock.of(dtype.time_unit, dtype.time_zone, tz)
+    # DuckDB's stamps with a zone are instants; the zone shown is the session's, which must not decide what a day is.
+    stored = "UTC" if engine == "duckdb" and dtype.time_zone is not None else dtype.time_zone
+    return Clock.of(dtype.time_unit, stored, tz)
 
 
 # ----------------------------------------------------------------------------------------------------------- columns
@@ -232,7 +235,8 @@ def _integers(series: nw.Series[Any], use: Use) -> Ints:
     if text and series.implementation.is_polars():
         import polars as pl
 
-        return factorize(native.cast(pl.Categorical).to_physical().cast(pl.Int64).fill_null(-1).to_numpy(), null=-1)
+        physical = native.cast(pl.Categorical).to_physical()
+        return factorize(physical.cast(pl.Float64).to_numpy() if native.null_count() else physical.to_numpy())[0]
     if text:
         import pyarrow as pa
 
@@ -242,9 +246,9 @@ def _integers(series: nw.Series[Any], use: Use) -> Ints:
         indices = native.cast(value_type).combine_chunks().dictionary_encode().indices
         return np.asarray(indices.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False))
     if series.null_count() == 0:
-        return factorize(native.to_numpy())
+        return factorize(native.to_numpy())[0]
     codes = np.full(len(series), -1, dtype=np.int64)
-    codes[~series.is_null().to_numpy()] = factorize(series.drop_nulls().to_native().to_numpy())
+    codes[~series.is_null().to_numpy()] = factorize(series.drop_nulls().to_native().to_numpy())[0]
     return codes
 
 
@@ -256,15 +260,12 @@ def first_rows(codes: Ints) -> Ints:
     return first
 
 
-def factorize(values: npt.NDArray[Any], *, null: int | None = None) -> Ints:
-    """Dense codes of numbers in order of appearance, by hashing; -1 for NaN and for `null`."""
+def factorize(values: npt.NDArray[Any]) -> tuple[Ints, npt.NDArray[Any]]:
+    """Dense codes of numbers in order of appearance, by hashing, -1 for NaN; and the distinct numbers."""
     import pandas as pd
 
     codes, distinct = pd.factorize(values)
-    dense = codes.astype(np.int64, copy=False)
-    if null is not None and (hole := np.flatnonzero(distinct == null)).size:
-        dense = np.where(dense == hole[0], -1, dense - (dense > hole[0]))
-    return dense
+    return codes.astype(np.int64, copy=False), np.asarray(distinct)
 
 
 def encode_together(sides: Sequence[nw.Series[Any]], use: Use) -> tuple[list[Ints], nw.Series[Any]]:
@@ -302,7 +303,10 @@ def _alike(sides: Sequence[nw.Series[Any]], use: Use) -> list[nw.Series[Any]]:
 def sort_order(values: nw.Series[Any], argument: str) -> Ints:
     """Positions that put distinct values in increasing order: numbers by size, text by code point, whatever the engine."""
     if values.dtype.is_numeric():
-        return np.argsort(values.to_numpy()).astype(np.int64, copy=False)  # distinct, so any sort is stable
+        numbers = values.to_numpy()
+        if np.all(numbers[1:] > numbers[:-1]):
+            return np.arange(len(numbers))
+        return np.argsort(numbers).astype(np.int64, copy=False)  # distinct, so any sort is stable
     position = nw.new_series("position", np.arange(len(values)), backend=values.implementation)
     try:
         ordered = nw.from_dict({"key": plain(values), "position": position}).sort("key")
@@ -379,6 +383,16 @@ def take(values: nw.Series[Any], positions: Ints) -> nw.Series[Any]:
         picked = (native.cast(pa.large_string()) if native.type == pa.string_view() else native).take(pa.array(positions))
     taken: nw.Series[Any] = nw.from_native(picked, series_only=True)
     return taken.alias(values.name)
+
+
+def like(values: nw.Series[Any], numbers: npt.NDArray[Any]) -> nw.Series[Any]:
+    """Numbers as a column of the same kind, type and name as another."""
+    native = cast("Any", values.to_native())
+    if values.implementation.is_pandas_like():
+        import pandas as pd
+
+        return nw.from_native(pd.Series(numbers, name=native.name).astype(native.dtype), series_only=True)
+    return nw.new_series(values.name, numbers, values.dtype, backend=cast("Any", values.implementation))
 
 
 def words(backend: Backend, names: Sequence[str], codes: Ints) -> nw.Series[Any]:

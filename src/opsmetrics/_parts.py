@@ -6,15 +6,16 @@ fit in memory. Since no customer is in two parts, what is folded from the parts 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import math
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -41,8 +42,7 @@ ROWS_PER_BATCH = 500_000
 ROWS_TO_SPLIT = 1_000_000
 """Rows from which a frame in memory is worth cutting into parts."""
 
-_SLICE_BITS = 3
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # 2**64 over the golden ratio
+_SLICES, _SAMPLE = 8, 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,24 +59,27 @@ class Part:
         return self.columns[argument]
 
 
+Parts: TypeAlias = "Generator[Callable[[], Part], None, None]"
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """A checked frame: what kind its results will have, how its clock runs, and its parts, each to be read by a call."""
 
     backend: Backend
     clock: Clock
-    parts: Callable[[], Iterator[Callable[[], Part]]]
+    parts: Callable[[], Parts]
 
 
 def read(argument: str, frame: object, uses: Sequence[Use], *, tz: str | None = None) -> Source:
     """Check a frame against its uses; the first use is the customer's. Nothing is computed until the parts are asked for."""
     native = _frames.wrap(argument, frame)
     schema = _frames.check(native, uses)
-    clock = next(_frames.clock_of(schema[u.column], u, tz) for u in uses if u.role == "time")
+    clock = next(_frames.clock_of(schema[u.column], u, tz, _frames.engine(native)) for u in uses if u.role == "time")
     needed = native.select([u.column for u in uses])
     customer = uses[0].column
 
-    def parts() -> Iterator[Callable[[], Part]]:
+    def parts() -> Parts:
         rows = 0
         for chunk in _chunks(needed, customer):
             rows += len(chunk)
@@ -94,19 +97,19 @@ def fold(source: Source, partial: Callable[[Part], T]) -> list[T]:
 
     No more parts are begun than there are threads, so a stream stays a stream.
     """
-    parts = source.parts()
-    begun = list(itertools.islice(parts, 2))
-    if len(begun) == 1:
-        return [partial(begun[0]())]
-    done: list[T] = []
-    threads = os.cpu_count() or 1
-    with ThreadPoolExecutor(threads) as pool:
+    with contextlib.closing(source.parts()) as parts:  # an engine's open result ends with the fold, however that ends
+        begun = list(itertools.islice(parts, 2))
+        if len(begun) == 1:
+            return [partial(begun[0]())]
+        done: list[T] = []
         waiting: deque[Future[T]] = deque()
-        for part in itertools.chain(begun, parts):
-            if len(waiting) > threads:
-                done.append(waiting.popleft().result())
-            waiting.append(pool.submit(_fold_one, partial, part))
-        return done + [future.result() for future in waiting]
+        threads = os.cpu_count() or 1
+        with ThreadPoolExecutor(threads) as pool:
+            for part in itertools.chain(begun, parts):
+                if len(waiting) > threads:
+                    done.append(waiting.popleft().result())
+                waiting.append(pool.submit(_fold_one, partial, part))
+            return done + [future.result() for future in waiting]
 
 
 def _fold_one(partial: Callable[[Part], T], part: Callable[[], Part]) -> T:
@@ -182,25 +185,32 @@ def _splits(customer: Values) -> bool:
 
 
 def _slices(chunk: Eager, uses: Sequence[Use]) -> Iterator[Callable[[], Part]]:
-    """Parts of a large frame in memory: hash tables that fit the cache, and work for every core.
+    """Parts of a large frame in memory, each a range of customers: hash tables that fit the cache, and work for every core.
 
-    A customer falls to a part by the top bits of a multiplicative hash (D. E. Knuth, The Art of Computer Programming 3, 6.4).
+    The customers of a part come in order, and so do the parts, which leaves nothing to sort at the end.
     """
     customer = chunk[uses[0].column]
     keys = customer.to_numpy()
     values = {u.argument: _frames.values_of(chunk[u.column], u) for u in uses[1:]}
-    place = np.empty(len(keys), dtype=np.uint8)
+    sample = np.sort(keys[:: max(1, len(keys) // _SAMPLE)])
+    cuts = np.unique(sample[np.arange(1, _SLICES) * len(sample) // _SLICES])
+
+    place = np.zeros(len(keys), dtype=np.uint8)
     for block in grouping.blocks(len(keys)):
-        place[block] = (keys[block].astype(np.uint64) * _GOLDEN) >> np.uint64(64 - _SLICE_BITS)
+        for cut in cuts:
+            place[block] += keys[block] >= cut
 
     def read_slice(number: int) -> Part:
         rows = np.flatnonzero(place == number)
-        codes = _frames.factorize(keys[rows])
-        distinct = _frames.take(customer, rows[_frames.first_rows(codes)])
-        return Part(len(rows), codes, distinct, {name: column[rows] for name, column in values.items()})
+        codes, distinct = _frames.factorize(keys[rows])
+        order = np.argsort(distinct)
+        rank = np.empty_like(order)
+        rank[order] = np.arange(len(order))
+        columns = {name: column[rows] for name, column in values.items()}
+        return Part(len(rows), rank[codes], _frames.like(customer, distinct[order]), columns)
 
-    for number in np.flatnonzero(np.bincount(place)):
-        yield functools.partial(read_slice, int(number))
+    for number in range(len(cuts) + 1):
+        yield functools.partial(read_slice, number)
 
 
 def _part(chunk: Eager, uses: Sequence[Use]) -> Part:

@@ -142,7 +142,8 @@ def customer_summary(
         Only orders of the last so many local days, that of `as_of` included: 90, "90D", "12W". All history by default.
     tz : str, optional
         The shop's time zone, whose calendar counts the days: a stamp in UTC belongs to the local day of `tz`. Stamps without a zone are
-        read as UTC where `tz` is given, and as the local wall clock where it is not.
+        read as UTC where `tz` is given, and as the local wall clock where it is not. DuckDB's TIMESTAMPTZ is an instant without a
+        calendar: its days are those of UTC unless `tz` is given.
     frequency : {"orders", "days"}
         Count purchases, or local days with a purchase.
     monetary : {"net", "gross", "mean"}
@@ -306,7 +307,7 @@ def _batches(part: _parts.Part, keep: npt.NDArray[np.bool_], rules: Rules, dropp
             yield codes[block][use], ticks[block][use], grouping.micros(amounts[block][use])
         return
     ids = part["order_id"]
-    order = _frames.factorize(codes[keep] * (int(ids.max(initial=0)) + 1) + ids[keep])
+    order, _ = _frames.factorize(codes[keep] * (int(ids.max(initial=0)) + 1) + ids[keep])
     customer, first, money, lines = purchases.sum_lines(order, codes[keep], ticks[keep], grouping.micros(amounts[keep]))
     if rules.refunds == "drop" and (back := money < 0).any():
         dropped["refund"] += int(lines[back].sum())
@@ -325,6 +326,8 @@ def _refuse_no_date(first: Ints, last: Ints, rules: Rules) -> None:
 
 def _refuse_astronomic(codes: Ints, amounts: _frames.Floats, rules: Rules) -> None:
     """Infinite amounts, and sums that whole millionths in 64 bits cannot hold."""
+    if amounts.size == 0:
+        return
     high, low = float(np.fmax.reduce(amounts)), float(np.fmin.reduce(amounts))
     extreme = high if high >= -low else low
     largest = abs(extreme)

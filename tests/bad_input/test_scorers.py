@@ -153,9 +153,10 @@ def test_nobody_to_fit_and_nobody_to_score(kind: Kind) -> None:
     assert str(om.SegmentMap.rf10().assign(scored))
 
 
-def test_a_scored_result_is_not_a_summary() -> None:
+def test_a_scored_result_is_a_summary_too() -> None:
     scored = om.RFMScorer().fit(scores_input()).transform(scores_input())
-    check_refused(lambda: om.RFMScorer().fit(scored), om.DataError, "data.kind", ["RFMScores"])
+    assert om.RFMScorer().fit(scored) == scored.scorer
+    assert columns_of(scored.scorer.transform(scored).table) == columns_of(scored.table)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from opsmetrics._kernels import calendars
-from opsmetrics._kernels.calendars import TICKS_PER_DAY, local_day, local_days, midnight, utc_offsets
+from opsmetrics._kernels.calendars import TICKS_PER_DAY, day_offsets, local_day, local_days, midnight
 
 ZONES = {
     "Asia/Shanghai": "no change since 1991",
@@ -244,30 +244,35 @@ def test_days_have_the_hours_they_have(name, day, hours, unit):
 
 @every_zone
 @a_few
-@given(first=SECONDS, days=st.integers(0, 2_000), share=st.floats(0, 1))
-def test_offsets_hold_from_their_start_to_the_next(name, first, days, share):
+@given(second=SECONDS)
+def test_offsets_of_a_day_are_those_of_the_standard_library(name, second):
     zone = ZoneInfo(name)
-    last = first + days * 86_400
-    starts, offsets = utc_offsets(zone, first, last)
-    second = first + int(share * (last - first))
-    found = offsets[np.searchsorted(starts, second, side="right") - 1]
+    before, change, after = day_offsets(zone, second // 86_400)
+    found = before if second < change else after
     assert found == (EPOCH + dt.timedelta(seconds=second)).astimezone(zone).utcoffset().total_seconds()
 
 
 @every_zone
 def test_offsets_change_at_the_very_second(name):
     zone = ZoneInfo(name)
-    starts, offsets = utc_offsets(zone, instant("2005-01-01T00:00:00+00:00"), instant("2020-01-01T00:00:00+00:00"))
-    assert np.all(np.diff(starts) > 0)
-    for start, before, after in zip(starts[1:].tolist(), offsets[:-1], offsets[1:], strict=True):
-        assert before != after
-        assert (EPOCH + dt.timedelta(seconds=start - 1)).astimezone(zone).utcoffset().total_seconds() == before
-        assert (EPOCH + dt.timedelta(seconds=start)).astimezone(zone).utcoffset().total_seconds() == after
+    for day in range(instant("2005-01-01T00:00:00+00:00") // 86_400, instant("2020-01-01T00:00:00+00:00") // 86_400):
+        before, change, after = day_offsets(zone, day)
+        if before != after:
+            assert day * 86_400 < change < (day + 1) * 86_400
+            assert (EPOCH + dt.timedelta(seconds=change - 1)).astimezone(zone).utcoffset().total_seconds() == before
+            assert (EPOCH + dt.timedelta(seconds=change)).astimezone(zone).utcoffset().total_seconds() == after
 
 
 def test_a_zone_with_two_changes_a_year_has_thirty_in_fifteen():
-    starts, _ = utc_offsets(ZoneInfo("America/New_York"), instant("2005-01-01T00:00:00+00:00"), instant("2020-01-01T00:00:00+00:00"))
-    assert len(starts) == 1 + 30
+    days = range(instant("2005-01-01T00:00:00+00:00") // 86_400, instant("2020-01-01T00:00:00+00:00") // 86_400)
+    offsets = [day_offsets(ZoneInfo("America/New_York"), day) for day in days]
+    assert sum(before != after for before, _, after in offsets) == 30
+
+
+def test_stamps_far_apart_ask_the_zone_only_of_their_own_days():
+    day_offsets.cache_clear()
+    local_days(np.array([-62_000_000_000, 0, 250_000_000_000], dtype=np.int64), "s", ZoneInfo("America/New_York"))
+    assert day_offsets.cache_info().misses == 3
 
 
 def test_units_are_consistent():

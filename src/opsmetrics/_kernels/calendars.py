@@ -20,9 +20,6 @@ TICKS_PER_DAY = {"D": 1, "s": 86_400, "ms": 86_400_000, "us": 86_400_000_000, "n
 MISSING = np.iinfo(np.int64).min
 """The tick that stands for "no time" (numpy's NaT)."""
 
-_BEFORE_ALL = -(np.iinfo(np.int64).max // 10**9)
-"""A second before all others that is still one in nanoseconds."""
-
 _UTC = dt.UTC
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=_UTC)
 _FIRST, _LAST = dt.datetime.min.replace(tzinfo=_UTC) + dt.timedelta(days=2), dt.datetime.max.replace(tzinfo=_UTC) - dt.timedelta(days=2)
@@ -36,10 +33,16 @@ def local_days(ticks: Ints, unit: str, zone: dt.tzinfo | None) -> Ints:
     per_day = TICKS_PER_DAY[unit]
     if zone is None or per_day == 1 or ticks.size == 0:
         return np.asarray(ticks // per_day)
+    utc_day = ticks // per_day
+    first = int(utc_day.min())
+    there = np.flatnonzero(np.bincount(utc_day - first))
+    # What the zone says of each UTC day that occurs, laid out so that a day finds its row.
+    before, change, after = np.zeros((3, int(there[-1]) + 1), dtype=np.int64)
+    for day in there.tolist():
+        before[day], change[day], after[day] = day_offsets(zone, first + day)
     per_second = per_day // 86_400
-    low, high = int(ticks.min()), int(ticks.max())
-    starts, offsets = utc_offsets(zone, low // per_second, high // per_second)
-    offset = offsets[np.searchsorted(starts * per_second, ticks, side="right") - 1]
+    row, second = utc_day - first, ticks // per_second
+    offset = np.where(second < change[row], before[row], after[row])
     return np.asarray((ticks + offset * per_second) // per_day)
 
 
@@ -58,28 +61,25 @@ def midnight(day: int, unit: str, zone: dt.tzinfo | None) -> int:
     return (day * 86_400 - (0 if offset is None else round(offset.total_seconds()))) * (per_day // 86_400)
 
 
-@functools.lru_cache(maxsize=64)
-def utc_offsets(zone: dt.tzinfo, first: int, last: int) -> tuple[Ints, Ints]:
-    """Offsets from UTC over a span of seconds: where each begins, and its size in seconds.
+@functools.lru_cache(maxsize=1 << 14)
+def day_offsets(zone: dt.tzinfo, day: int) -> tuple[int, int, int]:
+    """Of one UTC day: the offset in seconds at its start, the second of its change, and the offset from then on.
 
-    The zone is asked once per day, and the day of a change is halved down to its second.
+    Where nothing changes, the change lies at the end of the day. The day of a change is halved down to its second.
     """
-    first, last = _clip(first), _clip(last)
-    starts, offsets = [_BEFORE_ALL], [_offset(zone, first)]
-    for begin in range(first, last + 1, 86_400):
-        end = min(begin + 86_400, last + 1)
-        if (after := _offset(zone, end)) != offsets[-1]:
-            low, high = begin, end
-            while high - low > 1:
-                middle = (low + high) // 2
-                low, high = (middle, high) if _offset(zone, middle) == offsets[-1] else (low, middle)
-            starts.append(high)
-            offsets.append(after)
-    return np.array(starts, dtype=np.int64), np.array(offsets, dtype=np.int64)
+    start, end = day * 86_400, (day + 1) * 86_400
+    before, after = _offset(zone, start), _offset(zone, end - 1)
+    if before == after:
+        return before, end, after
+    low, high = start, end - 1
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if _offset(zone, middle) == before else (low, middle)
+    return before, high, after
 
 
 def _offset(zone: dt.tzinfo, second: int) -> int:
-    offset = (_EPOCH + dt.timedelta(seconds=second)).astimezone(zone).utcoffset()
+    offset = (_EPOCH + dt.timedelta(seconds=_clip(second))).astimezone(zone).utcoffset()
     return 0 if offset is None else round(offset.total_seconds())
 
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from opsmetrics import _checks, _frames
 from opsmetrics._frames import Column, Floats, Ints, Use
 from opsmetrics._kernels import scoring
+from opsmetrics._results import Result
 from opsmetrics.customers import CustomerSummary
 from opsmetrics.errors import DataError, FitError, ParameterError
 from opsmetrics.segments.results import RFMScores
@@ -324,7 +325,7 @@ class FittedRFMScorer:
 
 def measures_of(summary: object) -> tuple[Any, dict[str, Floats]]:
     """The customer table of a summary or a frame, and its measures by axis; each must be known and finite."""
-    table = summary.table if isinstance(summary, CustomerSummary) else summary
+    table = summary._tables["table"] if isinstance(summary, Result) else summary
     uses = [Use(MEASURES[axis], MEASURES[axis], "number") for axis in AXES]
     frame, columns = _frames.columns("summary", table, uses)
     for name, values in columns.items():
