@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALL := $(PIP) install --quiet --constraint constraints.txt
 EXTRAS := plot,polars,duckdb,lifetimes
+export PIP_BUILD_CONSTRAINT := constraints.txt
 
 .PHONY: demo test lint types docs wheel bench clean
 
