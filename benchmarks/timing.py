@@ -60,8 +60,10 @@ def peak_growth(run: Callable[[], object]) -> int:
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    kept = run()
-    done.set()
-    watcher.join()
+    try:
+        kept = run()
+    finally:
+        done.set()
+        watcher.join()
     del kept
     return highest - before

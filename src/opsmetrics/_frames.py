@@ -300,12 +300,12 @@ def _alike(sides: Sequence[nw.Series[Any]], use: Use) -> list[nw.Series[Any]]:
     )
 
 
-def sort_order(values: nw.Series[Any], argument: str) -> Ints:
-    """Positions that put distinct values in increasing order: numbers by size, text by code point, whatever the engine."""
+def sort_order(values: nw.Series[Any], argument: str) -> Ints | None:
+    """Positions that put distinct values in increasing order, None where they are: numbers by size, text by code point."""
     if values.dtype.is_numeric():
         numbers = values.to_numpy()
         if np.all(numbers[1:] > numbers[:-1]):
-            return np.arange(len(numbers))
+            return None
         return np.argsort(numbers).astype(np.int64, copy=False)  # distinct, so any sort is stable
     position = nw.new_series("position", np.arange(len(values)), backend=values.implementation)
     try:
@@ -323,7 +323,10 @@ def concat(series: Sequence[nw.Series[Any]]) -> nw.Series[Any]:
     """Series of one type, one after the other."""
     if len(series) == 1:
         return series[0]
-    return nw.concat([_one_text(s).alias("key").to_frame() for s in series], how="vertical")["key"].alias(series[0].name)
+    joined = nw.concat([_one_text(s).alias("key").to_frame() for s in series], how="vertical")["key"].alias(series[0].name)
+    if not joined.implementation.is_pandas_like():
+        return joined
+    return nw.from_native(joined.to_native().reset_index(drop=True), series_only=True)
 
 
 def _one_text(series: nw.Series[Any]) -> nw.Series[Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 import numpy as np
@@ -103,6 +103,15 @@ class Facts:
     days: Ints
     rows: int
     dropped: Counter[str]
+
+    def take(self, positions: Ints) -> Facts:
+        """Customers by position."""
+        return replace(
+            self,
+            customers=_frames.take(self.customers, positions),
+            bought=self.bought.take(positions),
+            days=self.days[positions],
+        )
 
 
 def customer_summary(
@@ -247,13 +256,14 @@ def _finish(
 ) -> CustomerSummary[Any]:
     """Read the measures off the facts, customers in order."""
     order = _frames.sort_order(facts.customers, "customer")
-    has_bought = facts.bought.orders[order] > 0
-    buyers, others = order[has_bought], order[~has_bought]
-    apart = others[facts.bought.refunds[others] > 0]
-    p, back = facts.bought.take(buyers), facts.bought.take(apart)
-    frequency = p.orders if params["frequency"] == "orders" else facts.days[buyers]
-    bought, net = grouping.money(p.bought), grouping.money(p.bought - p.refunded)
-    monetary = {"net": net, "gross": bought, "mean": net / frequency}[str(params["monetary"])]
+    facts = facts if order is None else facts.take(order)
+    has_bought = facts.bought.orders > 0
+    buyers = facts if has_bought.all() else facts.take(np.flatnonzero(has_bought))
+    apart = facts.take(np.flatnonzero(~has_bought & (facts.bought.refunds > 0)))
+    p, back = buyers.bought, apart.bought
+    frequency = p.orders if params["frequency"] == "orders" else buyers.days
+    net = grouping.money(p.bought - p.refunded)
+    monetary = grouping.money(p.bought) if params["monetary"] == "gross" else net / frequency if params["monetary"] == "mean" else net
     measures: dict[str, Column] = {
         "recency": today - clock.days(p.last),
         "frequency": frequency,
@@ -266,10 +276,10 @@ def _finish(
     }
     alone: dict[str, Column] = {"refunds": back.refunds, "refunded": grouping.money(back.refunded)}
     tables = {
-        "table": _frames.build(backend, {customer: _frames.take(facts.customers, buyers)} | measures),
-        "refund_only": _frames.build(backend, {customer: _frames.take(facts.customers, apart)} | alone),
+        "table": _frames.build(backend, {customer: buyers.customers} | measures),
+        "refund_only": _frames.build(backend, {customer: apart.customers} | alone),
     }
-    params["refund_only"] = len(apart)
+    params["refund_only"] = len(apart.customers)
     return CustomerSummary(_tables=tables, params=params, dropped=dict(facts.dropped), customer=customer)
 
 

@@ -42,6 +42,11 @@ def money(units: Ints) -> Floats:
     return np.asarray(units / np.float64(MICROS))
 
 
+def extremes(values: Floats) -> tuple[float, float]:
+    """The smallest and the largest value; one of them is not finite where any value is not."""
+    return float(values.min(initial=0.0)), float(values.max(initial=0.0))
+
+
 def whole_sums(codes: Ints, size: int, counts: Floats) -> Ints:
     """Sums of whole numbers per group. Wants the sum of all sizes <= `LARGEST_WHOLE`."""
     sums = np.zeros(size, dtype=np.int64)

@@ -330,43 +330,45 @@ class SegmentMap:
                 code="parameter.scores",
             )
         self._demand_partition()
-        totals = [name for name in TOTALS if name in _frames.names("scores", scores._tables["table"])]
-        uses = [_frames.Use(name, name, "number") for name in (*SCORES.values(), *MEASURES.values(), *totals)]
-        frame, columns = _frames.columns("scores", scores._tables["table"], uses)
-        added: dict[str, _frames.Column] = {}
-        if self.split is None:
-            self._demand_bins(scores.scorer.bins)
-            used, cells = self, self._cells(columns)
-        else:
-            names = MEASURES if self.split.basis == "value" else SCORES
-            compared = {axis: columns[names[axis]] for axis in AXES}
-            split = self.split.centred(compared)
-            used, cells = self._with(split), split.levels(compared)
-            added[CODE_COLUMN] = _frames.words(frame.implementation, _CODES, _flat(cells, (2, 2, 2)))
-        winner = self._winner()
-        segment = winner.ravel()[_flat(cells, winner.shape)]
-        added["segment"] = _frames.words(frame.implementation, self.names, segment)
-        labels = _frames.words(frame.implementation, self.names, np.arange(len(self.names)))
+        table = scores._tables["table"]
+        used, segment, code = self._place(scores)
+        totals = [name for name in TOTALS if name in _frames.names("scores", table)]
+        uses = [_frames.Use(name, name, "number") for name in (*MEASURES.values(), *totals)]
+        frame, columns = _frames.columns("scores", table, uses)
+        backend = frame.implementation
+        added: dict[str, _frames.Column] = {} if code is None else {CODE_COLUMN: _frames.words(backend, _CODES, code)}
+        added["segment"] = _frames.words(backend, self.names, segment)
+        labels = _frames.series(backend, self.names, _frames.TEXT)
         return RFM(
             _tables={"table": _frames.append(frame, added)},
             params=scores.params | (used.split.to_dict() if used.split else {}),
-            dropped=scores.dropped,
+            dropped=dict(scores.dropped),
             customer=scores.customer,
             scorer=scores.scorer,
-            segments=summarise(frame.implementation, "segment", labels, segment, columns, keep_order=True),
+            segments=summarise(backend, "segment", labels, segment, columns, keep_order=True),
             segment_map=used,
         )
+
+    def _place(self, scores: RFMScores[Any]) -> tuple[SegmentMap, Ints, Ints | None]:
+        """The map with its centres as numbers, the place of each customer's segment in `names`, and that of the code of high and low."""
+        names = MEASURES if self.split is not None and self.split.basis == "value" else SCORES
+        _, columns = _frames.columns("scores", scores._tables["table"], [_frames.Use(n, n, "number") for n in names.values()])
+        compared = {axis: columns[names[axis]] for axis in AXES}
+        winner = self._winner()
+        if self.split is None:
+            self._demand_bins(scores.scorer.bins)
+            return self, winner.ravel()[_flat(self._cells(compared), winner.shape)], None
+        split = self.split.centred(compared)
+        code = _flat(split.levels(compared), winner.shape)
+        return self._with(split), winner.ravel()[code], code
 
     def _matters(self, axis: str) -> bool:
         """Whether the map tells scores on this axis apart."""
         return any(isinstance(region, tuple) or axis in region for _, region in self.regions)
 
-    def _cells(self, columns: Mapping[str, Floats]) -> list[Ints]:
+    def _cells(self, scores: Mapping[str, Floats]) -> list[Ints]:
         """The scores by axis; 1 on an axis that makes no difference, on which there may be any number of scores."""
-        return [
-            columns[SCORES[axis]].astype(np.int64) if self._matters(axis) else np.ones(len(columns[SCORES[axis]]), dtype=np.int64)
-            for axis in AXES
-        ]
+        return [(scores[axis] if self._matters(axis) else np.ones_like(scores[axis])).astype(np.int64) for axis in AXES]
 
     def _demand_bins(self, bins: Mapping[str, int]) -> None:
         for axis in AXES:

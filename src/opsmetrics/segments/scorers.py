@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from opsmetrics import _checks, _frames
 from opsmetrics._frames import Column, Floats, Ints, Use
-from opsmetrics._kernels import scoring
+from opsmetrics._kernels import grouping, scoring
 from opsmetrics._results import Result
 from opsmetrics.customers import CustomerSummary
 from opsmetrics.errors import DataError, FitError, ParameterError
@@ -243,7 +243,7 @@ class FittedRFMScorer:
         return RFMScores(
             _tables={"table": _frames.append(frame, columns)},
             params=(known.params if known else {}) | {"method": self.method, "ties": self.ties, "bins": self.bins},
-            dropped=known.dropped if known else {},
+            dropped=dict(known.dropped) if known else {},
             customer=known.customer if known else None,
             scorer=self,
         )
@@ -329,7 +329,9 @@ def measures_of(summary: object) -> tuple[Any, dict[str, Floats]]:
     uses = [Use(MEASURES[axis], MEASURES[axis], "number") for axis in AXES]
     frame, columns = _frames.columns("summary", table, uses)
     for name, values in columns.items():
-        if wrong := int(np.count_nonzero(~np.isfinite(values))):
+        low, high = grouping.extremes(values)
+        if not (math.isfinite(low) and math.isfinite(high)):
+            wrong = int(np.count_nonzero(~np.isfinite(values)))
             raise DataError(
                 f"{name} is null or infinite for {wrong:,} of {len(values):,} customers; drop them or fill it before scoring.",
                 code="data.measure",

@@ -152,14 +152,15 @@ def _labels(values: _frames.Values, use: Use, order: Sequence[str] | None) -> tu
 
 def _demand_known(columns: Mapping[str, Floats]) -> None:
     for name, values in columns.items():
-        if wrong := int(np.count_nonzero(~np.isfinite(values))):
+        low, high = grouping.extremes(values)
+        if not (math.isfinite(low) and math.isfinite(high)):
+            wrong = int(np.count_nonzero(~np.isfinite(values)))
             raise DataError(
                 f"{name} is null or infinite for {wrong:,} of {len(values):,} customers; fill or drop them.", code="data.measure"
             )
-        if float(np.abs(values).max(initial=0.0)) * max(values.size, 1) > grouping.LARGEST_WHOLE:
+        if max(-low, high) * values.size > grouping.LARGEST_WHOLE:
             raise DataError(
-                f"{name} reaches {float(np.abs(values).max()):g}, and sums of it are beyond exact numbers; use a larger unit.",
-                code="data.measure",
+                f"{name} reaches {max(-low, high):g}, whose sums are beyond exact numbers; use a larger unit.", code="data.measure"
             )
 
 
