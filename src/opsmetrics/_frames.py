@@ -185,7 +185,8 @@ def _numbers(series: nw.Series[Any]) -> Floats:
     """Floats, NaN where null."""
     native = series.to_native()
     if series.implementation.is_pandas_like():
-        return np.asarray(native.to_numpy(dtype="float64", na_value=np.nan))
+        own = isinstance(native.dtype, np.dtype)  # a numpy column has no missing value but NaN, and is not copied
+        return np.asarray(native.to_numpy(dtype="float64", **({} if own else {"na_value": np.nan})))
     if series.implementation.is_pyarrow():
         return np.asarray(native.cast("float64", safe=False).to_numpy(), dtype=np.float64)
     floats = native if series.dtype == nw.Float64 else series.cast(nw.Float64).to_native()

@@ -289,6 +289,9 @@ def _finish(
 def _usable(part: _parts.Part, rules: Rules) -> tuple[npt.NDArray[np.bool_], Counter[str]]:
     """Which rows are orders of the report, and how many are not, by the first reason that holds."""
     ticks, amounts = part["time"], part["amount"]
+    keep, dropped = np.ones(part.rows, dtype=np.bool_), Counter[str]()
+    if _spotless(part, rules):
+        return keep, dropped
     lone_refund = (amounts < 0) if rules.refunds == "drop" and "order_id" not in part.columns else np.False_
     reasons = {
         "missing customer": part.codes < 0,
@@ -299,12 +302,21 @@ def _usable(part: _parts.Part, rules: Rules) -> tuple[npt.NDArray[np.bool_], Cou
         "missing order_id": part["order_id"] < 0 if "order_id" in part.columns else np.False_,
         "refund": lone_refund,
     }
-    keep, dropped = np.ones(part.rows, dtype=np.bool_), Counter[str]()
     for reason, applies in reasons.items():
         if rows := int(np.count_nonzero(applies & keep)):
             dropped[reason] = rows
             keep &= ~applies
     return keep, dropped
+
+
+def _spotless(part: _parts.Part, rules: Rules) -> bool:
+    """Whether every row is an order of the report, told by the extremes alone, as it mostly is."""
+    ticks, amounts = part["time"], part["amount"]
+    if part.rows == 0 or part.codes.min() < 0 or ticks.min() < max(rules.start, calendars.MISSING + 1) or ticks.max() >= rules.end:
+        return False
+    lines = part.columns.get("order_id")
+    least = amounts.min()  # NaN where any amount is
+    return not np.isnan(least) and (rules.refunds != "drop" or least >= 0) and (lines is None or lines.min() >= 0)
 
 
 def _batches(part: _parts.Part, keep: npt.NDArray[np.bool_], rules: Rules, dropped: Counter[str]) -> Iterator[tuple[Ints, Ints, Ints]]:

@@ -53,10 +53,10 @@ def scores(values: Floats, edges: Floats) -> Ints:
     """1 + the number of edges each value reaches."""
     if edges.size > _FEW:
         return np.searchsorted(edges, values, side="right").astype(np.int64) + 1
-    total = np.ones(values.size, dtype=np.int64)
+    total = np.ones(values.size, dtype=np.int8)
     for edge in edges:
         total += values >= edge
-    return total
+    return total.astype(np.int64)
 
 
 def ntile_starts(size: int, bins: int) -> Ints:
