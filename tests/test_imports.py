@@ -113,7 +113,7 @@ IMPORTS = tuple(
 )
 
 
-def _none(broken: list[Import]) -> None:
+def check_none(broken: list[Import]) -> None:
     assert not broken, "\n" + "\n".join(map(str, broken))
 
 
@@ -165,11 +165,11 @@ def test_arrows_run_one_way(module):
     """Topics never import each other; the ground imports no topic; kernels import nothing but errors and kernels."""
     mine = family(module)
     allowed = MAY_IMPORT.get(mine, GROUND) | {mine}
-    _none([i for i in IMPORTS if i.module == module and i.family and i.family not in allowed])
+    check_none([i for i in IMPORTS if i.module == module and i.family and i.family not in allowed])
 
 
 def test_the_package_itself_imports_only_errors_and_names_for_type_checkers():
-    _none([i for i in IMPORTS if i.module == "__init__" and i.family and not i.typing and not (i.late and i.family == "errors")])
+    check_none([i for i in IMPORTS if i.module == "__init__" and i.family and not i.typing and not (i.late and i.family == "errors")])
 
 
 def test_plotting_knows_results_only():
@@ -187,7 +187,7 @@ def test_plotting_knows_results_only():
 def test_plotting_is_imported_by_functions_of_results_only():
     arrows = [i for i in IMPORTS if i.family == "plotting"]
     assert arrows
-    _none([i for i in arrows if i.module != "_results" or not i.late])
+    check_none([i for i in arrows if i.module != "_results" or not i.late])
 
 
 def test_no_cycles_when_modules_load():
@@ -211,7 +211,7 @@ def test_no_module_bears_the_name_of_a_public_function():
 def test_kernels_know_numpy_and_special_functions_only():
     allowed = sys.stdlib_module_names | {"numpy"}
     outside = [i for i in IMPORTS if family(i.module) == "_kernels" and i.library and i.library not in allowed]
-    _none([i for i in outside if i.target != "scipy.special"])
+    check_none([i for i in outside if i.target != "scipy.special"])
 
 
 def test_only_the_boundary_knows_narwhals():
@@ -220,22 +220,22 @@ def test_only_the_boundary_knows_narwhals():
 
 @pytest.mark.parametrize("module", ["errors", "_checks", "_clock", "_render"])
 def test_checks_and_text_know_no_frames(module):
-    _none([i for i in IMPORTS if i.module == module and i.library in FRAMES])
+    check_none([i for i in IMPORTS if i.module == module and i.library in FRAMES])
 
 
 def test_errors_need_the_standard_library_only():
-    _none([i for i in IMPORTS if i.module == "errors" and i.library not in sys.stdlib_module_names])
+    check_none([i for i in IMPORTS if i.module == "errors" and i.library not in sys.stdlib_module_names])
 
 
 def test_heavy_libraries_are_imported_by_functions_and_type_checkers_only():
     heavy = [i for i in IMPORTS if i.library in HEAVY or any(i.target == h or i.target.startswith(f"{h}.") for h in HEAVY)]
     assert heavy
-    _none([i for i in heavy if not (i.late or i.typing)])
+    check_none([i for i in heavy if not (i.late or i.typing)])
 
 
 def test_nothing_is_imported_that_is_not_declared():
     declared = sys.stdlib_module_names | {"narwhals", "numpy", "pandas", "scipy", "matplotlib", "polars", "pyarrow", "duckdb", "pyspark"}
-    _none([i for i in IMPORTS if i.library and i.library not in declared])
+    check_none([i for i in IMPORTS if i.library and i.library not in declared])
 
 
 # -------------------------------------------------------------------------------------------------------- in a process

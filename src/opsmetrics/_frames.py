@@ -321,7 +321,8 @@ def sort_order(values: nw.Series[Any], argument: str) -> Ints | None:
 
 
 def concat(series: Sequence[nw.Series[Any]]) -> nw.Series[Any]:
-    """Series of one type, one after the other."""
+    """Series of one type, one after the other; an empty one has nothing to say, not even its type."""
+    series = [s for s in series if len(s)] or series[:1]
     if len(series) == 1:
         return series[0]
     joined = nw.concat([_one_text(s).alias("key").to_frame() for s in series], how="vertical")["key"].alias(series[0].name)
