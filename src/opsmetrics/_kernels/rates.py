@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtri
 
 Floats = npt.NDArray[np.float64]
 
@@ -16,6 +15,8 @@ def wilson(successes: npt.ArrayLike, trials: npt.ArrayLike, confidence: float) -
 
     E. B. Wilson (1927), Probable inference, the law of succession, and statistical inference, JASA 22, 209-212.
     """
+    from scipy.special import ndtri  # as dear to import as half of pandas, and needed by intervals only
+
     k, n = np.broadcast_arrays(np.asarray(successes, dtype=np.float64), np.asarray(trials, dtype=np.float64))
     z2 = ndtri(0.5 + confidence / 2.0) ** 2
     known = n > 0
