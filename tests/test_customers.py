@@ -177,3 +177,11 @@ def test_huge_sums_are_exact_or_refused() -> None:
     assert caught.value.code == "data.amount"
     many = frame([(i, "2026-01-02", 5e12) for i in range(5)])
     assert summarise(many).table["revenue"].tolist() == [5e12] * 5
+
+
+@pytest.mark.parametrize("tz", ["+08:00", "UTC+08:00", "GMT+0800", "Asia/Shanghai"])
+def test_offsets_are_zones_for_every_kind(kind: Kind, tz: str) -> None:
+    made = summarise(kind.make(frame([(1, "2026-01-30 17:00", 1.0)])), tz=tz)
+    assert columns_of(made.table)["recency"] == [0]
+    assert columns_of(made.table)["last_order"][0].astimezone(dt.UTC) == dt.datetime(2026, 1, 30, 17, tzinfo=dt.UTC)
+    assert str(made)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -139,3 +141,48 @@ def test_a_scan_that_changes_between_looks_is_refused(monkeypatch: pytest.Monkey
     with pytest.raises(om.DataError, match="collect\\(\\) it first") as caught:
         tables(shrinking)
     assert caught.value.code == "data.unstable"
+
+
+def test_a_collation_does_not_tear_customers_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under NOCASE, 'ann' and 'ANN' interleave when sorted; they are two customers all the same."""
+    monkeypatch.setattr(_parts, "ROWS_PER_BATCH", 2_048)
+    connection = duckdb.connect()
+    connection.execute("create table orders (u varchar collate nocase, t timestamp, a double)")
+    connection.execute("insert into orders select if(i % 2 = 0, 'ann', 'ANN'), timestamp '2026-01-01', 1 from range(10_000) as r(i)")
+    table = om.customer_summary(connection.table("orders"), customer="u", time="t", amount="a", as_of="2026-01-02").table
+    assert table.to_pydict()["u"] == ["ANN", "ann"]
+    assert table.to_pydict()["orders"] == [5_000, 5_000]
+
+
+def test_no_more_parts_are_alive_than_threads_can_work_on() -> None:
+    """What makes a stream of bounded memory: a part is not begun before an earlier one is done with."""
+    begun, done, most = 0, 0, 0
+
+    def parts() -> Iterator[Any]:
+        nonlocal begun, most
+        for number in range(200):
+            begun += 1
+            most = max(most, begun - done)
+            yield lambda number=number: number
+
+    def work(number: Any) -> int:
+        nonlocal done
+        time.sleep(0.001)
+        done += 1
+        return number
+
+    source = _parts.Source(None, None, parts)  # type: ignore[arg-type]
+    assert _parts.fold(source, work) == list(range(200))
+    assert most <= (os.cpu_count() or 1) + 3
+
+
+def test_a_relation_is_fetched_batch_by_batch(parquet: tuple[pd.DataFrame, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """While parts are still to come, the engine's result is open: nothing has read it to its end."""
+    monkeypatch.setattr(_parts, "ROWS_PER_BATCH", 2_048)
+    connection = duckdb.connect()
+    parts = _parts.read("orders", connection.read_parquet(str(parquet[1] / "*.parquet")), USES).parts()
+    next(parts)
+    with pytest.raises(duckdb.Error, match="open result"):
+        connection.execute("select 1").fetchall()
+    parts.close()
+    assert connection.execute("select 1").fetchall() == [(1,)]

@@ -137,7 +137,7 @@ def test_json_has_times_with_their_offset(kind: Kind):
         ({1: np.int8(2)}, {"1": 2}),
         (np.datetime64("2026-01-31"), "2026-01-31"),
         (np.datetime64("2026-01-31T08:00", "s"), "2026-01-31T08:00:00"),
-        (np.datetime64("NaT"), None),
+        (np.datetime64("NaT", "s"), None),
         (dt.timedelta(days=2), "2 days, 0:00:00"),
         (None, None),
         ("text", "text"),

@@ -160,3 +160,31 @@ def test_one_wholesale_customer_moves_the_mean_but_not_the_scores(orders: pd.Dat
     assert scores["with", "value"] < scores["without", "value"] / 10
     assert abs(scores["with", "score"] - scores["without", "score"]) < 0.01
     assert columns_of(report.table)["rfm_code"]
+
+
+def test_a_report_mapped_again_states_the_rule_that_made_it(orders: pd.DataFrame) -> None:
+    report = om.rfm(orders, customer="customer", time="time", amount="amount", as_of="2025-10-31")
+    eight = om.SegmentMap.cn8(basis="value").assign(report)
+    again = om.SegmentMap.rf10().assign(eight)
+    assert columns_of(again.table) == columns_of(report.table)
+    assert again.params == report.params
+    rescored = report.scorer.transform(report)
+    assert (rescored.customer, rescored.dropped, "segment" in rescored.table) == ("customer", report.dropped, False)
+    assert columns_of(again.refund_only) == columns_of(report.refund_only)
+
+
+def test_moves_between_reports_of_different_rules_are_flagged(orders: pd.DataFrame) -> None:
+    columns: dict[str, Any] = {"customer": "customer", "time": "time", "amount": "amount"}
+    june = om.rfm(orders, **columns, as_of="2025-06-30", segment_map=om.SegmentMap.cn8())
+    refitted = om.rfm(orders, **columns, as_of="2025-10-31", scorer=june.scorer, segment_map=om.SegmentMap.cn8())
+    with pytest.warns(om.OpsmetricsWarning, match="different maps or centres"):
+        om.transitions(june, refitted)
+    frozen = om.rfm(orders, **columns, as_of="2025-10-31", scorer=june.scorer, segment_map=june.segment_map)
+    assert om.transitions(june, frozen).params["before"] == len(june.table)
+
+
+def test_columns_of_a_frame_are_not_taken_for_a_result() -> None:
+    tiers = pd.DataFrame({"customer": [1, 2], "scorer": ["x", "y"], "segment_names": ["p", "q"], "segment": ["a", "b"]})
+    assert om.transitions(tiers, tiers, customer="customer").counts["a"].tolist() == [1, 0, 0]
+    with pytest.raises(om.ParameterError, match="name the column of the customer"):
+        om.transitions(tiers, tiers)

@@ -46,11 +46,11 @@ def whole_number(argument: str, value: Any, low: int, high: int, *, hint: str = 
     )
 
 
-def number(argument: str, value: Any) -> int | float:
+def number(argument: str, value: Any, *, rule: str | None = None) -> int | float:
     """A real, finite number; whole numbers stay whole."""
     if _is_number(value, numbers.Real) and -_HUGE <= value <= _HUGE:
         return int(value) if isinstance(value, numbers.Integral) else float(value)
-    raise ParameterError(f"{argument}={value!r} must be a finite number, at most 1e15 in size.", code=f"parameter.{argument}")
+    raise ParameterError(f"{argument}={value!r} must be a finite number, at most 1e15 in size.", code=f"parameter.{rule or argument}")
 
 
 def fraction(argument: str, value: Any) -> float:
@@ -65,7 +65,7 @@ def increasing(argument: str, values: object) -> tuple[float, ...]:
     """At least one number, each above the one before."""
     if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable):
         raise ParameterError(f"{argument}={values!r} must be a list of numbers.", code="parameter.thresholds")
-    clean = tuple(float(number("thresholds", v)) for v in values)
+    clean = tuple(float(number(argument, v, rule="thresholds")) for v in values)
     if not clean:
         raise ParameterError(f"{argument}=[] is empty; give at least one number.", code="parameter.thresholds")
     for before, after in itertools.pairwise(clean):
@@ -123,16 +123,21 @@ def generator(argument: str, value: Any) -> np.random.Generator:
 def zone(argument: str, value: str) -> dt.tzinfo:
     """A time zone: a name of the IANA database, or a fixed offset such as "+08:00" or "UTC+08:00"."""
     try:
-        if match := re.fullmatch(r"(?:UTC|GMT)?([+-])(\d{2}):?(\d{2})", value):
+        if match := re.fullmatch(r"(?:UTC|GMT)?([+-])(\d{2}):?([0-5]\d)", value):
             offset = dt.timedelta(hours=int(match[2]), minutes=int(match[3]))
             return dt.timezone(-offset if match[1] == "-" else offset)
-        return zoneinfo.ZoneInfo(value)
+        return zoneinfo.ZoneInfo(value if value != "localtime" else "")  # "localtime" is another zone on every machine
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, TypeError, OSError):
         hint = nearest(value, zoneinfo.available_timezones())
         raise ParameterError(
             f"{argument}={value!r} is not a time zone; give an IANA name such as 'Asia/Shanghai', or an offset such as '+08:00'.{hint}",
             code=f"parameter.{argument}",
         ) from None
+
+
+def is_named_zone(name: str) -> bool:
+    """Whether a zone has a name in the IANA database, and is no mere offset."""
+    return isinstance(zone("tz", name), zoneinfo.ZoneInfo)
 
 
 def is_zone(name: str) -> bool:
@@ -150,7 +155,7 @@ def days(argument: str, value: Any) -> int | None:
     count: int | None = None
     if isinstance(value, np.timedelta64):
         fixed = np.datetime_data(value)[0] not in {"Y", "M", "generic"} and not np.isnat(value)
-        count = int(value // _NUMPY_DAY) if fixed and value % _NUMPY_DAY == np.timedelta64(0) else None
+        count = int(value // _NUMPY_DAY) if fixed and value % _NUMPY_DAY == np.timedelta64(0, "D") else None
     elif isinstance(value, dt.timedelta) and value == value:
         count = value // _DAY if value % _DAY == dt.timedelta(0) else None
     elif _is_number(value, numbers.Integral):

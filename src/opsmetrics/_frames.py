@@ -90,6 +90,11 @@ def engine(frame: Eager | Lazy) -> str | None:
     return frame.implementation.name.lower() if isinstance(frame, nw.LazyFrame) else None
 
 
+def is_text(frame: Eager | Lazy, column: str) -> bool:
+    """Whether a column holds text."""
+    return bool(frame.collect_schema()[column] == nw.String)
+
+
 def in_memory(native: object) -> Eager:
     """A native frame that is in memory already, behind the common interface."""
     return nw.from_native(cast("Any", native), eager_only=True)
@@ -375,6 +380,11 @@ def append(frame: nw.DataFrame[Any], content: Mapping[str, Column]) -> Any:
     return frame.with_columns(*(_series(frame.implementation, name, values) for name, values in content.items())).to_native()
 
 
+def without(frame: Eager, columns: Sequence[str]) -> Eager:
+    """The frame without these columns, where it has them."""
+    return frame.drop([name for name in columns if name in frame.columns])
+
+
 def take(values: nw.Series[Any], positions: Ints) -> nw.Series[Any]:
     """Rows by position."""
     native = values.to_native()
@@ -411,11 +421,12 @@ def series(backend: Backend, values: Sequence[object], dtype: Any) -> nw.Series[
 
 
 def stamps(backend: Backend, ticks: Ints, clock: Clock) -> nw.Series[Any]:
-    """Times from ticks, in the zone of the clock's calendar."""
+    """Times from ticks, in the zone of the clock's calendar where it has a name, else in UTC."""
     times = nw.new_series("time", ticks.view(f"datetime64[{clock.unit}]"), backend=backend)
     if clock.local is None:
         return times
-    return times.dt.replace_time_zone("UTC").dt.convert_time_zone(clock.local)
+    utc = times.dt.replace_time_zone("UTC")
+    return utc.dt.convert_time_zone(clock.local) if _checks.is_named_zone(clock.local) else utc  # not every engine knows offsets
 
 
 def _series(backend: Backend, name: str, values: Column) -> nw.Series[Any]:

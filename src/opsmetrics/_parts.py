@@ -134,7 +134,10 @@ def _sorted_batches(frame: Lazy, customer: str) -> Iterator[Eager]:
     """
     import pyarrow as pa
 
-    relation = cast("duckdb.DuckDBPyRelation", frame.sort(customer).to_native())
+    relation = cast("duckdb.DuckDBPyRelation", frame.to_native())
+    name = '"' + customer.replace('"', '""') + '"'
+    # By the bytes of a text, not by its collation, under which different customers may interleave.
+    relation = relation.order(f"encode({name})" if _frames.is_text(frame, customer) else name)
     waiting: pa.Table | None = None
     for batch in relation.to_arrow_reader(ROWS_PER_BATCH):
         fetched = pa.Table.from_batches([batch])

@@ -54,7 +54,11 @@ class Table:
     @overload
     def __get__(self, result: Result[FrameT], owner: type) -> FrameT: ...
     def __get__(self, result: Result[Any] | None, owner: type) -> Any:
-        return self if result is None else result._tables[self.name]
+        if result is None:
+            return self
+        if self.name not in result._tables:
+            raise AttributeError(f"this {type(result).__name__} has no .{self.name}; it has {list(result._tables)}.")
+        return result._tables[self.name]
 
 
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)

@@ -134,21 +134,22 @@ def transitions(
     3   (new)     low          1
     """
     _checks.fraction("confidence", confidence)
-    key = customer if customer is not None else getattr(before, "customer", None)
+    results = [given for given in (before, after) if isinstance(given, Result)]
+    key = customer if customer is not None else next((getattr(result, "customer", None) for result in results), None)
     if key is None:
         raise ParameterError("customer=None: name the column of the customer.", code="parameter.customer")
-    scorers = [given.scorer for given in (before, after) if hasattr(given, "scorer")]
-    if len(scorers) == 2 and scorers[0] != scorers[1]:
-        warn(
-            "before and after were scored with different edges, so edges moved as well as customers; hand the first report's scorer to "
-            "the second."
-        )
+    for rule, fault in (("scorer", "scored with different edges"), ("segment_map", "mapped with different maps or centres")):
+        rules = [getattr(result, rule) for result in results if hasattr(result, rule)]
+        if len(rules) == 2 and rules[0] != rules[1]:
+            warn(
+                f"before and after were {fault}, so the rule moved as well as the customers; hand the first report's {rule} to the second."
+            )
     uses = [Use("customer", key, "key"), Use("label", label, "key")]
     sides = [_side(argument, given, uses) for argument, given in (("before", before), ("after", after))]
     (old, new), people = _frames.encode_together([side[key] for side in sides], uses[0])
     for argument, codes in (("before", old), ("after", new)):
         _demand_one_row_each(argument, key, codes)
-    names, labels = _labels([side[label] for side in sides], uses[1], order, getattr(before, "segment_names", ()))
+    names, labels = _labels([side[label] for side in sides], uses[1], order, getattr(results[0], "segment_names", ()) if results else ())
     moves = _moves(old, new, labels, len(people), len(names))
     params: dict[str, object] = {"label": label, "order": None if order is None else names, "confidence": confidence}
     return _result(sides[0].implementation, names, moves, order is not None, confidence, params | {"before": len(old), "after": len(new)})

@@ -18,7 +18,7 @@ from opsmetrics.segments import presets
 from opsmetrics.segments.regions import Region, holds, named_regions
 from opsmetrics.segments.results import RFM, RFMScores
 from opsmetrics.segments.scorers import AXES, MEASURES, SCORES
-from opsmetrics.segments.splits import Basis, Comparison, Split
+from opsmetrics.segments.splits import SPLIT_PARAMS, Basis, Comparison, Split
 from opsmetrics.segments.summaries import TOTALS, summarise
 
 FrameT = TypeVar("FrameT")
@@ -340,12 +340,12 @@ class SegmentMap:
         added["segment"] = _frames.words(backend, self.names, segment)
         labels = _frames.series(backend, self.names, _frames.TEXT)
         return RFM(
-            _tables={"table": _frames.append(frame, added)},
-            params=scores.params | (used.split.to_dict() if used.split else {}),
+            _tables={**scores._tables, "table": _frames.append(_frames.without(frame, (CODE_COLUMN, "segment")), added)},
+            params={k: v for k, v in scores.params.items() if k not in SPLIT_PARAMS} | (used.split.to_dict() if used.split else {}),
             dropped=dict(scores.dropped),
             customer=scores.customer,
             scorer=scores.scorer,
-            segments=summarise(backend, "segment", labels, segment, columns, keep_order=True),
+            segments=summarise(backend, "segment", labels, segment, columns, keep_order=True, dropped=scores.dropped),
             segment_map=used,
         )
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from opsmetrics import _frames, _render
-from opsmetrics._results import Result, dropped_notes, shown
+from opsmetrics._results import Result, Table, dropped_notes, shown
 from opsmetrics.segments.summaries import SegmentSummary
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ class RFMScores(Result[FrameT_co]):
         The scorer that was used.
     customer : str or None
         The name of the customer column, where a `CustomerSummary` was scored.
+    refund_only : frame
+        Customers with refunds and no purchase, where a `CustomerSummary` was scored.
 
     Examples
     --------
@@ -39,6 +41,8 @@ class RFMScores(Result[FrameT_co]):
 
     customer: str | None
     scorer: FittedRFMScorer
+
+    refund_only = Table()
 
 
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)
@@ -58,6 +62,8 @@ class RFM(RFMScores[FrameT_co]):
         The map that was used, with its centres as numbers; hand it to the next period's `rfm` too.
     customer : str or None
         The name of the customer column.
+    refund_only : frame
+        Customers with refunds and no purchase in the window: the customer column, ``refunds`` (a count) and ``refunded``.
 
     Examples
     --------

@@ -212,7 +212,7 @@ class FittedRFMScorer:
 
         Parameters
         ----------
-        summary : CustomerSummary or frame
+        summary : CustomerSummary, another result with its measures, or frame
             One row per customer with the columns ``recency``, ``frequency`` and ``monetary``.
 
         Returns
@@ -239,12 +239,13 @@ class FittedRFMScorer:
         scores = self._scores(frame, measures)
         columns: dict[str, Column] = {SCORES[axis]: scores[axis] for axis in AXES}
         columns["rfm_score"] = np.sum([self.weights[axis] * scores[axis] for axis in AXES], axis=0)
-        known = summary if isinstance(summary, CustomerSummary) else None
+        known = summary if isinstance(summary, Result) else None
+        kept = frame if known is None else _frames.without(frame, ("rfm_code", "segment"))  # of an earlier map
         return RFMScores(
-            _tables={"table": _frames.append(frame, columns)},
+            _tables={**(known._tables if known else {}), "table": _frames.append(kept, columns)},
             params=(known.params if known else {}) | {"method": self.method, "ties": self.ties, "bins": self.bins},
             dropped=dict(known.dropped) if known else {},
-            customer=known.customer if known else None,
+            customer=getattr(known, "customer", None),
             scorer=self,
         )
 

@@ -16,6 +16,9 @@ from opsmetrics.segments.scorers import AXES, good
 Basis = Literal["score", "value"]
 Comparison = Literal[">", ">="]
 
+SPLIT_PARAMS = ("basis", "centre", "comparison")
+"""What a split adds to the parameters of a result."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Split:

@@ -113,11 +113,19 @@ def segment_summary(scored: Any, *, by: str = "segment", order: Sequence[str] | 
     if by in RESERVED:
         raise ColumnError(f"by={by!r} is also a column of the result; rename it first.", code="column.reserved")
     labels, codes = _labels(frame[by], use, order)
-    return summarise(frame.implementation, by, labels, codes, columns, keep_order=order is not None)
+    dropped = scored.dropped if isinstance(scored, Result) else {}
+    return summarise(frame.implementation, by, labels, codes, columns, keep_order=order is not None, dropped=dropped)
 
 
 def summarise(
-    backend: _frames.Backend, by: str, labels: _frames.Values, codes: Ints, columns: Mapping[str, Floats], *, keep_order: bool
+    backend: _frames.Backend,
+    by: str,
+    labels: _frames.Values,
+    codes: Ints,
+    columns: Mapping[str, Floats],
+    *,
+    keep_order: bool,
+    dropped: Mapping[str, int],
 ) -> SegmentSummary[Any]:
     """The summary of customers whose labels are known as codes."""
     _demand_known(columns)
@@ -125,7 +133,7 @@ def summarise(
     rows = np.arange(len(labels)) if keep_order else np.argsort(-content["revenue"], kind="stable")
     by_row: dict[str, Column] = {name: values[rows] for name, values in content.items()}
     table = _frames.build(backend, {by: _frames.take(labels, rows)} | by_row)
-    return SegmentSummary(_tables={"table": table}, params={"by": by, "customers": len(codes)}, dropped={})
+    return SegmentSummary(_tables={"table": table}, params={"by": by, "customers": len(codes)}, dropped=dict(dropped))
 
 
 def _uses(names: Sequence[str]) -> list[Use]:
