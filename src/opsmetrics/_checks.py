@@ -46,11 +46,11 @@ def whole_number(argument: str, value: Any, low: int, high: int, *, hint: str = 
     )
 
 
-def number(argument: str, value: Any, *, rule: str | None = None) -> int | float:
+def number(argument: str, value: Any, *, place: str | None = None) -> int | float:
     """A real, finite number; whole numbers stay whole."""
     if _is_number(value, numbers.Real) and -_HUGE <= value <= _HUGE:
         return int(value) if isinstance(value, numbers.Integral) else float(value)
-    raise ParameterError(f"{argument}={value!r} must be a finite number, at most 1e15 in size.", code=f"parameter.{rule or argument}")
+    raise ParameterError(f"{place or argument}={value!r} must be a finite number, at most 1e15 in size.", code=f"parameter.{argument}")
 
 
 def fraction(argument: str, value: Any) -> float:
@@ -65,7 +65,7 @@ def increasing(argument: str, values: object) -> tuple[float, ...]:
     """At least one number, each above the one before."""
     if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable):
         raise ParameterError(f"{argument}={values!r} must be a list of numbers.", code="parameter.thresholds")
-    clean = tuple(float(number(argument, v, rule="thresholds")) for v in values)
+    clean = tuple(float(number("thresholds", v, place=argument)) for v in values)
     if not clean:
         raise ParameterError(f"{argument}=[] is empty; give at least one number.", code="parameter.thresholds")
     for before, after in itertools.pairwise(clean):
