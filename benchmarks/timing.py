@@ -8,8 +8,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 
-import psutil
-
 
 def in_turns(contenders: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
     """Seconds of each contender in each round, after one round that does not count."""
@@ -47,6 +45,8 @@ def verdict(what: str, value: float, target: float) -> bool:
 
 def peak_growth(run: Callable[[], object]) -> int:
     """How many bytes the resident memory grew at its highest while something ran, sampled every half millisecond."""
+    import psutil
+
     process = psutil.Process()
     gc.collect()
     before = highest = process.memory_info().rss

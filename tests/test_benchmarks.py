@@ -1,0 +1,38 @@
+"""The benchmarks run and compare like with like; how fast, `make bench` tells on a machine that does nothing else."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+import polars as pl
+import pytest
+
+from benchmarks import rfm, timing
+
+
+def test_the_contenders_answer_the_same_question() -> None:
+    orders = rfm.orders(5_000, 400)
+    mine, hand, bare = rfm.ours(orders), rfm.by_hand(orders), rfm.bare_polars(pl.from_pandas(orders)).sort("customer")
+    assert mine["customer"].tolist() == hand.index.tolist() == bare["customer"].to_list()
+    assert mine["frequency"].tolist() == hand["frequency"].tolist() == bare["len"].to_list()
+    assert mine["monetary"].tolist() == pytest.approx(hand["monetary"].tolist())
+
+
+def test_ratios_and_verdicts(capsys: pytest.CaptureFixture[str]) -> None:
+    seconds = timing.in_turns({"a": lambda: None, "b": lambda: None}, 3)
+    assert [len(taken) for taken in seconds.values()] == [3, 3]
+    assert timing.ratios({"a": [1.0, 2.0, 6.0], "b": [2.0, 2.0, 2.0]}, "a", "b") == (0.5, 1.0, 3.0)
+    assert timing.verdict("x", 1.0, 1.0)
+    assert not timing.verdict("x", 1.1, 1.0)
+    assert "MISSED" in capsys.readouterr().out
+
+
+def test_scratch_memory_stays_below_the_columns() -> None:
+    """Of a frame large enough to be cut into parts: at most 1.5 times the input columns, as allocations are counted."""
+    orders = rfm.orders(1_500_000, 150_000)
+    rfm.ours(orders.head(1_000))
+    tracemalloc.start()
+    rfm.ours(orders)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak <= 1.5 * sum(orders[name].nbytes for name in orders)
