@@ -145,6 +145,11 @@ class Result(Generic[FrameT_co]):
         return plotting.draw(self, ax)
 
 
+def table_of(given: object) -> Any:
+    """The main table of a result; a frame is its own."""
+    return given._tables["table"] if isinstance(given, Result) else given
+
+
 def shown(params: Mapping[str, object]) -> dict[str, object]:
     """The parameters that a repr shows: all but the names of columns, and counts of nothing."""
     return {name: value for name, value in params.items() if name != "columns" and value != 0}

@@ -263,7 +263,9 @@ def _finish(
     p, back = buyers.bought, apart.bought
     frequency = p.orders if params["frequency"] == "orders" else buyers.days
     net = grouping.money(p.bought - p.refunded)
-    monetary = grouping.money(p.bought) if params["monetary"] == "gross" else net / frequency if params["monetary"] == "mean" else net
+    monetary = net / frequency if params["monetary"] == "mean" else net
+    if params["monetary"] == "gross":
+        monetary = grouping.money(p.bought)
     measures: dict[str, Column] = {
         "recency": today - clock.days(p.last),
         "frequency": frequency,

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from opsmetrics import _checks, _frames, _render
 from opsmetrics._frames import Column, Ints, Use
 from opsmetrics._kernels import grouping, rates
-from opsmetrics._results import SHOWN_LABELS, Result, Table
+from opsmetrics._results import SHOWN_LABELS, Result, Table, table_of
 from opsmetrics.errors import DataError, ParameterError, warn
 
 FrameT = TypeVar("FrameT")
@@ -157,8 +157,7 @@ def transitions(
 
 def _side(argument: str, given: Any, uses: Sequence[Use]) -> Any:
     """One side as an eager frame."""
-    table = given._tables["table"] if isinstance(given, Result) else given
-    return _frames.columns(argument, table, uses)[0]
+    return _frames.columns(argument, table_of(given), uses)[0]
 
 
 def _demand_one_row_each(argument: str, customer: str, codes: Ints) -> None:

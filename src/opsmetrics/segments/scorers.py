@@ -13,11 +13,12 @@ import numpy.typing as npt
 
 from opsmetrics import _checks, _frames
 from opsmetrics._frames import Column, Floats, Ints, Use
-from opsmetrics._kernels import grouping, scoring
-from opsmetrics._results import Result
+from opsmetrics._kernels import scoring
+from opsmetrics._results import Result, table_of
 from opsmetrics.customers import CustomerSummary
 from opsmetrics.errors import DataError, FitError, ParameterError
 from opsmetrics.segments.results import RFMScores
+from opsmetrics.segments.summaries import finite_extremes
 
 Method = Literal["quantile", "thresholds", "percentile", "ntile"]
 Ties = Literal["low", "high", "mid"]
@@ -326,17 +327,11 @@ class FittedRFMScorer:
 
 def measures_of(summary: object) -> tuple[Any, dict[str, Floats]]:
     """The customer table of a summary or a frame, and its measures by axis; each must be known and finite."""
-    table = summary._tables["table"] if isinstance(summary, Result) else summary
+    table = table_of(summary)
     uses = [Use(MEASURES[axis], MEASURES[axis], "number") for axis in AXES]
     frame, columns = _frames.columns("summary", table, uses)
     for name, values in columns.items():
-        low, high = grouping.extremes(values)
-        if not (math.isfinite(low) and math.isfinite(high)):
-            wrong = int(np.count_nonzero(~np.isfinite(values)))
-            raise DataError(
-                f"{name} is null or infinite for {wrong:,} of {len(values):,} customers; drop them or fill it before scoring.",
-                code="data.measure",
-            )
+        finite_extremes(name, values)
     return frame, {axis: columns[MEASURES[axis]] for axis in AXES}
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from opsmetrics import _checks, _frames, _render
 from opsmetrics._frames import Column, Floats, Ints, Use
 from opsmetrics._kernels import grouping
-from opsmetrics._results import SHOWN_LABELS, Result, dropped_notes
+from opsmetrics._results import SHOWN_LABELS, Result, dropped_notes, table_of
 from opsmetrics.errors import ColumnError, DataError
 
 FrameT = TypeVar("FrameT")
@@ -107,7 +107,7 @@ def segment_summary(scored: Any, *, by: str = "segment", order: Sequence[str] | 
     0     app          2    120.0                 20.0
     1     web          1     30.0                 30.0
     """
-    table = scored._tables["table"] if isinstance(scored, Result) else scored
+    table = table_of(scored)
     use = Use("by", by, "key")
     frame, columns = _frames.columns("scored", table, [use, *_uses(_frames.names("scored", table))])
     if by in RESERVED:
@@ -158,14 +158,20 @@ def _labels(values: _frames.Values, use: Use, order: Sequence[str] | None) -> tu
     return _frames.series(values.implementation, wanted, dtype), place[codes]
 
 
+def finite_extremes(name: str, values: Floats) -> tuple[float, float]:
+    """The smallest and the largest of a measure, each value of which must be known and finite."""
+    low, high = grouping.extremes(values)
+    if math.isfinite(low) and math.isfinite(high):
+        return low, high
+    wrong = int(np.count_nonzero(~np.isfinite(values)))
+    raise DataError(
+        f"{name} is null or infinite for {wrong:,} of {len(values):,} customers; drop them or fill it first.", code="data.measure"
+    )
+
+
 def _demand_known(columns: Mapping[str, Floats]) -> None:
     for name, values in columns.items():
-        low, high = grouping.extremes(values)
-        if not (math.isfinite(low) and math.isfinite(high)):
-            wrong = int(np.count_nonzero(~np.isfinite(values)))
-            raise DataError(
-                f"{name} is null or infinite for {wrong:,} of {len(values):,} customers; fill or drop them.", code="data.measure"
-            )
+        low, high = finite_extremes(name, values)
         if max(-low, high) * values.size > grouping.LARGEST_WHOLE:
             raise DataError(
                 f"{name} reaches {max(-low, high):g}, whose sums are beyond exact numbers; use a larger unit.", code="data.measure"
