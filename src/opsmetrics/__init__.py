@@ -10,9 +10,16 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from opsmetrics.customers import CustomerSummary, customer_summary
-    from opsmetrics.datasets import load_cdnow, make_orders
+    from opsmetrics.datasets import load_cdnow, make_events, make_orders
     from opsmetrics.errors import ColumnError, DataError, FitError, OpsmetricsError, OpsmetricsWarning, ParameterError
+    from opsmetrics.events import EventLog, prepare_events
+    from opsmetrics.funnels.answers import ConversionCurve, FunnelBreakdown, FunnelComparison, NextEvents, StepTimes
+    from opsmetrics.funnels.calls import funnel, funnel_from_counts
+    from opsmetrics.funnels.presets import aarrr_steps, aipl_steps
+    from opsmetrics.funnels.results import Funnel
+    from opsmetrics.funnels.steps import Step
     from opsmetrics.migration import Transitions, transitions
+    from opsmetrics.paths import PathTransitions, Sessions, path_transitions, sessionize
     from opsmetrics.segments.maps import MapCheck, SegmentMap
     from opsmetrics.segments.results import RFM, RFMScores
     from opsmetrics.segments.rfms import rfm
@@ -24,32 +31,57 @@ __version__ = "0.1.0"
 __all__ = [
     "RFM",
     "ColumnError",
+    "ConversionCurve",
     "CustomerSummary",
     "DataError",
+    "EventLog",
     "FitError",
     "FittedRFMScorer",
+    "Funnel",
+    "FunnelBreakdown",
+    "FunnelComparison",
     "MapCheck",
+    "NextEvents",
     "OpsmetricsError",
     "OpsmetricsWarning",
     "ParameterError",
+    "PathTransitions",
     "RFMScorer",
     "RFMScores",
     "SegmentMap",
     "SegmentSummary",
+    "Sessions",
+    "Step",
+    "StepTimes",
     "Transitions",
+    "aarrr_steps",
+    "aipl_steps",
     "customer_summary",
+    "funnel",
+    "funnel_from_counts",
     "load_cdnow",
+    "make_events",
     "make_orders",
+    "path_transitions",
+    "prepare_events",
     "rfm",
     "segment_summary",
+    "sessionize",
     "transitions",
 ]
 
 _HOMES = {
     "customers": ("CustomerSummary", "customer_summary"),
-    "datasets": ("load_cdnow", "make_orders"),
+    "datasets": ("load_cdnow", "make_events", "make_orders"),
     "errors": ("ColumnError", "DataError", "FitError", "OpsmetricsError", "OpsmetricsWarning", "ParameterError"),
+    "events": ("EventLog", "prepare_events"),
+    "funnels.answers": ("ConversionCurve", "FunnelBreakdown", "FunnelComparison", "NextEvents", "StepTimes"),
+    "funnels.calls": ("funnel", "funnel_from_counts"),
+    "funnels.presets": ("aarrr_steps", "aipl_steps"),
+    "funnels.results": ("Funnel",),
+    "funnels.steps": ("Step",),
     "migration": ("Transitions", "transitions"),
+    "paths": ("PathTransitions", "Sessions", "path_transitions", "sessionize"),
     "segments.maps": ("MapCheck", "SegmentMap"),
     "segments.results": ("RFM", "RFMScores"),
     "segments.rfms": ("rfm",),

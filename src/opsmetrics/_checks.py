@@ -9,6 +9,7 @@ import re
 import zoneinfo
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, TypeVar
 
 import numpy as np
@@ -20,6 +21,10 @@ _DAYS_IN = {"D": 1, "W": 7}
 _EPOCH = dt.date(1970, 1, 1)
 _DAY, _NUMPY_DAY = dt.timedelta(days=1), np.timedelta64(1, "D")
 _HUGE = 1e15
+_NANOSECONDS_IN = {
+    "d": 86_400_000_000_000, "h": 3_600_000_000_000, "min": 60_000_000_000, "s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1,
+    "w": 7 * 86_400_000_000_000,
+}  # fmt: skip
 
 
 def _is_number(value: Any, kind: type) -> bool:
@@ -164,13 +169,51 @@ def days(argument: str, value: Any) -> int | None:
         count = int(match[1]) * _DAYS_IN[match[2].upper()]
     if count is None or not 1 <= count <= 1_000_000:
         raise ParameterError(
-            f"{argument}={_short(value)} must be a whole number of days, one or more: 90, '90D', '12W' or a timedelta of days.",
+            f"{argument}={short(value)} must be a whole number of days, one or more: 90, '90D', '12W' or a timedelta of days.",
             code=f"parameter.{argument}",
         )
     return count
 
 
-def _short(value: object) -> str:
+def duration(argument: str, value: Any, *, least: int = 0) -> int | None:
+    """A span of elapsed time in nanoseconds: "7D", "30min", "1h30min", a timedelta; a bare number has no unit and is refused."""
+    if value is None:
+        return None
+    span: int | None = None
+    if isinstance(value, np.timedelta64):
+        unit = np.datetime_data(value)[0]
+        if unit not in {"Y", "M", "generic"} and not np.isnat(value):
+            span = int(value.astype(np.int64)) if unit == "ns" else _nanoseconds(value.astype("timedelta64[us]").item())
+    elif isinstance(value, dt.timedelta) and value == value:
+        span = _nanoseconds(value) + int(getattr(value, "nanoseconds", 0))
+    elif isinstance(value, str) and re.fullmatch(r"(\s*\d+(\.\d+)?\s*[A-Za-z]+)+\s*", value):
+        parts = [(Fraction(number), _NANOSECONDS_IN.get(unit.lower())) for number, unit in re.findall(r"(\d+(?:\.\d+)?)\s*([A-Za-z]+)", value)]
+        if all(unit is not None for _, unit in parts):
+            span = int(sum(number * (unit or 0) for number, unit in parts))
+    if span is None or not least <= span < 10**22:
+        hint = f" Did you mean '{value}D'?" if _is_number(value, numbers.Integral) and value > 0 else ""
+        raise ParameterError(
+            f"{argument}={short(value)} is no span of time{' of more than nothing' if least else ''}; write it with its unit, as in '7D', "
+            f"'30min' or '45s', or give a timedelta that is not negative.{hint}",
+            code=f"parameter.{argument}",
+        )
+    return span
+
+
+def spoken(nanoseconds: int) -> str:
+    """A span as it would be written: 7D, 1h30min."""
+    words, rest = [], nanoseconds
+    for unit, name in (("d", "D"), ("h", "h"), ("min", "min"), ("s", "s"), ("ms", "ms"), ("us", "us"), ("ns", "ns")):
+        count, rest = divmod(rest, _NANOSECONDS_IN[unit])
+        words += [f"{count}{name}"] if count else []
+    return "".join(words) or "0s"
+
+
+def _nanoseconds(value: dt.timedelta) -> int:
+    return ((value.days * 86_400 + value.seconds) * 1_000_000 + value.microseconds) * 1_000
+
+
+def short(value: object) -> str:
     """A value as it was given, cut where it is very long."""
     shown = repr(value)
     return shown if len(shown) <= 200 else f"{shown[:200]}..."

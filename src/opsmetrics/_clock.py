@@ -52,6 +52,10 @@ class Clock:
         """The local calendar day of each tick, as days since 1970-01-01."""
         return calendars.local_days(ticks, self.unit, self.zone)
 
+    def periods(self, ticks: calendars.Ints, period: str) -> calendars.Ints:
+        """The first day of the local day, week, month, quarter or year of each tick."""
+        return calendars.period_starts(self.days(ticks), period)
+
     def midnight(self, day: int) -> int:
         """The first tick of a local day."""
         return calendars.midnight(day, self.unit, self.zone)
@@ -70,6 +74,22 @@ class Clock:
         self._same_kind(argument, moment)
         per_second = calendars.TICKS_PER_DAY[self.unit] // 86_400
         return int(Fraction(moment.nanoseconds or 0) * per_second // 1_000_000_000) + 1
+
+    def start(self, argument: str, moment: _checks.Moment) -> int:
+        """The first tick at or after a point in time: a day begins at its local midnight."""
+        if moment.day is not None or self.unit == "D":
+            return self.midnight(self.day_of(argument, moment))
+        self._same_kind(argument, moment)
+        return -(-(moment.nanoseconds or 0) * self.per_second // 1_000_000_000)
+
+    @property
+    def per_second(self) -> Fraction:
+        """Ticks in a second."""
+        return Fraction(calendars.TICKS_PER_DAY[self.unit], 86_400)
+
+    def whole_ticks(self, nanoseconds: int) -> int:
+        """How many whole ticks fit in a span."""
+        return int(nanoseconds * self.per_second // 1_000_000_000)
 
     def _same_kind(self, argument: str, moment: _checks.Moment) -> None:
         """An instant with a zone and stamps without one cannot be put on one line, nor the other way round."""

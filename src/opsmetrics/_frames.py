@@ -33,18 +33,23 @@ Values: TypeAlias = "nw.Series[Any]"
 Column: TypeAlias = "npt.NDArray[Any] | nw.Series[Any]"
 Backend: TypeAlias = Any
 """One of narwhals' eager implementations: pandas, polars, pyarrow."""
-Role: TypeAlias = Literal["key", "time", "number"]
+Role: TypeAlias = Literal["key", "label", "time", "number"]
+
+KEYS: Final = ("key", "label")
+"""The roles whose values are told apart, and not counted with."""
 
 TEXT: Final = nw.String()
 """The type of text in every kind of frame."""
 
 _MEANING: Final[Mapping[Role, str]] = {
     "key": "whole numbers or text",
+    "label": "whole numbers, text or true and false",
     "time": "dates or timestamps",
     "number": "numbers",
 }
 _FIX: Final[Mapping[Role, str]] = {
     "key": "Cast it to text or to whole numbers first.",
+    "label": "Cast it to text or to whole numbers first.",
     "time": "Parse it first, for example with pandas.to_datetime or a cast to TIMESTAMP.",
     "number": "Cast it first, for example with pandas.to_numeric or a cast to DOUBLE.",
 }
@@ -67,7 +72,7 @@ def columns(argument: str, frame: object, uses: Sequence[Use]) -> tuple[nw.DataF
     native = wrap(argument, frame)
     check(native, uses)
     eager = collect(native)
-    return eager, {u.argument: values_of(eager[u.column], u) for u in uses if u.role != "key"}
+    return eager, {u.argument: values_of(eager[u.column], u) for u in uses if u.role not in KEYS}
 
 
 def wrap(argument: str, frame: object) -> Eager | Lazy:
@@ -141,6 +146,8 @@ def _plays(dtype: nw.dtypes.DType, role: Role, kind: Backend) -> bool:
         return dtype.is_numeric()
     if role == "time":
         return isinstance(dtype, (nw.Datetime, nw.Date))
+    if role == "label" and isinstance(dtype, nw.Boolean):
+        return True
     text = isinstance(dtype, (nw.String, nw.Categorical, nw.Enum)) or (kind.is_pandas_like() and dtype == nw.Object)
     wide = kind.is_polars() and isinstance(dtype, (nw.Int128, nw.UInt128))
     return text or dtype.is_float() or (dtype.is_integer() and not wide)
@@ -181,7 +188,7 @@ def clock_of(dtype: nw.dtypes.DType, use: Use, tz: str | None, engine: str | Non
 
 
 def values_of(series: nw.Series[Any], use: Use) -> npt.NDArray[Any]:
-    if use.role == "key":
+    if use.role in KEYS:
         return encode(series, use)[0]
     return _ticks(series) if use.role == "time" else _numbers(series)
 
@@ -258,6 +265,97 @@ def _integers(series: nw.Series[Any], use: Use) -> Ints:
     return codes
 
 
+def positions_among(series: nw.Series[Any], words: Sequence[str | int]) -> npt.NDArray[Any]:
+    """The place of each value in a list of words; the length of the list where it is none of them, or null."""
+    native, other = series.to_native(), len(words)
+    small = np.min_scalar_type(other)
+    if series.implementation.is_polars():
+        import polars as pl
+
+        if isinstance(series.dtype, (nw.String, nw.Categorical, nw.Enum)):
+            found = native.cast(pl.String).cast(pl.Enum(list(words)), strict=False).to_physical().fill_null(other)
+        else:
+            found = native.replace_strict(list(words), list(range(other)), default=other, return_dtype=pl.Int64)
+        return np.asarray(found.to_numpy()).astype(small, copy=False)
+    if series.implementation.is_pandas_like():
+        import pandas as pd
+
+        if isinstance(native.dtype, pd.CategoricalDtype):
+            table = np.append(_places(native.dtype.categories, words), other)
+            return np.asarray(table[native.cat.codes.to_numpy()]).astype(small)
+        if not hasattr(native.array, "__arrow_array__") or isinstance(native.dtype, np.dtype):
+            return _places(native, words).astype(small)
+        native = native.array.__arrow_array__()
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    plain_values = native.cast(native.type.value_type) if pa.types.is_dictionary(native.type) else native
+    if pa.types.is_string_view(plain_values.type):
+        plain_values = plain_values.cast(pa.large_string())
+    found = pc.index_in(plain_values, pa.array(list(words), plain_values.type)).fill_null(other)
+    return np.asarray(found.to_numpy(zero_copy_only=False) if isinstance(found, pa.Array) else found.to_numpy()).astype(small)
+
+
+def _places(values: Any, words: Sequence[str | int]) -> Ints:
+    """The same for what pandas can look up by hashing."""
+    import pandas as pd
+
+    places = pd.Index(list(words)).get_indexer(pd.Index(values))
+    return np.where(places < 0, len(words), places)
+
+
+def among(series: nw.Series[Any], values: Sequence[object]) -> npt.NDArray[np.bool_]:
+    """Which rows have one of these values; null is none of them."""
+    return np.asarray(series.is_in(list(values)).fill_null(value=False).to_numpy(), dtype=np.bool_)
+
+
+def keep_any(frame: Lazy, patterns: Sequence[Sequence[tuple[str, Sequence[object]]]]) -> Lazy:
+    """The rows that fulfil all conditions of at least one pattern; a condition is a column and the values it may have."""
+    wanted = [nw.all_horizontal(*(nw.col(n).is_in(list(values)) for n, values in conditions), ignore_nulls=True) for conditions in patterns]
+    return frame.filter(nw.any_horizontal(*wanted, ignore_nulls=True))
+
+
+def latest(frame: Eager | Lazy, use: Use) -> int:
+    """The last tick of a time column; `calendars.MISSING` where it has none."""
+    last = collect(frame.select(nw.col(use.column).max()))
+    return int(values_of(last[use.column], use)[0]) if len(last) else calendars.MISSING
+
+
+def count(frame: Eager | Lazy) -> int:
+    """The number of rows of any frame."""
+    return len(frame) if isinstance(frame, nw.DataFrame) else int(frame.select(nw.len()).collect().item())
+
+
+def some(frame: Eager | Lazy, column: str) -> list[Any]:
+    """The distinct values of a column, those that are not null, in order."""
+    return collect(frame.select(nw.col(column)).unique().drop_nulls()).sort(column)[column].to_list()
+
+
+def kinds(frame: Eager | Lazy) -> dict[str, str]:
+    """What each column holds, as far as patterns of events care: "flag", "text", "whole", "real" or "other"."""
+    return {name: _kind(dtype, frame.implementation) for name, dtype in frame.collect_schema().items()}
+
+
+def _kind(dtype: nw.dtypes.DType, kind: Backend) -> str:
+    if isinstance(dtype, nw.Boolean):
+        return "flag"
+    if isinstance(dtype, (nw.String, nw.Categorical, nw.Enum)) or (kind.is_pandas_like() and dtype == nw.Object):
+        return "text"
+    if dtype.is_integer():
+        return "whole"
+    return "real" if dtype.is_numeric() else "other"
+
+
+def together(sides: Sequence[tuple[Ints, nw.Series[Any]]], use: Use) -> tuple[Ints, nw.Series[Any]]:
+    """Codes into several lists of distinct values as codes into one; -1 stays -1."""
+    if len(sides) == 1:
+        return sides[0]
+    codes, distinct = encode(concat([values for _, values in sides]), use)
+    starts = np.cumsum([0, *(len(values) for _, values in sides)])
+    tables = (np.append(codes[start : start + len(values)], -1) for start, (_, values) in zip(starts.tolist(), sides, strict=False))
+    return np.concatenate([table[own] for table, (own, _) in zip(tables, sides, strict=True)]), distinct
+
+
 def first_rows(codes: Ints) -> Ints:
     """The first row of each code."""
     first = np.zeros(int(codes.max(initial=-1)) + 1, dtype=np.int64)
@@ -272,6 +370,17 @@ def factorize(values: npt.NDArray[Any]) -> tuple[Ints, npt.NDArray[Any]]:
 
     codes, distinct = pd.factorize(values)
     return codes.astype(np.int64, copy=False), np.asarray(distinct)
+
+
+def factorize_dense(codes: Ints) -> tuple[Ints, Ints]:
+    """The codes that occur of a range of codes, renumbered from 0 in their order; -1 stays -1. And which they are."""
+    known = codes[codes >= 0]
+    low = int(known.min()) if known.size else 0
+    there = np.zeros(int(codes.max(initial=-1)) + 2 - low, dtype=np.bool_)
+    there[known - low] = True
+    number = np.cumsum(there) - 1
+    number[-1] = -1  # where -1 points
+    return number[np.where(codes < 0, -1, codes - low)], np.flatnonzero(there) + low
 
 
 def encode_together(sides: Sequence[nw.Series[Any]], use: Use) -> tuple[list[Ints], nw.Series[Any]]:
@@ -427,6 +536,49 @@ def stamps(backend: Backend, ticks: Ints, clock: Clock) -> nw.Series[Any]:
         return times
     utc = times.dt.replace_time_zone("UTC")
     return utc.dt.convert_time_zone(clock.local) if _checks.is_named_zone(clock.local) else utc  # not every engine knows offsets
+
+
+def whole_or_null(backend: Backend, numbers: Ints, known: npt.NDArray[np.bool_]) -> nw.Series[Any]:
+    """Whole numbers, null where they are not known: floats cannot hold all of them, so pandas gets its nullable type."""
+    if backend is nw.Implementation.PANDAS:
+        import pandas as pd
+
+        return nw.from_native(pd.Series(pd.arrays.IntegerArray(numbers.astype(np.int64), ~known)), series_only=True)
+    if backend is nw.Implementation.PYARROW:
+        import pyarrow as pa
+
+        return nw.from_native(pa.chunked_array([pa.array(numbers, pa.int64(), mask=~known)]), series_only=True)
+    import polars as pl
+
+    return nw.from_native(pl.Series(numbers).set(pl.Series(~known), None), series_only=True)
+
+
+def take_or_null(values: nw.Series[Any], positions: Ints) -> nw.Series[Any]:
+    """Rows by position, null at -1."""
+    if len(values) == 0 or not (positions < 0).any():
+        return take(values, positions) if len(values) else series(values.implementation, [None] * len(positions), TEXT)
+    native = values.to_native()
+    if values.implementation.is_pandas_like():
+        import pandas as pd
+
+        if isinstance(native.dtype, np.dtype) and native.dtype.kind in "iub":  # numpy's whole numbers know no null
+            native = native.astype("boolean" if native.dtype.kind == "b" else "Int64")
+        picked = native.reset_index(drop=True).reindex(pd.Index(np.where(positions < 0, len(values), positions))).reset_index(drop=True)
+        return nw.from_native(picked, series_only=True).alias(values.name)
+    if values.implementation.is_polars():
+        import polars as pl
+
+        at = pl.Series(positions).set(pl.Series(positions < 0), None)
+        return nw.from_native(native.gather(at), series_only=True).alias(values.name)
+    import pyarrow as pa
+
+    own = native.cast(pa.large_string()) if native.type == pa.string_view() else native
+    return nw.from_native(own.take(pa.array(positions, mask=positions < 0)), series_only=True).alias(values.name)
+
+
+def days(backend: Backend, days: Ints) -> nw.Series[Any]:
+    """Days since 1970-01-01 as times at midnight, on the wall clock."""
+    return nw.new_series("day", days.view("datetime64[D]").astype("datetime64[us]"), backend=backend)
 
 
 def _series(backend: Backend, name: str, values: Column) -> nw.Series[Any]:

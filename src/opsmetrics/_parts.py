@@ -14,7 +14,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 import numpy as np
@@ -24,6 +24,7 @@ from opsmetrics import _checks, _frames
 from opsmetrics._clock import Clock
 from opsmetrics._frames import Backend, Eager, Ints, Lazy, Use, Values
 from opsmetrics._kernels import grouping
+from opsmetrics._marks import Marker
 from opsmetrics.errors import DataError
 
 if TYPE_CHECKING:
@@ -47,12 +48,19 @@ _SLICES, _SAMPLE = 8, 4_096
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The columns of some whole customers. `customers` are the distinct ids; `codes` points into them, -1 where the id is null."""
+    """The columns of some whole customers. `customers` are the distinct ids; `codes` points into them, -1 where the id is null.
+
+    Columns of keys and labels are codes as well, into their distinct values in `labels`. Of a log, `seen` has the events that were named and
+    occur in the chunk that the part was cut from; its rows may be `sorted` by customer, time and place in the input already.
+    """
 
     rows: int
     codes: Ints
     customers: Values
     columns: Mapping[str, npt.NDArray[Any]]
+    labels: Mapping[str, Values] = field(default_factory=dict)
+    seen: frozenset[str | int] = frozenset()
+    sorted: bool = False
 
     def __getitem__(self, argument: str) -> npt.NDArray[Any]:
         """The numbers of the column that the caller named for an argument."""
@@ -71,25 +79,67 @@ class Source:
     parts: Callable[[], Parts]
 
 
-def read(argument: str, frame: object, uses: Sequence[Use], *, tz: str | None = None) -> Source:
-    """Check a frame against its uses; the first use is the customer's. Nothing is computed until the parts are asked for."""
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Rows in memory, with what a marker says of them: the rows that are wanted (all, where None), and columns that no frame has."""
+
+    frame: Eager
+    wanted: Ints | None = None
+    columns: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
+    seen: frozenset[str | int] = frozenset()
+
+    def __len__(self) -> int:
+        return len(self.frame if self.wanted is None else self.wanted)
+
+    def pick(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """The wanted ones among the values of all rows."""
+        return values if self.wanted is None else values[self.wanted]
+
+
+def read(argument: str, frame: object, uses: Sequence[Use], *, tz: str | None = None, marker: Marker | None = None) -> Source:
+    """Check a frame against its uses; the first use is the customer's. Nothing is computed until the parts are asked for.
+
+    With a marker the parts have the marks of their rows as the column "marks" and, of a frame in memory, their places in it as "row". Rows
+    that match nothing are left out as early as can be, unless the marker wants every row.
+    """
     native = _frames.wrap(argument, frame)
     schema = _frames.check(native, uses)
     clock = next(_frames.clock_of(schema[u.column], u, tz, _frames.engine(native)) for u in uses if u.role == "time")
-    needed = native.select([u.column for u in uses])
-    customer = uses[0].column
+    columns = dict.fromkeys([*(u.column for u in uses), *([] if marker is None else marker.columns)])
+    needed, customer, in_engine = native.select(list(columns)), uses[0].column, _frames.engine(native) is not None
 
     def parts() -> Parts:
         rows = 0
-        for chunk in _chunks(needed, customer):
-            rows += len(chunk)
-            if len(chunk) >= ROWS_TO_SPLIT and _splits(chunk[customer]):
+        wanted = marker.pushed_down(needed) if marker is not None and in_engine else needed
+        for fetched in _chunks(wanted, customer):
+            rows += len(fetched)
+            chunk = Chunk(fetched) if marker is None else _marked(fetched, marker, placed=not in_engine)
+            if len(chunk) >= ROWS_TO_SPLIT:
                 yield from _slices(chunk, uses)
             elif len(chunk):
                 yield functools.partial(_part, chunk, uses)
-        _checks.not_empty(argument, rows)
+        if rows == 0:
+            _checks.not_empty(argument, _frames.count(needed) if wanted is not needed else 0)
 
     return Source(_frames.family(native), clock, parts)
+
+
+def _marked(frame: Eager, marker: Marker, *, placed: bool) -> Chunk:
+    """The rows that match something, with their marks and their places."""
+    marks, seen = _mark_blocks(frame, marker)
+    wanted = None if marker.every else np.flatnonzero(marks != 0)
+    return Chunk(frame, wanted, {"marks": marks} | ({"row": np.arange(len(frame))} if placed else {}), seen)
+
+
+def _mark_blocks(frame: Eager, marker: Marker) -> tuple[npt.NDArray[Any], frozenset[str | int]]:
+    """The marks of all rows; in a large frame every core looks up its share."""
+    if len(frame) < ROWS_TO_SPLIT:
+        return marker.mark(frame)
+    threads = os.cpu_count() or 1
+    size = -(-len(frame) // threads)
+    with ThreadPoolExecutor(threads) as pool:
+        found = list(pool.map(marker.mark, (frame[begin : begin + size] for begin in range(0, len(frame), size))))
+    return np.concatenate([marks for marks, _ in found]), frozenset().union(*(seen for _, seen in found))
 
 
 def fold(source: Source, partial: Callable[[Part], T]) -> list[T]:
@@ -99,8 +149,8 @@ def fold(source: Source, partial: Callable[[Part], T]) -> list[T]:
     """
     with contextlib.closing(source.parts()) as parts:  # an engine's open result ends with the fold, however that ends
         begun = list(itertools.islice(parts, 2))
-        if len(begun) == 1:
-            return [partial(begun[0]())]
+        if len(begun) < 2:
+            return [partial(part()) for part in begun]
         done: list[T] = []
         waiting: deque[Future[T]] = deque()
         threads = os.cpu_count() or 1
@@ -183,18 +233,19 @@ def _hashed_scans(frame: Lazy, customer: str) -> Iterator[Eager]:
 
 
 def _splits(customer: Values) -> bool:
-    """Whether customers can be told apart by a number at once; text is encoded first, and then the work is done."""
+    """Whether customers can be told apart by a number at once; others are encoded first."""
     return customer.dtype.is_integer() and customer.null_count() == 0
 
 
-def _slices(chunk: Eager, uses: Sequence[Use]) -> Iterator[Callable[[], Part]]:
+def _slices(chunk: Chunk, uses: Sequence[Use]) -> Iterator[Callable[[], Part]]:
     """Parts of a large frame in memory, each a range of customers: hash tables that fit the cache, and work for every core.
 
-    The customers of a part come in order, and so do the parts, which leaves nothing to sort at the end.
+    Of whole numbers the customers of a part come in order, and so do the parts, which leaves nothing to sort at the end.
     """
-    customer = chunk[uses[0].column]
-    keys = customer.to_numpy()
-    values = {u.argument: _frames.values_of(chunk[u.column], u) for u in uses[1:]}
+    customer = chunk.frame[uses[0].column]
+    dense = None if _splits(customer) else _encode(chunk, uses[0])
+    keys = chunk.pick(customer.to_numpy()) if dense is None else dense[0]
+    values, labels = _columns(chunk, uses)
     sample = np.sort(keys[:: max(1, len(keys) // _SAMPLE)])
     cuts = np.unique(sample[np.arange(1, _SLICES) * len(sample) // _SLICES])
 
@@ -204,19 +255,39 @@ def _slices(chunk: Eager, uses: Sequence[Use]) -> Iterator[Callable[[], Part]]:
             place[block] += keys[block] >= cut
 
     def read_slice(number: int) -> Part:
-        rows = np.flatnonzero(place == number)
-        codes, distinct = _frames.factorize(keys[rows])
+        own = np.flatnonzero(place == number)
+        rows = own if chunk.wanted is None else chunk.wanted[own]
+        codes, distinct = _frames.factorize(keys[own]) if dense is None else _frames.factorize_dense(keys[own])
+        columns = {name: column[rows] for name, column in values.items()}
+        if dense is not None:
+            return Part(len(rows), codes, _frames.take(dense[1], distinct), columns, labels, chunk.seen)
         order = np.argsort(distinct)
         rank = np.empty_like(order)
         rank[order] = np.arange(len(order))
-        columns = {name: column[rows] for name, column in values.items()}
-        return Part(len(rows), rank[codes], _frames.like(customer, distinct[order]), columns)
+        return Part(len(rows), rank[codes], _frames.like(customer, distinct[order]), columns, labels, chunk.seen)
 
     for number in range(len(cuts) + 1):
         yield functools.partial(read_slice, number)
 
 
-def _part(chunk: Eager, uses: Sequence[Use]) -> Part:
-    codes, customers = _frames.encode(chunk[uses[0].column], uses[0])
-    values = {u.argument: _frames.values_of(chunk[u.column], u) for u in uses[1:]}
-    return Part(len(chunk), codes, customers, values)
+def _part(chunk: Chunk, uses: Sequence[Use]) -> Part:
+    codes, customers = _encode(chunk, uses[0])
+    values, labels = _columns(chunk, uses)
+    return Part(len(chunk), codes, customers, {name: chunk.pick(column) for name, column in values.items()}, labels, chunk.seen)
+
+
+def _encode(chunk: Chunk, use: Use) -> tuple[Ints, Values]:
+    """The customers of the rows that are wanted, as codes."""
+    series = chunk.frame[use.column]
+    return _frames.encode(series if chunk.wanted is None else _frames.take(series, chunk.wanted), use)
+
+
+def _columns(chunk: Chunk, uses: Sequence[Use]) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Values]]:
+    """The numbers of all rows in all columns but the customer's, and the distinct values of those that are labels."""
+    values, labels = dict(chunk.columns), {}
+    for use in uses[1:]:
+        if use.role == "label":
+            values[use.argument], labels[use.argument] = _frames.encode(chunk.frame[use.column], use)
+        else:
+            values[use.argument] = _frames.values_of(chunk.frame[use.column], use)
+    return values, labels

@@ -102,6 +102,8 @@ def _cells(view: View, name: str, column: Sequence[object]) -> list[str]:
         return ["·" if value == 0 else _share(value) for value in column]
     if name.endswith(("share", "rate", "conversion")) or re.search("(share|rate|conversion)_", name):
         return [_share(value) for value in column]
+    if name == "seconds" or name.endswith("_seconds"):
+        return [span(value) for value in column]
     whole = all(value.is_integer() for value in column if isinstance(value, float) and math.isfinite(value))
     return [_plain(value, decimals=0 if whole else 2) for value in column]
 
@@ -115,6 +117,16 @@ def _id(value: object) -> str:
 
 def _share(value: object) -> str:
     return f"{value:.1%}" if isinstance(value, (int, float)) and math.isfinite(value) else _plain(value)
+
+
+def span(seconds: object) -> str:
+    """Seconds in the unit a reader would choose."""
+    if not isinstance(seconds, (int, float)) or not math.isfinite(seconds):
+        return _plain(seconds)
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if abs(seconds) >= size:
+            return f"{seconds / size:,.1f} {unit}"
+    return f"{seconds:.3g} s"
 
 
 def _plain(value: object, decimals: int = 2) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar, cast, overload
 
@@ -39,6 +39,20 @@ class _DuckDB(Protocol):
     def to_arrow_reader(self, *args: Any, **kwargs: Any) -> Any: ...
 
 
+class Later:
+    """A table that is made when it is first asked for, since few callers ask for it. It is no part of `to_dict`."""
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make: Callable[[], Any] | None = make
+        self._made: Any = None
+
+    def __call__(self) -> Any:
+        """The table, made once."""
+        if self._make is not None:
+            self._made, self._make = self._make(), None
+        return self._made
+
+
 class Table:
     """A named table of a result, in the caller's kind of frame: typed once, here, for every result."""
 
@@ -58,7 +72,8 @@ class Table:
             return self
         if self.name not in result._tables:
             raise AttributeError(f"this {type(result).__name__} has no .{self.name}; it has {list(result._tables)}.")
-        return result._tables[self.name]
+        table = result._tables[self.name]
+        return table() if isinstance(table, Later) else table
 
 
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)
@@ -102,7 +117,9 @@ class Result(Generic[FrameT_co]):
         dict
             Each named table as a list of records, then ``params`` and ``dropped``. Missing values are None, times ISO 8601 text.
         """
-        tables: dict[str, object] = {name: _records(table) for name, table in self._tables.items()}
+        tables: dict[str, object] = {
+            name: _records(table) for name, table in self._tables.items() if not isinstance(table, Later)
+        }
         return tables | {"params": plain(self.params), "dropped": dict(self.dropped)}
 
     def _repr_html_(self) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
+import numpy.typing as npt
 
 from opsmetrics import _checks, _frames
 from opsmetrics.errors import DataError
@@ -21,6 +22,20 @@ Kind = Literal["pandas", "polars", "pyarrow"]
 _KINDS = ("pandas", "polars", "pyarrow")
 _YEAR_START = np.datetime64("2025-01-01T00:00:00")
 _YEAR_SECONDS = 365 * 86_400
+_CHANNELS = ("ads", "direct", "search", "social")
+_DRIVE = {"ads": 0.8, "direct": 1.2, "search": 1.05, "social": 0.7}
+_EVENTS = ("view", "search", "view again", "favourite", "cart", "coupon", "checkout", "pay", "compare", "help")
+_NAMES = {"view again": "view"}
+_CHANCES: dict[str, tuple[str | None, float]] = {
+    "view": (None, 1.0), "search": (None, 0.35), "view again": (None, 0.55), "favourite": ("view", 0.12), "cart": ("view", 0.3),
+    "coupon": ("cart", 0.25), "checkout": ("cart", 0.55), "pay": ("checkout", 0.7), "compare": ("cart", 0.4), "help": ("cart", 0.15),
+}  # fmt: skip
+"""What an event needs, and how likely it is then for a visit of average drive."""
+_INSTEAD = ("compare", "help")
+_MINUTES = {
+    "view": 0.2, "search": 0.7, "view again": 1.5, "favourite": 1.0, "cart": 3.0, "coupon": 0.5, "checkout": 6.0, "pay": 9.0, "compare": 4.0,
+    "help": 5.0,
+}  # fmt: skip
 _CDNOW_FILE = "lifetimes/datasets/CDNOW_master.txt"
 
 
@@ -101,6 +116,95 @@ def make_orders(customers: int = 1_000, *, kind: Kind = "pandas", rng: int | np.
             "amount": columns["amount"][rows] / 100,
         },
     )
+
+
+@overload
+def make_events(customers: int = ..., *, kind: Literal["pandas"] = ..., rng: int | np.random.Generator | None = ...) -> pd.DataFrame: ...
+@overload
+def make_events(customers: int = ..., *, kind: Literal["polars"], rng: int | np.random.Generator | None = ...) -> pl.DataFrame: ...
+@overload
+def make_events(customers: int = ..., *, kind: Literal["pyarrow"], rng: int | np.random.Generator | None = ...) -> pa.Table: ...
+def make_events(customers: int = 1_000, *, kind: Kind = "pandas", rng: int | np.random.Generator | None = None) -> Any:
+    """Ninety days of a shop's events: visits that begin with a view, some of which lead to a cart, a checkout and a payment.
+
+    Each customer comes by one of four channels, which differ in how far visits go, and visits once or several times (Poisson with a gamma
+    distributed rate). A visit looks at one product, and its events follow each other after exponential waiting times; those who leave a
+    cart may compare or ask for help instead.
+
+    Parameters
+    ----------
+    customers : int
+        How many customers, each with at least one visit.
+    kind : {"pandas", "polars", "pyarrow"}
+        The kind of frame.
+    rng : int or numpy Generator, optional
+        The seed; the same seed gives the same table.
+
+    Returns
+    -------
+    frame
+        ``customer`` (text), ``time`` (stamps without a zone, in microseconds), ``event`` (view, search, favourite, cart, compare, help,
+        coupon, checkout, pay), ``channel`` (ads, direct, search, social), ``product`` (whole numbers) and ``amount`` (money; of payments,
+        else 0), sorted by time.
+
+    Raises
+    ------
+    ParameterError
+        Fewer than one customer, an unknown kind.
+
+    References
+    ----------
+    Moe, W. W. & Fader, P. S. (2004), Dynamic conversion behavior at e-commerce sites, Management Science 50(3), 326-335 (visits that differ
+    in how far they lead).
+
+    Examples
+    --------
+    >>> import opsmetrics as om
+    >>> list(om.make_events(customers=10, rng=0).columns)
+    ['customer', 'time', 'event', 'channel', 'product', 'amount']
+    """
+    _checks.choice("kind", kind, _KINDS)
+    count = _checks.whole_number("customers", customers, 1, 10_000_000)
+    random = _checks.generator("rng", rng)
+    channel = random.choice(len(_CHANNELS), count, p=(0.3, 0.25, 0.3, 0.15))
+    visitor = np.repeat(np.arange(count), 1 + random.poisson(random.gamma(0.8, 2.5, count)))
+    visits, drive = len(visitor), np.array([_DRIVE[name] for name in _CHANNELS])[channel[visitor]]
+    happens = _visit(random, drive)
+    waits = random.exponential(1.0, happens.shape) * np.array([_MINUTES[name] * 60 for name in _EVENTS])[:, None]
+    start = random.uniform(0, 90 * 86_400, visits)
+    second = (start + np.cumsum(np.where(happens, waits, 0.0), axis=0)).astype(np.int64)
+    event, visit = np.nonzero(happens)
+    product = random.integers(1, 201, visits)
+    cents = np.maximum(np.rint(100 * random.lognormal(4.0, 0.6, visits)), 100).astype(np.int64)
+    when = second[event, visit]
+    rows = np.lexsort((event, visit, when))
+    event, visit, when = event[rows], visit[rows], when[rows]
+    backend = _frames.backend(kind)
+    width = max(5, len(str(count)))
+    names = [f"C{number:0{width}d}" for number in range(1, count + 1)]
+    return _frames.build(
+        backend,
+        {
+            "customer": _frames.words(backend, names, visitor[visit]),
+            "time": (_YEAR_START + when.astype("timedelta64[s]")).astype("datetime64[us]"),
+            "event": _frames.words(backend, [_NAMES.get(name, name) for name in _EVENTS], event),
+            "channel": _frames.words(backend, _CHANNELS, channel[visitor[visit]]),
+            "product": product[visit],
+            "amount": np.where(event == _EVENTS.index("pay"), cents[visit], 0) / 100,
+        },
+    )
+
+
+def _visit(random: np.random.Generator, drive: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    """Which events happen in each visit: every one has a chance, given the one it needs."""
+    happens = np.zeros((len(_EVENTS), len(drive)), dtype=np.bool_)
+    for place, name in enumerate(_EVENTS):
+        needs, chance = _CHANCES[name]
+        ready = np.ones(len(drive), dtype=np.bool_) if needs is None else happens[_EVENTS.index(needs)]
+        if name in _INSTEAD:
+            ready = ready & ~happens[_EVENTS.index("checkout")]
+        happens[place] = ready & (random.uniform(size=len(drive)) < np.minimum(chance * (drive if needs is not None else 1.0), 1.0))
+    return happens
 
 
 def load_cdnow() -> pd.DataFrame:

@@ -29,3 +29,58 @@ def wilson(successes: npt.ArrayLike, trials: npt.ArrayLike, confidence: float) -
     low = np.where(k == 0, 0.0, (centre - half) / scale)
     high = np.where(k == n, 1.0, (centre + half) / scale)
     return np.where(known, low, 0.0), np.where(known, high, 1.0)
+
+
+def newcombe(k1: npt.ArrayLike, n1: npt.ArrayLike, k2: npt.ArrayLike, n2: npt.ArrayLike, confidence: float) -> tuple[Floats, Floats]:
+    """Newcombe's hybrid score interval of p1 - p2 for independent proportions: low and high.
+
+    The distances of both rates from the ends of their Wilson intervals, added as squares (method 10). Without trials nothing is known.
+
+    R. G. Newcombe (1998), Interval estimation for the difference between independent proportions, Statistics in Medicine 17, 873-890.
+    """
+    p1, p2 = _rate(k1, n1), _rate(k2, n2)
+    low1, high1 = wilson(k1, n1, confidence)
+    low2, high2 = wilson(k2, n2, confidence)
+    low = p1 - p2 - np.sqrt((p1 - low1) ** 2 + (high2 - p2) ** 2)
+    high = p1 - p2 + np.sqrt((high1 - p1) ** 2 + (p2 - low2) ** 2)
+    return np.where(np.isnan(low), -1.0, low), np.where(np.isnan(high), 1.0, high)
+
+
+def score_test(k1: npt.ArrayLike, n1: npt.ArrayLike, k2: npt.ArrayLike, n2: npt.ArrayLike) -> Floats:
+    """Two-sided p-value of equal proportions: the score test with the pooled rate, Pearson's chi-squared without correction.
+
+    1 where both rates are 0 or both 1, missing where a side has no trials.
+
+    K. Pearson (1900), On the criterion that a given system of deviations..., Philosophical Magazine 50, 157-175.
+    """
+    from scipy.special import ndtr
+
+    a, m, b, n = np.broadcast_arrays(*(np.asarray(x, dtype=np.float64) for x in (k1, n1, k2, n2)))
+    difference, pooled = _rate(a, m) - _rate(b, n), _rate(a + b, m + n)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        variance = pooled * (1 - pooled) * (1 / m + 1 / n)
+        z = np.where(difference == 0, 0.0, np.abs(difference) / np.sqrt(variance))
+    return np.where((m > 0) & (n > 0), 2 * ndtr(-z), np.nan)
+
+
+def effective_size(y: Floats, x: Floats, yy: Floats, xy: Floats, xx: Floats, clusters: Floats) -> Floats:
+    """How many independent trials tell as much about a rate as these trials, which come in clusters.
+
+    The rate p = sum(y) / sum(x) is a ratio of sums over m clusters; its variance is m/(m-1) sum((y - p x)^2) / sum(x)^2 (W. G. Cochran (1977),
+    Sampling Techniques, 3rd ed., 6.3). Independent trials would have the variance p(1-p)/n, so n = p(1-p)/variance, never more than there
+    are trials: E. L. Korn & B. I. Graubard (1998), Survey Methodology 24, 193-201. Where every trial, or none, succeeds, the clusters count.
+
+    Parameters are the sums over clusters of y, x, y^2, xy, x^2, and the number of clusters with x > 0.
+    """
+    p = _rate(y, x)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        spread = np.maximum(yy - 2 * p * xy + p * p * xx, 0.0) * clusters / (clusters - 1) / (x * x)
+        size = p * (1 - p) / spread
+    extreme = (y == 0) | (y == x) | ~np.isfinite(size)
+    return np.where(x > 0, np.where(extreme, clusters, np.minimum(size, x)), 0.0)
+
+
+def _rate(k: npt.ArrayLike, n: npt.ArrayLike) -> Floats:
+    """A proportion, missing without trials."""
+    a, b = np.broadcast_arrays(np.asarray(k, dtype=np.float64), np.asarray(n, dtype=np.float64))
+    return np.asarray(np.divide(a, b, out=np.full(a.shape, np.nan), where=b > 0))

@@ -1,0 +1,200 @@
+"""What is known of the paths through a funnel: the rows of some whole customers folded (`partial`), and facts put side by side (`merge`)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from opsmetrics import _frames, events
+from opsmetrics._clock import Clock
+from opsmetrics._frames import Floats, Ints, Use, Values
+from opsmetrics._kernels import attempts, calendars, grouping, sequences
+from opsmetrics._kernels.attempts import Attempts, Plan
+from opsmetrics._kernels.sequences import Log
+from opsmetrics._parts import Part
+from opsmetrics.errors import DataError, ParameterError
+
+MISSING = calendars.MISSING
+MOST_OVERLAPPING = 10
+"""Steps in any order that share rows are weighed subset by subset, and their number doubles with each step."""
+
+
+@dataclass(frozen=True, slots=True)
+class Carry:
+    """A value for each path besides its rows: of a column at its rows, the period of its entry, or the event that came after a step.
+
+    `at` is "first" or "last" (of those that are not null along the path) or the number of a step.
+    """
+
+    kind: Literal["column", "period", "next"]
+    argument: str = ""
+    at: str | int = "first"
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What is asked of the log."""
+
+    plan: Plan
+    clock: Clock
+    hold: tuple[Use, ...] = ()
+    amount: str | None = None
+    carry: Carry | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """One path per key (or per attempt): when each step was taken, in ticks, missing where it was not; by step, then by path.
+
+    `person` numbers the customers, whose ids are in `customers`; `row` has the places in the input, where the input has places. `value`
+    points into `values`. `limit` is the last tick of the window.
+    """
+
+    ticks: Ints
+    limit: Ints
+    person: Ints
+    customers: Sequence[Values]
+    held: Sequence[tuple[Ints, Values]]
+    row: Ints | None = None
+    amount: Floats | None = None
+    value: Ints | None = None
+    values: Values | None = None
+    wait: Ints | None = None
+    removed: int = 0
+    dropped: Counter[str] | None = None
+    seen: frozenset[str | int] = frozenset()
+
+    def __len__(self) -> int:
+        return self.ticks.shape[1]
+
+    @property
+    def taken(self) -> npt.NDArray[np.bool_]:
+        """Which steps were taken."""
+        return self.ticks != MISSING
+
+    @property
+    def level(self) -> Ints:
+        """The number, from 1, of the last step taken."""
+        size = len(self.ticks)
+        return np.asarray(size - np.argmax(self.taken[::-1], axis=0), dtype=np.int64)
+
+    def take(self, chosen: Ints) -> Paths:
+        """Some of the paths; columns that results do not read again are left behind."""
+        return replace(
+            self,
+            ticks=self.ticks[:, chosen],
+            limit=self.limit[chosen],
+            person=self.person[chosen],
+            held=[(codes[chosen], values) for codes, values in self.held],
+            row=None if self.row is None else self.row[:, chosen],
+            amount=None if self.amount is None else self.amount[:, chosen],
+            value=None if self.value is None else self.value[chosen],
+            wait=None if self.wait is None else self.wait[chosen],
+        )
+
+
+def partial(part: Part, rules: Rules) -> Paths:
+    """The paths of some whole customers."""
+    plan, hold = rules.plan, tuple(use.argument for use in rules.hold)
+    ordered = events.arrange(part, rules.clock, plan.size, hold)
+    log = ordered.log
+    _demand_separable(log, plan)
+    found = attempts.attempts(log, plan)
+    period = rules.clock.periods(log.tick[found.entry], rules.carry.argument) if rules.carry and rules.carry.kind == "period" else None
+    if plan.totals:
+        chosen, removed = attempts.apart(log, plan, found), 0
+    else:
+        chosen, marred = attempts.choose(log, plan, found, _keys(log, found, period))
+        chosen, removed = chosen[~marred], int(np.count_nonzero(marred))
+    picked = found.take(chosen)
+    filled = attempts.fill_optional(log, plan, picked)
+    own = log.row[filled]
+    paths = Paths(
+        ticks=np.where(filled >= 0, log.tick[filled], MISSING),
+        limit=picked.limit,
+        person=ordered.person[log.group[picked.entry]],
+        customers=[part.customers],
+        held=[(part[name][own[0]], part.labels[name]) for name in hold],
+        row=np.where(filled >= 0, part["row"][own], -1) if "row" in part.columns else None,
+        amount=None if rules.amount is None else np.where(filled >= 0, part[rules.amount][own], np.nan),
+        removed=removed,
+        dropped=ordered.dropped,
+        seen=part.seen,
+    )
+    if period is not None:
+        return replace(paths, value=period[chosen])
+    return paths if rules.carry is None else _carried(paths, part, log, picked, filled, rules.carry)
+
+
+def _keys(log: Log, found: Attempts, period: Ints | None) -> Ints:
+    """What a path is chosen for: the key, and the period of the entry where each period has its own path."""
+    group = np.asarray(log.group[found.entry])
+    if period is None or group.size == 0:
+        return group
+    new = np.concatenate(([True], (group[1:] != group[:-1]) | (period[1:] != period[:-1])))
+    return np.cumsum(new)
+
+
+def _carried(paths: Paths, part: Part, log: Log, picked: Attempts, filled: attempts.Filled, carry: Carry) -> Paths:
+    """The paths with their value of a column, or with the event after a step and how long it took."""
+    codes, distinct = part[carry.argument], part.labels[carry.argument]
+    if carry.kind == "next" and isinstance(carry.at, int):
+        after = filled[carry.at].astype(np.int64) + 1
+        there = (after > 0) & (after < picked.stop)
+        there &= log.tick[np.minimum(after, len(log) - 1)] <= picked.limit
+        place = np.where(there, after, 0)
+        return replace(
+            paths,
+            value=np.where(there, codes[log.row[place]], -1),
+            values=distinct,
+            wait=np.where(there, log.tick[place] - paths.ticks[carry.at], MISSING),
+        )
+    along = np.where(filled >= 0, codes[log.row[filled]], -1)
+    if isinstance(carry.at, int):
+        return replace(paths, value=along[carry.at], values=distinct)
+    lines = along if carry.at == "first" else along[::-1]
+    return replace(paths, value=lines[np.argmax(lines >= 0, axis=0), np.arange(len(paths))], values=distinct)
+
+
+def _demand_separable(log: Log, plan: Plan) -> None:
+    if plan.order == "any" and (most := attempts.overlap(log, plan.size)) > MOST_OVERLAPPING:
+        raise ParameterError(
+            f"order='any' with {most} steps that share rows; {MOST_OVERLAPPING} are the most. Give the steps different events.", code="parameter.steps"
+        )
+
+
+def merge(parts: Sequence[Paths], steps: int, held: Sequence[Use], carried: Use | None) -> Paths:
+    """Paths of disjoint customers, side by side."""
+    starts = np.cumsum([0, *(sum(map(len, part.customers)) for part in parts)])
+    dropped = sum((part.dropped or Counter() for part in parts), Counter[str]())
+    if not parts:
+        none = np.empty((steps, 0), dtype=np.int64)
+        return Paths(none, none[0], none[0], [], [], row=none, dropped=dropped)
+    values = _joined([part.value for part in parts]), None
+    if carried is not None and all(part.values is not None for part in parts):
+        values = _frames.together([(part.value, part.values) for part in parts], carried)  # type: ignore[misc]
+    return Paths(
+        ticks=np.concatenate([part.ticks for part in parts], axis=1),
+        limit=np.concatenate([part.limit for part in parts]),
+        person=np.concatenate([part.person + start for part, start in zip(parts, starts.tolist(), strict=False)]),
+        customers=[values for part in parts for values in part.customers],
+        held=[_frames.together([part.held[place] for part in parts], use) for place, use in enumerate(held)],
+        row=_joined([part.row for part in parts], axis=1),
+        amount=_joined([part.amount for part in parts], axis=1),
+        value=values[0],
+        values=values[1],
+        wait=_joined([part.wait for part in parts]),
+        removed=sum(part.removed for part in parts),
+        dropped=dropped,
+        seen=frozenset().union(*(part.seen for part in parts)),
+    )
+
+
+def _joined(arrays: Sequence[npt.NDArray[np.generic] | None], axis: int = 0) -> npt.NDArray[np.generic] | None:
+    known = [values for values in arrays if values is not None]
+    return np.concatenate(known, axis=axis) if known and len(known) == len(arrays) else None

@@ -1,0 +1,251 @@
+"""Steps and exclusions of a funnel: what the caller writes, and the patterns of events it stands for."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from opsmetrics import _checks
+from opsmetrics._marks import MOST_PATTERNS, Pattern
+from opsmetrics.errors import ColumnError, ParameterError, nearest
+
+StepLike: TypeAlias = "str | int | list[str | int] | Mapping[str, Any] | Step"
+"""An event, a list of events, a mapping with "event" and "where", the name of a boolean column, or a `Step`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a funnel, where a name or a mapping does not say enough (also known as: 漏斗步骤).
+
+    Parameters
+    ----------
+    of : str, int, list or mapping
+        What fills the step: an event, any of a list of events, ``{"event": ..., "where": {column: value}}`` (a list of values for any of
+        them; without "event" any event), or the name of a boolean column.
+    label : str, optional
+        What the step is called in results; the event by default.
+    optional : bool
+        Whether the step may be skipped: the steps after it do not wait for it. The first step cannot be optional.
+
+    Raises
+    ------
+    ParameterError
+        By `funnel`, where the step is not understood.
+
+    References
+    ----------
+    Optional steps are those of GrowthBook's funnel metrics: windows and gaps are those between the required steps.
+
+    Examples
+    --------
+    >>> import opsmetrics as om
+    >>> events = om.make_events(100, rng=1)
+    >>> steps = ["view", om.Step("coupon", optional=True), om.Step(["pay_card", "pay_wallet"], label="pay")]
+    >>> om.funnel(events, ["view", om.Step("cart", optional=True), om.Step(["pay"], label="paid")],
+    ...           customer="customer", event="event", time="time").table["step"].tolist()
+    ['view', 'cart', 'paid']
+    """
+
+    of: str | int | Sequence[str | int] | Mapping[str, Any]
+    label: str | None = None
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """Steps as patterns, with their labels."""
+
+    labels: tuple[str, ...]
+    patterns: tuple[Pattern, ...]
+    optional: tuple[bool, ...]
+
+    @property
+    def required(self) -> tuple[int, ...]:
+        """The numbers, from 0, of the steps that must be taken."""
+        return tuple(number for number, optional in enumerate(self.optional) if not optional)
+
+    def number(self, argument: str, given: object) -> int:
+        """The number, from 0, of a step named by its label or by its number from 1."""
+        if isinstance(given, str) and given in self.labels:
+            return self.labels.index(given)
+        if isinstance(given, int) and not isinstance(given, bool) and 1 <= given <= len(self.labels):
+            return given - 1
+        raise ParameterError(
+            f"{argument}={given!r} is no step of this funnel; its steps are {list(self.labels)}, or their numbers from 1 to "
+            f"{len(self.labels)}.{nearest(given, self.labels)}",
+            code=f"parameter.{argument}",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Excluded:
+    """Patterns that end an attempt, and the required steps (places among them) between which they do."""
+
+    labels: tuple[str, ...]
+    patterns: tuple[Pattern, ...]
+    spans: tuple[tuple[int, int], ...]
+
+
+def understand(steps: object, event: str | None, kinds: Mapping[str, str]) -> Steps:
+    """The steps of a funnel as patterns over columns of these kinds."""
+    given = _listed("steps", steps)
+    if len(given) < 2:
+        raise ParameterError(f"steps={given!r} has {len(given)} step; a funnel leads from one step to another, so name two or more.", code="parameter.steps")
+    if len(given) > MOST_PATTERNS:
+        raise ParameterError(f"steps has {len(given)} steps; {MOST_PATTERNS} are the most.", code="parameter.steps")
+    whole = [step if isinstance(step, Step) else Step(step) for step in given]
+    if whole[0].optional is not False:
+        raise ParameterError(
+            f"steps begins with an optional step, {whole[0].of!r}; the first step opens an attempt, so it must be taken.", code="parameter.steps"
+        )
+    if sum(not step.optional for step in whole) < 2:
+        raise ParameterError("steps has one required step; name two or more that must be taken.", code="parameter.steps")
+    read = [_pattern("steps", step.of, event, kinds) for step in whole]
+    labels = [_label(step.label) if step.label is not None else label for step, (label, _) in zip(whole, read, strict=True)]
+    return Steps(_numbered(labels), tuple(pattern for _, pattern in read), tuple(bool(step.optional) for step in whole))
+
+
+def understand_exclusions(exclude: object, steps: Steps, event: str | None, kinds: Mapping[str, str]) -> Excluded:
+    """What ends an attempt, and between which steps."""
+    if exclude is None:
+        return Excluded((), (), ())
+    given = exclude if isinstance(exclude, (list, tuple)) else [exclude]
+    labels, patterns, spans = [], [], []
+    for one in given:
+        inner = one.of if isinstance(one, Step) else one
+        bounds = {key: inner[key] for key in ("after", "before") if key in inner} if isinstance(inner, Mapping) else {}
+        rest = {key: value for key, value in inner.items() if key not in bounds} if isinstance(inner, Mapping) else inner
+        label, pattern = _pattern("exclude", rest, event, kinds)
+        labels.append(label)
+        patterns.append(pattern)
+        spans.append(_span(bounds, steps))
+    if len(patterns) + len(steps.patterns) > MOST_PATTERNS:
+        raise ParameterError(f"exclude and steps name {len(patterns) + len(steps.patterns)} patterns; {MOST_PATTERNS} are the most.", code="parameter.exclude")
+    return Excluded(tuple(labels), tuple(patterns), tuple(spans))
+
+
+def _span(bounds: Mapping[str, object], steps: Steps) -> tuple[int, int]:
+    """Between which required steps an exclusion acts."""
+    ends = {"after": steps.required[0], "before": steps.required[-1]}
+    for name, given in bounds.items():
+        ends[name] = steps.number(name, given)
+        if ends[name] not in steps.required:
+            raise ParameterError(f"{name}={given!r} is an optional step; exclusions lie between steps that must be taken.", code=f"parameter.{name}")
+    after, before = steps.required.index(ends["after"]), steps.required.index(ends["before"])
+    if after >= before:
+        raise ParameterError(
+            f"exclude acts after {steps.labels[ends['after']]!r} and before {steps.labels[ends['before']]!r}; the first must come before the second.",
+            code="parameter.exclude",
+        )
+    return after, before
+
+
+# ------------------------------------------------------------------------------------------------------------- patterns
+
+
+def _pattern(argument: str, of: object, event: str | None, kinds: Mapping[str, str]) -> tuple[str, Pattern]:
+    """The label and the pattern of one thing."""
+    if isinstance(of, str) and kinds.get(of) == "flag":
+        return of, Pattern(None, flag=of)
+    if isinstance(of, Mapping):
+        return _where(argument, of, event, kinds)
+    events = tuple(of) if isinstance(of, (list, tuple, set, frozenset)) else (of,)
+    _demand_events(argument, of, events, event, kinds)
+    return "|".join(map(str, events)), Pattern(tuple(_word(name) for name in events))
+
+
+def _where(argument: str, of: Mapping[str, Any], event: str | None, kinds: Mapping[str, str]) -> tuple[str, Pattern]:
+    """A mapping with an event, conditions on other columns, or both."""
+    known = ("event", "where", "after", "before") if argument == "exclude" else ("event", "where")
+    for key in of:
+        if key not in known:
+            raise ParameterError(f"{argument} has the key {key!r} in {dict(of)!r}; its keys are {list(known)}.{nearest(key, known)}", code=f"parameter.{argument}")
+    where = of.get("where") or {}
+    if not isinstance(where, Mapping) or (of.get("event") is None and not where):
+        raise ParameterError(
+            f"{argument} has {dict(of)!r}, which asks for nothing; give an \"event\", or \"where\" as a mapping of columns to values.",
+            code=f"parameter.{argument}",
+        )
+    label, pattern = ("any event", Pattern(None)) if of.get("event") is None else _pattern(argument, of["event"], event, kinds)
+    conditions = tuple((str(column), _values(argument, column, wanted, kinds)) for column, wanted in where.items())
+    said = ", ".join(f"{column}={'|'.join(map(str, values))}" for column, values in conditions)
+    return (f"{label} [{said}]" if said else label), Pattern(pattern.events, conditions, pattern.flag)
+
+
+def _values(argument: str, column: object, wanted: object, kinds: Mapping[str, str]) -> tuple[Any, ...]:
+    """The values that a column may have, each of a type that the column can hold."""
+    if column not in kinds:
+        raise ColumnError(
+            f"{argument} looks at {column!r}, which is not a column of the frame; it has {list(kinds)}.{nearest(column, kinds)}", code="column.missing"
+        )
+    values = tuple(_word(value) for value in (wanted if isinstance(wanted, (list, tuple, set, frozenset)) else [wanted]))
+    types: dict[str, tuple[type, ...]] = {"flag": (bool,), "text": (str,), "whole": (int,), "real": (int, float)}
+    kind = kinds[str(column)]
+    if kind not in types:
+        raise ColumnError(f"{argument} looks at {column!r}, which holds neither text, numbers nor true and false; make a boolean column of the condition.", code="column.type")
+    for value in values:
+        if not isinstance(value, types[kind]) or (isinstance(value, bool) and kind != "flag"):
+            raise ParameterError(
+                f"{argument} compares {column!r} with {value!r}, but the column holds {_SPOKEN[kind]}; give a value of its type, or name a boolean column.",
+                code=f"parameter.{argument}",
+            )
+    if not values:
+        raise ParameterError(f"{argument} gives no value for {column!r}; name at least one.", code=f"parameter.{argument}")
+    return values
+
+
+_SPOKEN = {"flag": "true and false", "text": "text", "whole": "whole numbers", "real": "numbers", "other": "something else"}
+
+
+def _demand_events(argument: str, of: object, events: Sequence[object], event: str | None, kinds: Mapping[str, str]) -> None:
+    """Events are text or whole numbers, as the event column holds them."""
+    flags = [name for name, kind in kinds.items() if kind == "flag"]
+    if not events or any(isinstance(_word(name), (bool, float)) or not isinstance(_word(name), (str, int)) for name in events):
+        raise ParameterError(
+            f"{argument} has {of!r}, which is no step; a step is an event, a list of events, a mapping with \"event\" and \"where\", the name of a "
+            "boolean column, or an om.Step of one of these.",
+            code=f"parameter.{argument}",
+        )
+    if event is None:
+        raise ParameterError(
+            f"{argument} has {of!r}, which is no boolean column of the frame (it has {flags}), and event=None names no column of events; name it.",
+            code="parameter.event",
+        )
+    kind = kinds.get(event)
+    if kind not in {"text", "whole"}:
+        return  # the check of the columns has the sentence
+    wrong = [name for name in events if isinstance(_word(name), str) != (kind == "text")]
+    if wrong:
+        raise ParameterError(
+            f"{argument} has {wrong[0]!r}, but event={event!r} holds {_SPOKEN[kind]}; write events as the column holds them.", code=f"parameter.{argument}"
+        )
+
+
+def _word(value: Any) -> Any:
+    """A plain value of a numpy scalar."""
+    return value.item() if hasattr(value, "item") and not isinstance(value, (str, bytes)) and getattr(value, "ndim", 1) == 0 else value
+
+
+def _label(label: object) -> str:
+    if isinstance(label, str) and label.strip():
+        return label
+    raise ParameterError(f"label={label!r} must be a text that is not empty.", code="parameter.label")
+
+
+def _listed(argument: str, values: object) -> list[Any]:
+    if isinstance(values, (list, tuple)):
+        return list(values)
+    hint = f" Did you mean [{values!r}, ...]?" if isinstance(values, str) else ""
+    raise ParameterError(f"{argument}={_checks.short(values)} must be a list of steps in their order.{hint}", code=f"parameter.{argument}")
+
+
+def _numbered(labels: Sequence[str]) -> tuple[str, ...]:
+    """Repeated labels get numbers, since each row of a result must have a name of its own."""
+    seen: Counter[str] = Counter()
+    made = []
+    for label in labels:
+        seen[label] += 1
+        made.append(label if seen[label] == 1 else f"{label} ({seen[label]})")
+    return tuple(made)

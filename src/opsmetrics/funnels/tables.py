@@ -1,0 +1,157 @@
+"""The numbers of a funnel, read off its paths: counts, rates with their intervals, times, money."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from opsmetrics import _frames
+from opsmetrics._clock import Clock
+from opsmetrics._frames import Backend, Column, Floats, Ints, Use
+from opsmetrics._kernels import grouping, rates
+from opsmetrics.funnels.facts import MISSING, Paths
+from opsmetrics.funnels.steps import Steps
+
+QUANTILES = (0.5, 0.9)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How paths are read: the names of the steps, the clock, and whether paths of one customer depend on each other."""
+
+    labels: tuple[str, ...]
+    steps: Steps
+    clock: Clock
+    confidence: float
+    counted: str
+    clustered: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """For each step: who took it, out of whom, and how many independent trials these are worth."""
+
+    taken: Ints
+    base: Ints
+    effective: Floats
+
+
+def measures(paths: Paths, reading: Reading) -> dict[str, Any]:
+    """The columns of a funnel's table, one row per step."""
+    entered = of_entries(paths, reading)
+    before = of_previous(paths, reading)
+    low, high = interval(entered, reading.confidence)
+    low[0] = high[0] = 1.0 if len(paths) else np.nan  # whoever enters has entered
+    required = np.isin(np.arange(len(reading.labels)), reading.steps.required)
+    step, whole = _waits(paths)
+    tied = np.array([int(np.count_nonzero(wait == 0)) for wait in step], dtype=np.int64)
+    columns: dict[str, Any] = {
+        reading.counted: entered.taken,
+        "conversion": grouping.ratio(entered.taken, entered.base),
+        "conversion_low": low if len(paths) else np.zeros(len(low)),
+        "conversion_high": high if len(paths) else np.ones(len(high)),
+        "step_conversion": grouping.ratio(before.taken, before.base),
+        "dropped": np.where(required, before.base - before.taken, 0),
+        "tied": tied,
+    }
+    for prefix, waits in (("step_", step), ("", whole)):
+        found = np.array([quantiles(wait, QUANTILES, reading.clock) for wait in waits])
+        columns |= {f"median_{prefix}seconds": found[:, 0], f"p90_{prefix}seconds": found[:, 1]}
+    if paths.amount is not None:
+        columns["amount"] = np.concatenate([_sum(line) for line in paths.amount])
+    return columns
+
+
+def of_entries(paths: Paths, reading: Reading) -> Rates:
+    """Each step out of those who entered."""
+    taken = paths.taken
+    return _rates(taken, np.ones_like(taken), paths.person, clustered=reading.clustered)
+
+
+def of_previous(paths: Paths, reading: Reading) -> Rates:
+    """Each step out of those who took the required step before it."""
+    taken = paths.taken
+    base = np.ones_like(taken)
+    for number in range(1, len(taken)):
+        base[number] = taken[max(step for step in reading.steps.required if step < number)]
+    return _rates(taken & base, base, paths.person, clustered=reading.clustered)
+
+
+def _rates(taken: npt.NDArray[np.bool_], base: npt.NDArray[np.bool_], person: Ints, *, clustered: bool) -> Rates:
+    k, n = np.count_nonzero(taken, axis=1), np.count_nonzero(base, axis=1)
+    if not clustered:
+        return Rates(k, n, n.astype(np.float64))
+    _, code = np.unique(person, return_inverse=True)
+    size = int(code.max(initial=-1)) + 1
+    sizes = []
+    for y, x in zip(taken, base, strict=True):
+        ys, xs = np.bincount(code, y, minlength=size), np.bincount(code, x, minlength=size)
+        sums = (ys.sum(), xs.sum(), ys @ ys, ys @ xs, xs @ xs, np.count_nonzero(xs))
+        sizes.append(float(rates.effective_size(*(np.float64(value) for value in sums))))  # type: ignore[arg-type]
+    return Rates(k, n, np.array(sizes))
+
+
+def interval(found: Rates, confidence: float) -> tuple[Floats, Floats]:
+    """Wilson's interval of each rate, for as many trials as they are worth."""
+    share = grouping.ratio(found.taken, found.base)
+    return rates.wilson(np.where(found.base > 0, share, 0.0) * found.effective, found.effective, confidence)
+
+
+def _waits(paths: Paths) -> tuple[list[Ints], list[Ints]]:
+    """For each step, the ticks since the step taken before it and since the entry, of those who took it."""
+    step, whole = [np.empty(0, dtype=np.int64)], [np.empty(0, dtype=np.int64)]
+    last, taken = paths.ticks[0], paths.taken
+    for ticks, there in zip(paths.ticks[1:], taken[1:], strict=True):
+        step.append(ticks[there] - last[there])
+        whole.append(ticks[there] - paths.ticks[0][there])
+        last = np.where(there, ticks, last)
+    return step, whole
+
+
+def quantiles(waits: Ints, levels: Sequence[float], clock: Clock) -> Floats:
+    """Quantiles in seconds, between neighbours by the line (type 7 of Hyndman & Fan 1996); missing where nobody waited."""
+    if waits.size == 0:
+        return np.full(len(levels), np.nan)
+    return np.asarray(np.quantile(waits, levels) / float(clock.per_second))
+
+
+def seconds(ticks: Ints, clock: Clock) -> Floats:
+    """Ticks as seconds."""
+    return np.asarray(ticks / float(clock.per_second))
+
+
+def _sum(amounts: Floats) -> Floats:
+    known = amounts[~np.isnan(amounts)]
+    return grouping.money_sums(np.zeros(len(known), dtype=np.int64), 1, known)
+
+
+def customers_frame(paths: Paths, reading: Reading, backend: Backend, customer: Use, hold: Sequence[Use], immature: npt.NDArray[np.bool_]) -> Any:
+    """One row per path, in the order of customers and of what is held constant, then of time."""
+    if not paths.customers:
+        ids = _frames.series(backend, [], _frames.TEXT)
+        return _frames.build(backend, {customer.column: ids, reading.counted: np.empty(0, dtype=np.int64)})
+    ids = _frames.concat(paths.customers)
+    keys = [paths.ticks[0], *(rank(values, use.argument)[codes] for use, (codes, values) in zip(reversed(hold), reversed(paths.held), strict=True))]
+    order = np.lexsort((*keys, rank(ids, "customer")[paths.person]))
+    ordered = paths.take(order)
+    content: dict[str, Column] = {customer.column: _frames.take(ids, ordered.person)}
+    content |= {use.column: _frames.take(values, codes) for use, (codes, values) in zip(hold, ordered.held, strict=True)}
+    content |= {"level": ordered.level, "immature": immature[order]}
+    content |= {f"time_{number}": _frames.stamps(backend, ticks, reading.clock) for number, ticks in enumerate(ordered.ticks, 1)}
+    if ordered.row is not None:
+        content |= {f"row_{number}": _frames.whole_or_null(backend, rows, rows >= 0) for number, rows in enumerate(ordered.row, 1)}
+    return _frames.build(backend, content)
+
+
+def rank(values: _frames.Values, argument: str) -> Ints:
+    """The place of each distinct value among all, in increasing order."""
+    order = _frames.sort_order(values, argument)
+    if order is None:
+        return np.arange(len(values))
+    place = np.empty(len(values), dtype=np.int64)
+    place[order] = np.arange(len(values))
+    return place
