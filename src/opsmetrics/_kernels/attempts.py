@@ -8,7 +8,7 @@ attempt ends, is stated in `docs/funnels.md`; the numbers in comments are its pa
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -116,7 +116,7 @@ def _first_rows(log: Log, plan: Plan, entries: Ints, limit: Ints, stop: Ints) ->
         found = sequences.following(log.matches(1 << step), at + 1 if ends is None else ends[at])
         good = found < stop[alive]
         good &= log.tick[np.minimum(found, len(log) - 1)] <= limit[alive]
-        if not plan.removes and (blocks := _blocks(log, plan, gap)) is not None:
+        if (blocks := _ends(log, plan, gap)) is not None:
             good &= found <= sequences.following(blocks, at + 1)
         alive, at = alive[good], found[good]
         filled[gap + 1, alive] = at
@@ -134,7 +134,7 @@ def _chains(log: Log, plan: Plan, entries: Ints, limit: Ints, stop: Ints) -> Att
     filled[0] = entries
     at_step = [entries, *(np.flatnonzero(log.matches(1 << step)) for step in plan.required[1:])]
     begins = [_earliest_next(log, plan, gap, at_step[gap]) for gap in range(count - 1)]
-    blocks = [None if plan.removes else _blocks(log, plan, gap) for gap in range(count - 1)]
+    blocks = [_ends(log, plan, gap) for gap in range(count - 1)]
     longest = [sequences.later(log.tick[at], plan.step_window[gap]) for gap, at in enumerate(at_step[:-1])]
     ends = sequences.run_ends(log.group)
     for target in range(count - 1, 0, -1):
@@ -189,7 +189,7 @@ def _in_any_order(log: Log, plan: Plan, entries: Ints, limit: Ints, stop: Ints) 
         found.extend(reached)
     rows = np.sort(np.stack(found), axis=0)
     bad = (rows >= stop) | (log.tick[np.minimum(rows, len(log) - 1)] > limit)
-    if not plan.removes and (blocks := _blocks(log, plan, 0)) is not None:
+    if (blocks := _ends(log, plan, 0)) is not None:
         bad |= rows >= sequences.following(blocks, entries + 1)
     return Attempts(np.where(bad, NOT_FILLED, rows).astype(np.int32), limit, stop)
 
@@ -220,41 +220,46 @@ def _tie_ends(log: Log) -> Ints:
 # ---------------------------------------------------------------------------------------------------------- exclusions
 
 
-def _blocks(log: Log, plan: Plan, gap: int) -> Bools | None:
-    """The rows that must not lie in a gap between two required steps; None where no row could (4, 5)."""
+def _excluded(log: Log, plan: Plan, gap: int) -> Bools | None:
+    """The rows of exclusions that act in a gap between two required steps; None where none does."""
     bits = sum(1 << exclusion.bit for exclusion in plan.exclusions if exclusion.after <= gap < exclusion.before)
-    blocks = log.matches(bits) if bits else None
-    if plan.order != "strict" or gap + 1 >= len(plan.required):
-        return blocks
-    steps = range(plan.required[gap], plan.required[gap + 1] + 1)
-    foreign = ~log.matches(sum(1 << step for step in steps))
-    return foreign if blocks is None else foreign | blocks
+    return log.matches(bits) if bits else None
 
 
-def broken_at(log: Log, plan: Plan, found: Attempts, depth: Ints) -> Ints:
-    """Where an attempt that did not convert meets, inside its window, a row that ends it; the length of the log where it meets none."""
-    size, last = len(log), found.last(depth)
-    broken = np.full(len(depth), size)
-    for gap in range(1 if plan.order == "any" else len(plan.required) - 1):
-        if (blocks := _blocks(log, plan, gap)) is None:
-            continue
-        here = np.flatnonzero((depth < len(found.filled)) if plan.order == "any" else (depth == gap + 1))
-        meets = sequences.following(blocks, (found.entry if plan.order == "any" else last)[here] + 1)
-        inside = (meets < found.stop[here]) & (log.tick[np.minimum(meets, size - 1)] <= found.limit[here])
-        broken[here[inside]] = meets[inside]
-    return broken
+def _ends(log: Log, plan: Plan, gap: int) -> Bools | None:
+    """The rows that end an attempt in a gap: exclusions, unless these remove customers, and in strict order all foreign rows (4, 5)."""
+    excluded = None if plan.removes else _excluded(log, plan, gap)
+    if plan.order != "strict":
+        return excluded
+    last = plan.required[gap + 1] if gap + 1 < len(plan.required) else plan.size - 1
+    foreign = ~log.matches(sum(1 << step for step in range(plan.required[gap], last + 1)))
+    return foreign if excluded is None else foreign | excluded
+
+
+def _meets(log: Log, plan: Plan, found: Attempts, depth: Ints, rows: Callable[[Log, Plan, int], Bools | None]) -> Ints:
+    """Where an attempt meets such a row after its last required one, inside its window; the length of the log where it does not."""
+    size, last, met = len(log), found.last(depth), np.full(len(depth), len(log))
+    for gap in range(len(plan.required)):
+        if (mask := rows(log, plan, gap)) is not None:
+            here = np.flatnonzero(depth == gap + 1)
+            place = sequences.following(mask, last[here] + 1)
+            inside = (place < found.stop[here]) & (log.tick[np.minimum(place, size - 1)] <= found.limit[here])
+            met[here[inside]] = place[inside]
+    return met
+
+
+def ended_at(log: Log, plan: Plan, found: Attempts, depth: Ints) -> Ints:
+    """Where a row ends an attempt after its last required row, the length of the log where none does."""
+    return _meets(log, plan, found, depth, _ends)
 
 
 def dirty(log: Log, plan: Plan, found: Attempts, depth: Ints) -> Bools:
     """Whether an exclusion lies between the rows of an attempt, or after its last one where it did not convert (4)."""
-    marred = broken_at(log, plan, found, depth) < len(log)
-    if plan.order == "any":
-        blocks = _blocks(log, plan, 0)
-        return marred if blocks is None else marred | (sequences.following(blocks, found.entry + 1) < found.last(depth))
+    marred = _meets(log, plan, found, depth, _excluded) < len(log)
     for gap in range(len(plan.required) - 1):
-        if (blocks := _blocks(log, plan, gap)) is not None:
+        if (mask := _excluded(log, plan, gap)) is not None:
             here = np.flatnonzero(depth > gap + 1)
-            marred[here] |= sequences.following(blocks, found.filled[gap, here] + 1) < found.filled[gap + 1, here]
+            marred[here] |= sequences.following(mask, found.filled[gap, here] + 1) < found.filled[gap + 1, here]
     return marred
 
 
@@ -301,10 +306,10 @@ def apart(log: Log, plan: Plan, found: Attempts) -> Ints:
     over = sequences.later(found.limit, 1 if plan.window is not None else None)
     after = sequences.first_reaching(log.tick[found.entry], over, place + 1, stops)
     after[found.limit == sequences.LARGEST] = stops[found.limit == sequences.LARGEST]
-    broken = broken_at(log, plan, found, depth)
-    ended = broken < len(log)
-    after[ended] = np.searchsorted(found.entry, broken[ended])
-    after[converted] = np.searchsorted(found.entry, found.last(depth)[converted], side="right")
+    ended_by = ended_at(log, plan, found, depth)
+    ended = ended_by < len(log)
+    after[ended] = np.searchsorted(found.entry, ended_by[ended])
+    after[converted] = np.searchsorted(found.entry, fill_optional(log, plan, found).max(axis=0)[converted], side="right")
     follow = np.append(np.where(after < stops, after, size), size)
     reached = np.zeros(size + 1, dtype=np.bool_)
     reached[sequences.run_starts(group)] = True
@@ -326,7 +331,7 @@ def fill_optional(log: Log, plan: Plan, found: Attempts) -> Filled:
         return filled
     size, ends = len(log), _tie_ends(log)
     at, gap = found.entry.astype(np.int64), 0
-    meets = broken_at(log, plan, found, depth)
+    meets = ended_at(log, plan, found, depth)
     for step in range(1, plan.size):
         if step in plan.required:
             gap += 1

@@ -67,16 +67,13 @@ def order(group: AnyInts, tick: Ints, minor: AnyInts | None = None) -> Ints:
     spare = _KEY_BITS - row_bits - group_bits
     if (int(tick.max()) - low).bit_length() + minor_bits > spare:
         since = _in_largest_unit(since)
-    shift = int(since.max()).bit_length() + minor_bits - spare
-    exact = shift <= 0
-    if not exact:
-        shift, minor_bits = max(shift - minor_bits, 0), 0
-    key = group.astype(np.int64)
-    key <<= _KEY_BITS - row_bits - group_bits if not exact else int(since.max()).bit_length() + minor_bits
-    if minor_bits and minor is not None:
-        key |= (since << minor_bits) | minor
+    time_bits = int(since.max()).bit_length()
+    if exact := time_bits + minor_bits <= spare:
+        key = (group.astype(np.int64) << (time_bits + minor_bits)) | (since << minor_bits)
+        if minor is not None:
+            key |= minor
     else:
-        key |= since >> shift if shift else since
+        key = (group.astype(np.int64) << min(time_bits, spare)) | (since >> max(time_bits - spare, 0))
     key <<= row_bits
     key |= np.arange(size, dtype=np.int64)
     key.sort()
@@ -111,7 +108,7 @@ def resort(rows: Ints, starts: Ints, wrong: Ints, tick: Ints, minor: AnyInts | N
     """Sort, in place, the runs that hold the wrong positions, by (tick, minor, row); runs begin at `starts`."""
     if wrong.size == 0:
         return
-    ends = np.append(starts[1:], len(rows))
+    ends = np.append(starts, len(rows))[1:]
     run = np.unique(np.searchsorted(starts, wrong, side="right") - 1)
     sizes = ends[run] - starts[run]
     place = spread(starts[run], sizes)
@@ -137,7 +134,7 @@ def run_starts(values: AnyInts) -> Ints:
 def run_ends(values: AnyInts) -> Ints:
     """For every row, where its run of equal values ends (the first position after it)."""
     starts = run_starts(values)
-    return np.repeat(np.append(starts[1:], len(values)), np.diff(starts, append=len(values)))
+    return np.repeat(np.append(starts, len(values))[1:], np.diff(starts, append=len(values)))
 
 
 # -------------------------------------------------------------------------------------------------------------- search

@@ -131,15 +131,14 @@ def _sum(amounts: Floats) -> Floats:
 
 def customers_frame(paths: Paths, reading: Reading, backend: Backend, customer: Use, hold: Sequence[Use], immature: npt.NDArray[np.bool_]) -> Any:
     """One row per path, in the order of customers and of what is held constant, then of time."""
-    if not paths.customers:
-        ids = _frames.series(backend, [], _frames.TEXT)
-        return _frames.build(backend, {customer.column: ids, reading.counted: np.empty(0, dtype=np.int64)})
-    ids = _frames.concat(paths.customers)
-    keys = [paths.ticks[0], *(rank(values, use.argument)[codes] for use, (codes, values) in zip(reversed(hold), reversed(paths.held), strict=True))]
+    nobody = _frames.series(backend, [], _frames.TEXT)
+    ids = _frames.concat(paths.customers) if paths.customers else nobody
+    sides = paths.held or [(np.empty(0, dtype=np.int64), nobody)] * len(hold)
+    keys = [paths.ticks[0], *(rank(values, use.argument)[codes] for use, (codes, values) in zip(reversed(hold), reversed(sides), strict=True))]
     order = np.lexsort((*keys, rank(ids, "customer")[paths.person]))
     ordered = paths.take(order)
     content: dict[str, Column] = {customer.column: _frames.take(ids, ordered.person)}
-    content |= {use.column: _frames.take(values, codes) for use, (codes, values) in zip(hold, ordered.held, strict=True)}
+    content |= {use.column: _frames.take(values, codes[order]) for use, (codes, values) in zip(hold, sides, strict=True)}
     content |= {"level": ordered.level, "immature": immature[order]}
     content |= {f"time_{number}": _frames.stamps(backend, ticks, reading.clock) for number, ticks in enumerate(ordered.ticks, 1)}
     if ordered.row is not None:
