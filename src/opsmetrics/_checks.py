@@ -187,7 +187,9 @@ def duration(argument: str, value: Any, *, least: int = 0) -> int | None:
     elif isinstance(value, dt.timedelta) and value == value:
         span = _nanoseconds(value) + int(getattr(value, "nanoseconds", 0))
     elif isinstance(value, str) and re.fullmatch(r"(\s*\d+(\.\d+)?\s*[A-Za-z]+)+\s*", value):
-        parts = [(Fraction(number), _NANOSECONDS_IN.get(unit.lower())) for number, unit in re.findall(r"(\d+(?:\.\d+)?)\s*([A-Za-z]+)", value)]
+        parts = [
+            (Fraction(number), _NANOSECONDS_IN.get(unit.lower())) for number, unit in re.findall(r"(\d+(?:\.\d+)?)\s*([A-Za-z]+)", value)
+        ]
         if all(unit is not None for _, unit in parts):
             span = int(sum(number * (unit or 0) for number, unit in parts))
     if span is None or not least <= span < 10**22:

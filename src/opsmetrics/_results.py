@@ -117,9 +117,7 @@ class Result(Generic[FrameT_co]):
         dict
             Each named table as a list of records, then ``params`` and ``dropped``. Missing values are None, times ISO 8601 text.
         """
-        tables: dict[str, object] = {
-            name: _records(table) for name, table in self._tables.items() if not isinstance(table, Later)
-        }
+        tables: dict[str, object] = {name: _records(table) for name, table in self._tables.items() if not isinstance(table, Later)}
         return tables | {"params": plain(self.params), "dropped": dict(self.dropped)}
 
     def _repr_html_(self) -> str:

@@ -127,19 +127,21 @@ def _read_sorted(
     marked = look_up(table, rows.events) if table is not None else marks[rows.row] if marks is not None else np.zeros(0)
     kept = np.arange(len(marked)) if every else np.flatnonzero(marked)
     place = rows.row[kept]
-    values = {"time": rows.ticks[kept], "marks": marked[kept], "row": place} | {name: column[place] for name, (column, _) in columns.items()}
+    values = {"time": rows.ticks[kept], "marks": marked[kept], "row": place} | {
+        name: column[place] for name, (column, _) in columns.items()
+    }
     labels = {name: distinct for name, (_, distinct) in columns.items() if distinct is not None}
     return Part(len(kept), rows.codes[kept].astype(np.int64), rows.customers, values, labels, seen, sorted=True)
 
 
-def _mark_lost(
-    lost: Part, table: npt.NDArray[Any] | None, marks: npt.NDArray[Any] | None, *, every: bool, columns: _Extra
-) -> Part:
+def _mark_lost(lost: Part, table: npt.NDArray[Any] | None, marks: npt.NDArray[Any] | None, *, every: bool, columns: _Extra) -> Part:
     """The rows without a customer or a time, which a fold will drop and count."""
     marked = table[lost["events"]] if table is not None else marks[lost["row"]] if marks is not None else np.zeros(0)
     kept = np.arange(len(marked)) if every else np.flatnonzero(marked)
     place = lost["row"][kept]
-    values = {"time": lost["time"][kept], "marks": marked[kept], "row": place} | {name: column[place] for name, (column, _) in columns.items()}
+    values = {"time": lost["time"][kept], "marks": marked[kept], "row": place} | {
+        name: column[place] for name, (column, _) in columns.items()
+    }
     labels = {name: distinct for name, (_, distinct) in columns.items() if distinct is not None}
     return Part(len(kept), lost.codes[kept], lost.customers, values, labels)
 
@@ -230,7 +232,8 @@ class Columns:
         for name in ("customer", "time", *(["event"] if needs_event else [])):
             if names[name] is None:
                 raise ParameterError(
-                    f"{name}=None: name the column of the {name}; the frame has {_frames.names('events', events)}.", code=f"parameter.{name}"
+                    f"{name}=None: name the column of the {name}; the frame has {_frames.names('events', events)}.",
+                    code=f"parameter.{name}",
                 )
         return self
 
@@ -250,7 +253,9 @@ def read(events: object, uses: Sequence[Use], marker: Marker, tz: str | None) ->
     if not isinstance(events, EventLog):
         return _parts.read("events", events, uses, tz=tz, marker=marker)
     if tz is not None and tz != events.tz:
-        raise ParameterError(f"tz={tz!r} differs from the tz={events.tz!r} that the log was prepared with; leave it out.", code="parameter.tz")
+        raise ParameterError(
+            f"tz={tz!r} differs from the tz={events.tz!r} that the log was prepared with; leave it out.", code="parameter.tz"
+        )
     return events.source(uses, marker)
 
 

@@ -69,9 +69,7 @@ class Sessions(Result[FrameT_co]):
         )  # fmt: skip
 
 
-def sessionize(
-    events: FrameT, *, customer: str, time: str, gap: str | dt.timedelta | np.timedelta64 = "30min"
-) -> Sessions[FrameT]:
+def sessionize(events: FrameT, *, customer: str, time: str, gap: str | dt.timedelta | np.timedelta64 = "30min") -> Sessions[FrameT]:
     """Cut each customer's events into visits where nothing happened for a while (also known as: 会话切分).
 
     Parameters
@@ -139,7 +137,9 @@ def sessionize(
     }  # fmt: skip
     tables = {
         "table": _frames.build(source.backend, content),
-        "events": _frames.append(native, {"session": _frames.whole_or_null(source.backend, numbers, known) if not known.all() else numbers}),
+        "events": _frames.append(
+            native, {"session": _frames.whole_or_null(source.backend, numbers, known) if not known.all() else numbers}
+        ),
     }
     params: dict[str, object] = {"columns": {"customer": customer, "time": time}, "gap": _checks.spoken(span or 0)}
     dropped = sum((visits.dropped for visits in found), Counter[str]())
@@ -283,12 +283,19 @@ def path_transitions(
     """
     level, span = _checks.fraction("confidence", confidence), _checks.duration("gap", gap, least=1)
     columns = Columns(customer, event, time).resolved(events, needs_event=True)
-    uses = [Use("customer", str(columns.customer), "key"), Use("time", str(columns.time), "time"), Use("event", str(columns.event), "label")]
+    uses = [
+        Use("customer", str(columns.customer), "key"),
+        Use("time", str(columns.time), "time"),
+        Use("event", str(columns.event), "label"),
+    ]
     check(events, uses)
     source = read(events, uses, Marker(columns.event, (), every=True), None)
     limit = None if span is None else source.clock.whole_ticks(span)
     found = _parts.fold(source, functools.partial(_moves, clock=source.clock, gap=limit))
-    params: dict[str, object] = {"columns": {use.argument: use.column for use in uses}, "gap": None if span is None else _checks.spoken(span)}
+    params: dict[str, object] = {
+        "columns": {use.argument: use.column for use in uses},
+        "gap": None if span is None else _checks.spoken(span),
+    }
     return _result(_merge(found, uses[2]), source.backend, source.clock, level, params)
 
 
@@ -356,7 +363,11 @@ def _result(moves: _Moves, backend: Backend, clock: Clock, confidence: float, pa
     counts = np.bincount(code, minlength=len(kinds))
     out = np.bincount(moves.source, minlength=size)
     share, low, high = _shares(source, code, moves, counts, out, confidence)
-    waits = grouping.medians(code, len(kinds), [np.where(moves.took < 0, np.nan, moves.took / float(clock.per_second))])[0] if len(kinds) else counts
+    waits = (
+        grouping.medians(code, len(kinds), [np.where(moves.took < 0, np.nan, moves.took / float(clock.per_second))])[0]
+        if len(kinds)
+        else counts
+    )
     alphabet = np.argsort(np.argsort(np.array(spoken, dtype=object)))
     rows = np.lexsort((alphabet[target], alphabet[source], -counts))
     content: dict[str, Column] = {
@@ -365,7 +376,10 @@ def _result(moves: _Moves, backend: Backend, clock: Clock, confidence: float, pa
         "share_high": high[rows], "median_seconds": np.asarray(waits, dtype=np.float64)[rows],
     }  # fmt: skip
     paths = int(np.count_nonzero(moves.source == len(names)))
-    tables = {"table": _frames.build(backend, content), "nodes": _nodes(moves, backend, names, (source, target, share, low, high), counts, out, paths)}
+    tables = {
+        "table": _frames.build(backend, content),
+        "nodes": _nodes(moves, backend, names, (source, target, share, low, high), counts, out, paths),
+    }
     params |= {"paths": paths, "customers": len(np.unique(moves.person)), "confidence": confidence}
     return PathTransitions(_tables=tables, params=params, dropped=dict(moves.dropped))
 
@@ -405,7 +419,9 @@ def _nodes(
     never = np.ones(size, dtype=np.bool_)
     never[source[end]] = False
     exits[2, never] = rates.wilson(0, out[:size][never], 0.95)[1]
-    customers = np.bincount(np.unique(moves.source * max(moves.people, 1) + moves.person) // max(moves.people, 1), minlength=size + 1)[:size]
+    customers = np.bincount(np.unique(moves.source * max(moves.people, 1) + moves.person) // max(moves.people, 1), minlength=size + 1)[
+        :size
+    ]
     rows = np.lexsort((np.argsort(np.argsort(np.array(names, dtype=object))), -out[:size]))
     content: dict[str, Column] = {
         "event": _frames.words(backend, names, rows), "visits": out[:size][rows], "customers": customers[rows],

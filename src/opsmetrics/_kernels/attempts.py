@@ -167,7 +167,9 @@ def _earliest_next(log: Log, plan: Plan, gap: int, at: Ints) -> Ints:
     least = plan.min_gap[gap]
     if least is None:
         return begin
-    return sequences.first_reaching(log.tick, sequences.later(log.tick[at], least), begin, np.maximum(sequences.run_ends(log.group)[at], begin))
+    return sequences.first_reaching(
+        log.tick, sequences.later(log.tick[at], least), begin, np.maximum(sequences.run_ends(log.group)[at], begin)
+    )
 
 
 def _in_any_order(log: Log, plan: Plan, entries: Ints, limit: Ints, stop: Ints) -> Attempts:

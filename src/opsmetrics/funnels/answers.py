@@ -98,10 +98,19 @@ class FunnelComparison(Result[FrameT_co]):
             title=f"Funnel by {self.params['by']}, against {self.params['baseline']}",
             facts=shown({name: value for name, value in self.params.items() if name not in {"by", "baseline", "few"}}),
             columns=columns,
-            rows=[[_signed(value) if name in names else _p(value) if name.startswith("p_") else value for name, value in zip(columns, row, strict=True)] for row in rows],
+            rows=[
+                [
+                    _signed(value) if name in names else _p(value) if name.startswith("p_") else value
+                    for name, value in zip(columns, row, strict=True)
+                ]
+                for row in rows
+            ],
             ids=(columns[0],),
             total_rows=_frames.height(self._tables["table"]),
-            notes=[*([f"fewer than {FEW} entries on a side: {self.params['few']}"] if self.params["few"] else []), *dropped_notes(self.dropped)],
+            notes=[
+                *([f"fewer than {FEW} entries on a side: {self.params['few']}"] if self.params["few"] else []),
+                *dropped_notes(self.dropped),
+            ],
         )
 
 
@@ -228,13 +237,22 @@ def groups(paths: Paths, *, by_size: bool) -> list[Ints]:
 
 
 def breakdown(
-    paths: Paths, reading: Reading, backend: Backend, by: str, params: Mapping[str, object], *, periods: bool, immature: npt.NDArray[np.bool_]
+    paths: Paths,
+    reading: Reading,
+    backend: Backend,
+    by: str,
+    params: Mapping[str, object],
+    *,
+    periods: bool,
+    immature: npt.NDArray[np.bool_],
 ) -> FunnelBreakdown[Any]:
     """The funnel's table for each group of paths."""
     found = groups(paths, by_size=not periods)
     steps = len(reading.labels)
     parts = [tables.measures(paths.take(group), reading) for group in found]
-    values = np.array([paths.value[group[0]] for group in found], dtype=np.int64) if paths.value is not None else np.empty(0, dtype=np.int64)
+    values = (
+        np.array([paths.value[group[0]] for group in found], dtype=np.int64) if paths.value is not None else np.empty(0, dtype=np.int64)
+    )
     names = tables.measures(paths.take(np.empty(0, dtype=np.int64)), reading)
     content: dict[str, Column] = {}
     if periods:
@@ -247,7 +265,12 @@ def breakdown(
     if periods:
         counts = [int(np.count_nonzero(immature[group])) for group in found]
         content["immature"] = np.repeat(np.array(counts, dtype=np.int64), steps)
-    return FunnelBreakdown(_tables={"table": _frames.build(backend, content)}, params={"by": by, **params}, dropped=dict(paths.dropped or {}), _labels=reading.labels)
+    return FunnelBreakdown(
+        _tables={"table": _frames.build(backend, content)},
+        params={"by": by, **params},
+        dropped=dict(paths.dropped or {}),
+        _labels=reading.labels,
+    )
 
 
 def comparison(
@@ -257,7 +280,8 @@ def comparison(
     distinct = paths.values.to_list() if paths.values is not None else []
     if baseline not in distinct:
         raise ParameterError(
-            f"baseline={baseline!r} is no value of {by!r} along the paths; it has {distinct[:20]}.{nearest(baseline, distinct)}", code="parameter.baseline"
+            f"baseline={baseline!r} is no value of {by!r} along the paths; it has {distinct[:20]}.{nearest(baseline, distinct)}",
+            code="parameter.baseline",
         )
     own = distinct.index(baseline)
     found = groups(paths, by_size=True)
@@ -336,7 +360,9 @@ def _edges(spans: Floats, bins: int | Sequence[object] | None) -> Floats:
     return np.linspace(0.0, top or 1.0, _checks.whole_number("bins", bins, 1, 10_000) + 1)
 
 
-def curve(paths: Paths, reading: Reading, backend: Backend, end: int, confidence: float, params: Mapping[str, object]) -> ConversionCurve[Any]:
+def curve(
+    paths: Paths, reading: Reading, backend: Backend, end: int, confidence: float, params: Mapping[str, object]
+) -> ConversionCurve[Any]:
     """One less the Kaplan-Meier curve of the time from entry to the last required step."""
     goal = reading.steps.required[-1]
     converted = paths.taken[goal]

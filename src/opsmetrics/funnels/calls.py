@@ -166,7 +166,10 @@ def funnel(
     check(events, [*uses, *([] if columns.event is None else [Use("event", columns.event, "key")])])
     source = read(events, uses, marker, tz)
     clock = source.clock
-    span, gaps = _checks.duration("window", window), [_gaps(name, given, wanted) for name, given in (("step_window", step_window), ("min_gap", min_gap))]
+    span, gaps = (
+        _checks.duration("window", window),
+        [_gaps(name, given, wanted) for name, given in (("step_window", step_window), ("min_gap", min_gap))],
+    )
     begin, end = _between(entries_between, clock)
     plan = Plan(
         size=len(wanted.labels), required=wanted.required, order=order, strict_ties=ties == "strict",
@@ -184,7 +187,9 @@ def funnel(
     labels = tuple(f"at least {k} of {plan.size}" for k in range(1, plan.size + 1)) if order == "any" else wanted.labels
     reading = tables.Reading(labels, wanted, clock, level, "attempts" if plan.totals else "customers", clustered=plan.totals or bool(held))
     asked = Asked(events, tuple(uses), columns, marker, rules, reading, source.backend, latest(events, uses[1]), tz, span)
-    table = _frames.build(source.backend, {"step": _frames.words(source.backend, labels, np.arange(plan.size)), **tables.measures(paths, reading)})
+    table = _frames.build(
+        source.backend, {"step": _frames.words(source.backend, labels, np.arange(plan.size)), **tables.measures(paths, reading)}
+    )
     params: dict[str, object] = {
         "columns": {use.argument: use.column for use in uses} | {"event": columns.event}, "steps": list(wanted.labels),
         "window": None if span is None else _checks.spoken(span),
@@ -280,9 +285,13 @@ def _demand_consistent(
         }
         for argument, (wrong, reason) in faults.items():
             if wrong:
-                raise ParameterError(f"{argument} and order='any' were both given, but in any order {reason}; leave one out.", code=f"parameter.{argument}")
+                raise ParameterError(
+                    f"{argument} and order='any' were both given, but in any order {reason}; leave one out.", code=f"parameter.{argument}"
+                )
     if count == "totals" and entry != "best":
-        raise ParameterError(f"entry={entry!r} and count='totals' were both given, but totals count every attempt; leave entry out.", code="parameter.entry")
+        raise ParameterError(
+            f"entry={entry!r} and count='totals' were both given, but totals count every attempt; leave entry out.", code="parameter.entry"
+        )
     if count == "totals" and exclusion == "remove":
         raise ParameterError(
             "exclusion='remove' and count='totals' were both given, but it removes customers and totals count attempts; use exclusion='end'.",
@@ -300,7 +309,9 @@ def _held(hold: object, columns: Columns, size: int, kinds: Mapping[str, str]) -
         if name in taken:
             raise ColumnError(f"hold={name!r} is also a column of the result; rename it first.", code="column.reserved")
         if name == columns.event:
-            raise ColumnError(f"hold={name!r} is the column of events, which cannot be constant along steps; choose another.", code="column.repeated")
+            raise ColumnError(
+                f"hold={name!r} is the column of events, which cannot be constant along steps; choose another.", code="column.repeated"
+            )
     if str(columns.customer) in taken:
         raise ColumnError(f"customer={columns.customer!r} is also a column of the result; rename it first.", code="column.reserved")
     return [Use(f"hold {name}" if name in kinds else "hold", name, "label") for name in names]
@@ -318,7 +329,9 @@ def _gaps(argument: str, given: object, wanted: Steps) -> tuple[int | None, ...]
         )
     for label, optional, span in zip(wanted.labels[1:], wanted.optional[1:], given, strict=True):
         if optional and span is not None:
-            raise ParameterError(f"{argument} bounds {label!r}, which is optional; gaps lie between required steps.", code=f"parameter.{argument}")
+            raise ParameterError(
+                f"{argument} bounds {label!r}, which is optional; gaps lie between required steps.", code=f"parameter.{argument}"
+            )
     return tuple(_checks.duration(argument, given[step - 1]) for step in wanted.required[1:])
 
 
@@ -340,7 +353,9 @@ def _between(given: object, clock: Clock) -> tuple[int, int]:
     begin = -sequences.LARGEST - 1 if given[0] is None else clock.start(argument, _checks.moment(argument, given[0]))
     end = sequences.LARGEST if given[1] is None else clock.end(argument, _checks.moment(argument, given[1]))
     if begin >= end:
-        raise ParameterError(f"entries_between={tuple(map(str, given))} ends before it begins; swap the two.", code="parameter.entries_between")
+        raise ParameterError(
+            f"entries_between={tuple(map(str, given))} ends before it begins; swap the two.", code="parameter.entries_between"
+        )
     return begin, end
 
 
@@ -363,4 +378,6 @@ def _demand_known(paths: Paths, wanted: Steps, excluded: Excluded, columns: Colu
 
 def _demand_finite(paths: Paths, amount: str | None) -> None:
     if paths.amount is not None and (bad := float(np.nanmax(np.abs(paths.amount), initial=0.0))) >= grouping.LARGEST:
-        raise DataError(f"amount={amount!r} reaches {bad:g}; amounts must be finite. Remove the infinite ones or use a larger unit.", code="data.amount")
+        raise DataError(
+            f"amount={amount!r} reaches {bad:g}; amounts must be finite. Remove the infinite ones or use a larger unit.", code="data.amount"
+        )

@@ -164,7 +164,8 @@ def _carried(paths: Paths, part: Part, log: Log, picked: Attempts, filled: attem
 def _demand_separable(log: Log, plan: Plan) -> None:
     if plan.order == "any" and (most := attempts.overlap(log, plan.size)) > MOST_OVERLAPPING:
         raise ParameterError(
-            f"order='any' with {most} steps that share rows; {MOST_OVERLAPPING} are the most. Give the steps different events.", code="parameter.steps"
+            f"order='any' with {most} steps that share rows; {MOST_OVERLAPPING} are the most. Give the steps different events.",
+            code="parameter.steps",
         )
 
 

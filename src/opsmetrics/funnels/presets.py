@@ -94,6 +94,8 @@ def aarrr_steps(*, acquisition: Of, activation: Of, retention: Of, referral: Of,
     return _labelled(_AARRR, labels, (acquisition, activation, retention, referral, revenue), optional={3})
 
 
-def _labelled(names: Mapping[str, Sequence[str]], labels: str, events: Sequence[Of], optional: frozenset[int] | set[int] = frozenset()) -> list[Step]:
+def _labelled(
+    names: Mapping[str, Sequence[str]], labels: str, events: Sequence[Of], optional: frozenset[int] | set[int] = frozenset()
+) -> list[Step]:
     chosen = names[_checks.choice("labels", labels, get_args(Labels))]
     return [Step(of, label=label, optional=place in optional) for place, (of, label) in enumerate(zip(events, chosen, strict=True))]

@@ -227,7 +227,9 @@ class Funnel(Result[FrameT_co]):
         asked, paths = self._demand_log("times"), self._known_paths("times")
         first, last = (asked.reading.steps.number(name, given) for name, given in (("start", start), ("end", end)))
         if first >= last:
-            raise ParameterError(f"start={start!r} does not come before end={end!r}; times run from an earlier step to a later one.", code="parameter.start")
+            raise ParameterError(
+                f"start={start!r} does not come before end={end!r}; times run from an earlier step to a later one.", code="parameter.start"
+            )
         levels = [float(_checks.number("quantiles", level)) for level in _checks.listed("quantiles", quantiles)]
         if not levels or min(levels) < 0 or max(levels) > 1:
             raise ParameterError(f"quantiles={quantiles!r} must lie between 0 and 1.", code="parameter.quantiles")
@@ -338,9 +340,13 @@ class Funnel(Result[FrameT_co]):
         """
         asked = self._demand_log("next_events")
         if asked.columns.event is None:
-            raise ParameterError("event=None: the funnel names no column of events, so it cannot say which came next.", code="parameter.event")
+            raise ParameterError(
+                "event=None: the funnel names no column of events, so it cannot say which came next.", code="parameter.event"
+            )
         if asked.rules.plan.order == "any":
-            raise ParameterError("next_events asks what came after a step, but with order='any' a level is no step.", code="parameter.after")
+            raise ParameterError(
+                "next_events asks what came after a step, but with order='any' a level is no step.", code="parameter.after"
+            )
         step = asked.reading.steps.number("after", after)
         paths = asked.again(Carry("next", "carried", step), Use("carried", asked.columns.event, "label"), every=True)
         return answers.next_events(paths, asked.reading, asked.backend, step, asked.reading.confidence)
@@ -351,7 +357,9 @@ class Funnel(Result[FrameT_co]):
         """The paths with their value of a column."""
         place = at if at in {"first", "last"} and at not in asked.reading.steps.labels else asked.reading.steps.number("at", at)
         if asked.rules.plan.order == "any" and isinstance(place, int):
-            raise ParameterError(f"at={at!r} names a step, but with order='any' a level is no step; use 'first' or 'last'.", code="parameter.at")
+            raise ParameterError(
+                f"at={at!r} names a step, but with order='any' a level is no step; use 'first' or 'last'.", code="parameter.at"
+            )
         answers.demand_free(column)
         held = next((use for use in asked.rules.hold if use.column == column), None)
         if held is not None:
@@ -361,7 +369,8 @@ class Funnel(Result[FrameT_co]):
     def _demand_log(self, question: str) -> Asked:
         if self._asked is None:
             raise ParameterError(
-                f"{question} needs the events; this funnel was made of counts alone. Make it with om.funnel from the log.", code="parameter.counts"
+                f"{question} needs the events; this funnel was made of counts alone. Make it with om.funnel from the log.",
+                code="parameter.counts",
             )
         return self._asked
 

@@ -92,13 +92,16 @@ def understand(steps: object, event: str | None, kinds: Mapping[str, str]) -> St
     """The steps of a funnel as patterns over columns of these kinds."""
     given = _listed("steps", steps)
     if len(given) < 2:
-        raise ParameterError(f"steps={given!r} has {len(given)} step; a funnel leads from one step to another, so name two or more.", code="parameter.steps")
+        raise ParameterError(
+            f"steps={given!r} has {len(given)} step; a funnel leads from one step to another, so name two or more.", code="parameter.steps"
+        )
     if len(given) > MOST_PATTERNS:
         raise ParameterError(f"steps has {len(given)} steps; {MOST_PATTERNS} are the most.", code="parameter.steps")
     whole = [step if isinstance(step, Step) else Step(step) for step in given]
     if whole[0].optional is not False:
         raise ParameterError(
-            f"steps begins with an optional step, {whole[0].of!r}; the first step opens an attempt, so it must be taken.", code="parameter.steps"
+            f"steps begins with an optional step, {whole[0].of!r}; the first step opens an attempt, so it must be taken.",
+            code="parameter.steps",
         )
     if sum(not step.optional for step in whole) < 2:
         raise ParameterError("steps has one required step; name two or more that must be taken.", code="parameter.steps")
@@ -122,7 +125,10 @@ def understand_exclusions(exclude: object, steps: Steps, event: str | None, kind
         patterns.append(pattern)
         spans.append(_span(bounds, steps))
     if len(patterns) + len(steps.patterns) > MOST_PATTERNS:
-        raise ParameterError(f"exclude and steps name {len(patterns) + len(steps.patterns)} patterns; {MOST_PATTERNS} are the most.", code="parameter.exclude")
+        raise ParameterError(
+            f"exclude and steps name {len(patterns) + len(steps.patterns)} patterns; {MOST_PATTERNS} are the most.",
+            code="parameter.exclude",
+        )
     return Excluded(tuple(labels), tuple(patterns), tuple(spans))
 
 
@@ -132,7 +138,9 @@ def _span(bounds: Mapping[str, object], steps: Steps) -> tuple[int, int]:
     for name, given in bounds.items():
         ends[name] = steps.number(name, given)
         if ends[name] not in steps.required:
-            raise ParameterError(f"{name}={given!r} is an optional step; exclusions lie between steps that must be taken.", code=f"parameter.{name}")
+            raise ParameterError(
+                f"{name}={given!r} is an optional step; exclusions lie between steps that must be taken.", code=f"parameter.{name}"
+            )
     after, before = steps.required.index(ends["after"]), steps.required.index(ends["before"])
     if after >= before:
         raise ParameterError(
@@ -161,11 +169,14 @@ def _where(argument: str, of: Mapping[str, Any], event: str | None, kinds: Mappi
     known = ("event", "where", "after", "before") if argument == "exclude" else ("event", "where")
     for key in of:
         if key not in known:
-            raise ParameterError(f"{argument} has the key {key!r} in {dict(of)!r}; its keys are {list(known)}.{nearest(key, known)}", code=f"parameter.{argument}")
+            raise ParameterError(
+                f"{argument} has the key {key!r} in {dict(of)!r}; its keys are {list(known)}.{nearest(key, known)}",
+                code=f"parameter.{argument}",
+            )
     where = of.get("where") or {}
     if not isinstance(where, Mapping) or (of.get("event") is None and not where):
         raise ParameterError(
-            f"{argument} has {dict(of)!r}, which asks for nothing; give an \"event\", or \"where\" as a mapping of columns to values.",
+            f'{argument} has {dict(of)!r}, which asks for nothing; give an "event", or "where" as a mapping of columns to values.',
             code=f"parameter.{argument}",
         )
     label, pattern = ("any event", Pattern(None)) if of.get("event") is None else _pattern(argument, of["event"], event, kinds)
@@ -178,13 +189,17 @@ def _values(argument: str, column: object, wanted: object, kinds: Mapping[str, s
     """The values that a column may have, each of a type that the column can hold."""
     if column not in kinds:
         raise ColumnError(
-            f"{argument} looks at {column!r}, which is not a column of the frame; it has {list(kinds)}.{nearest(column, kinds)}", code="column.missing"
+            f"{argument} looks at {column!r}, which is not a column of the frame; it has {list(kinds)}.{nearest(column, kinds)}",
+            code="column.missing",
         )
     values = tuple(_word(value) for value in (wanted if isinstance(wanted, (list, tuple, set, frozenset)) else [wanted]))
     types: dict[str, tuple[type, ...]] = {"flag": (bool,), "text": (str,), "whole": (int,), "real": (int, float)}
     kind = kinds[str(column)]
     if kind not in types:
-        raise ColumnError(f"{argument} looks at {column!r}, which holds neither text, numbers nor true and false; make a boolean column of the condition.", code="column.type")
+        raise ColumnError(
+            f"{argument} looks at {column!r}, which holds neither text, numbers nor true and false; make a boolean column of the condition.",
+            code="column.type",
+        )
     for value in values:
         if not isinstance(value, types[kind]) or (isinstance(value, bool) and kind != "flag"):
             raise ParameterError(
@@ -204,7 +219,7 @@ def _demand_events(argument: str, of: object, events: Sequence[object], event: s
     flags = [name for name, kind in kinds.items() if kind == "flag"]
     if not events or any(isinstance(_word(name), (bool, float)) or not isinstance(_word(name), (str, int)) for name in events):
         raise ParameterError(
-            f"{argument} has {of!r}, which is no step; a step is an event, a list of events, a mapping with \"event\" and \"where\", the name of a "
+            f'{argument} has {of!r}, which is no step; a step is an event, a list of events, a mapping with "event" and "where", the name of a '
             "boolean column, or an om.Step of one of these.",
             code=f"parameter.{argument}",
         )
@@ -219,7 +234,8 @@ def _demand_events(argument: str, of: object, events: Sequence[object], event: s
     wrong = [name for name in events if isinstance(_word(name), str) != (kind == "text")]
     if wrong:
         raise ParameterError(
-            f"{argument} has {wrong[0]!r}, but event={event!r} holds {_SPOKEN[kind]}; write events as the column holds them.", code=f"parameter.{argument}"
+            f"{argument} has {wrong[0]!r}, but event={event!r} holds {_SPOKEN[kind]}; write events as the column holds them.",
+            code=f"parameter.{argument}",
         )
 
 

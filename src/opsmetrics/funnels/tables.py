@@ -129,12 +129,17 @@ def _sum(amounts: Floats) -> Floats:
     return grouping.money_sums(np.zeros(len(known), dtype=np.int64), 1, known)
 
 
-def customers_frame(paths: Paths, reading: Reading, backend: Backend, customer: Use, hold: Sequence[Use], immature: npt.NDArray[np.bool_]) -> Any:
+def customers_frame(
+    paths: Paths, reading: Reading, backend: Backend, customer: Use, hold: Sequence[Use], immature: npt.NDArray[np.bool_]
+) -> Any:
     """One row per path, in the order of customers and of what is held constant, then of time."""
     nobody = _frames.series(backend, [], _frames.TEXT)
     ids = _frames.concat(paths.customers) if paths.customers else nobody
     sides = paths.held or [(np.empty(0, dtype=np.int64), nobody)] * len(hold)
-    keys = [paths.ticks[0], *(rank(values, use.argument)[codes] for use, (codes, values) in zip(reversed(hold), reversed(sides), strict=True))]
+    keys = [
+        paths.ticks[0],
+        *(rank(values, use.argument)[codes] for use, (codes, values) in zip(reversed(hold), reversed(sides), strict=True)),
+    ]
     order = np.lexsort((*keys, rank(ids, "customer")[paths.person]))
     ordered = paths.take(order)
     content: dict[str, Column] = {customer.column: _frames.take(ids, ordered.person)}
