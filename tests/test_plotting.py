@@ -16,11 +16,11 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
 import opsmetrics as om
-from opsmetrics import plotting
+from opsmetrics.plotting.canvas import _CJK_FAMILIES
 from tests.support import Kind, columns_of, to_pandas
 
 ARGUMENTS: dict[str, Any] = {"customer": "customer", "time": "time", "amount": "amount"}
-CJK = set(plotting._CJK_FAMILIES)
+CJK = set(_CJK_FAMILIES)
 
 
 @pytest.fixture(autouse=True)

@@ -76,7 +76,9 @@ def columns(argument: str, frame: object, uses: Sequence[Use]) -> tuple[nw.DataF
 
 
 def wrap(argument: str, frame: object) -> Eager | Lazy:
-    """Any supported frame behind one interface."""
+    """Any supported frame behind one interface; one that is behind it already is left as it is."""
+    if isinstance(frame, (nw.DataFrame, nw.LazyFrame)):
+        return frame
     try:
         return cast("Eager | Lazy", nw.from_native(cast("Any", frame)))
     except TypeError:
@@ -88,6 +90,13 @@ def wrap(argument: str, frame: object) -> Eager | Lazy:
         names = [str(name) for name in getattr(frame, "column_names", None) or cast("Any", frame).columns]
         twice = sorted({n for n in names if names.count(n) > 1})
         raise ColumnError(f"{argument} has two columns with the name {twice}; rename one of them.", code="column.duplicate") from None
+
+
+def snapshot(frame: Eager | Lazy) -> Eager | Lazy:
+    """The frame as it is now, to be read again later: pandas' frames can be changed in place, and the copy is made on write."""
+    if not frame.implementation.is_pandas():
+        return frame
+    return in_memory(cast("Any", frame.to_native()).copy(deep=False))
 
 
 def engine(frame: Eager | Lazy) -> str | None:
@@ -273,9 +282,10 @@ def positions_among(series: nw.Series[Any], words: Sequence[str | int]) -> npt.N
         import polars as pl
 
         if isinstance(series.dtype, (nw.String, nw.Categorical, nw.Enum)):
-            found = native.cast(pl.String).cast(pl.Enum(list(words)), strict=False).to_physical().fill_null(other)
+            found = native.cast(pl.String).cast(pl.Enum([str(word) for word in words]), strict=False).to_physical().fill_null(other)
         else:
-            found = native.replace_strict(list(words), list(range(other)), default=other, return_dtype=pl.Int64)
+            known = {word: place for place, word in enumerate(_fitting(series.dtype, words)) if word is not None}
+            found = native.replace_strict(known, default=other, return_dtype=pl.Int64)
         return np.asarray(found.to_numpy()).astype(small, copy=False)
     if series.implementation.is_pandas_like():
         import pandas as pd
@@ -292,33 +302,63 @@ def positions_among(series: nw.Series[Any], words: Sequence[str | int]) -> npt.N
     plain_values = native.cast(native.type.value_type) if pa.types.is_dictionary(native.type) else native
     if pa.types.is_string_view(plain_values.type):
         plain_values = plain_values.cast(pa.large_string())
-    found = pc.index_in(plain_values, pa.array(list(words), plain_values.type)).fill_null(other)
-    return np.asarray(found.to_numpy(zero_copy_only=False) if isinstance(found, pa.Array) else found.to_numpy()).astype(small)
+    found = pc.index_in(plain_values, pa.array(_fitting(series.dtype, words), plain_values.type), skip_nulls=True)
+    found = found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
+    validity, data = found.buffers()
+    places = np.frombuffer(data, dtype=np.int32)[found.offset : found.offset + len(found)].astype(small)
+    if found.null_count:  # read off the bitmap: filling nulls takes Arrow as long as the search
+        bits = np.unpackbits(np.frombuffer(validity, dtype=np.uint8), bitorder="little")
+        np.putmask(places, bits[found.offset : found.offset + len(found)] == 0, other)
+    return places
 
 
 def _places(values: Any, words: Sequence[str | int]) -> Ints:
     """The same for what pandas can look up by hashing."""
     import pandas as pd
 
-    places = pd.Index(list(words)).get_indexer(pd.Index(values))
+    try:
+        places = pd.Index(list(words)).get_indexer(pd.Index(values))
+    except TypeError:
+        raise _wrong_type(Use("event", str(values.name), "key"), "objects that cannot be told apart, such as lists") from None
     return np.where(places < 0, len(words), places)
+
+
+def _fitting(dtype: nw.dtypes.DType, words: Sequence[str | int]) -> list[str | int | None]:
+    """The words that a column of this type can hold, None in the place of others."""
+    if not dtype.is_integer():
+        return list(words)
+    ends = np.iinfo(str(dtype).lower())
+    return [word if isinstance(word, int) and ends.min <= word <= ends.max else None for word in words]
 
 
 def among(series: nw.Series[Any], values: Sequence[object]) -> npt.NDArray[np.bool_]:
     """Which rows have one of these values; null is none of them."""
-    return np.asarray(series.is_in(list(values)).fill_null(value=False).to_numpy(), dtype=np.bool_)
+    comparable = series.cast(nw.Float64) if isinstance(series.dtype, nw.Decimal) else series
+    try:
+        return np.asarray(comparable.is_in(list(values)).fill_null(value=False).to_numpy(), dtype=np.bool_)
+    except TypeError:
+        raise ColumnError(
+            f"a step looks at {series.name!r}, which holds objects that cannot be told apart, such as lists. Cast it to text first.",
+            code="column.type",
+        ) from None
 
 
-def keep_any(frame: Lazy, patterns: Sequence[Sequence[tuple[str, Sequence[object]]]]) -> Lazy:
+def keep_any(frame: Eager | Lazy, patterns: Sequence[Sequence[tuple[str, Sequence[object]]]]) -> Eager | Lazy:
     """The rows that fulfil all conditions of at least one pattern; a condition is a column and the values it may have."""
-    wanted = [nw.all_horizontal(*(nw.col(n).is_in(list(values)) for n, values in conditions), ignore_nulls=True) for conditions in patterns]
+    schema = frame.collect_schema()
+
+    def column(name: str) -> nw.Expr:
+        return nw.col(name).cast(nw.Float64) if isinstance(schema[name], nw.Decimal) else nw.col(name)
+
+    wanted = [nw.all_horizontal(*(column(n).is_in(list(values)) for n, values in conditions), ignore_nulls=True) for conditions in patterns]
     return frame.filter(nw.any_horizontal(*wanted, ignore_nulls=True))
 
 
 def latest(frame: Eager | Lazy, use: Use) -> int:
     """The last tick of a time column; `calendars.MISSING` where it has none."""
-    last = collect(frame.select(nw.col(use.column).max()))
-    return int(values_of(last[use.column], use)[0]) if len(last) else calendars.MISSING
+    if isinstance(frame, nw.LazyFrame):
+        frame = frame.select(nw.col(use.column).max()).collect()
+    return int(values_of(frame[use.column], use).max(initial=calendars.MISSING))
 
 
 def count(frame: Eager | Lazy) -> int:
@@ -333,7 +373,14 @@ def some(frame: Eager | Lazy, column: str) -> list[Any]:
 
 def kinds(frame: Eager | Lazy) -> dict[str, str]:
     """What each column holds, as far as patterns of events care: "flag", "text", "whole", "real" or "other"."""
-    return {name: _kind(dtype, frame.implementation) for name, dtype in frame.collect_schema().items()}
+    return {name: _kind(_value_type(frame, name, dtype), frame.implementation) for name, dtype in frame.collect_schema().items()}
+
+
+def _value_type(frame: Eager | Lazy, name: str, dtype: nw.dtypes.DType) -> nw.dtypes.DType:
+    """The type of a column's values; those of categories may be numbers, except in polars and DuckDB."""
+    if not isinstance(dtype, nw.Categorical) or isinstance(frame, nw.LazyFrame) or frame.implementation.is_polars():
+        return dtype
+    return plain(frame[name].head(0)).dtype
 
 
 def _kind(dtype: nw.dtypes.DType, kind: Backend) -> str:
@@ -370,17 +417,6 @@ def factorize(values: npt.NDArray[Any]) -> tuple[Ints, npt.NDArray[Any]]:
 
     codes, distinct = pd.factorize(values)
     return codes.astype(np.int64, copy=False), np.asarray(distinct)
-
-
-def factorize_dense(codes: Ints) -> tuple[Ints, Ints]:
-    """The codes that occur of a range of codes, renumbered from 0 in their order; -1 stays -1. And which they are."""
-    known = codes[codes >= 0]
-    low = int(known.min()) if known.size else 0
-    there = np.zeros(int(codes.max(initial=-1)) + 2 - low, dtype=np.bool_)
-    there[known - low] = True
-    number = np.cumsum(there) - 1
-    number[-1] = -1  # where -1 points
-    return number[np.where(codes < 0, -1, codes - low)], np.flatnonzero(there) + low
 
 
 def encode_together(sides: Sequence[nw.Series[Any]], use: Use) -> tuple[list[Ints], nw.Series[Any]]:
@@ -459,6 +495,8 @@ def plain(values: nw.Series[Any]) -> nw.Series[Any]:
     native = values.to_native()
     if values.implementation.is_pandas_like():
         return nw.from_native(native.astype(native.cat.categories.dtype), series_only=True)
+    if values.implementation.is_pyarrow():
+        return nw.from_native(native.cast(native.type.value_type), series_only=True)
     return values.cast(nw.String)
 
 
@@ -473,15 +511,14 @@ def backend(kind: str) -> Backend:
 def build(backend: Backend, content: Mapping[str, Column]) -> Any:
     """A frame of the backend's kind from columns of equal length; arrays are handed over, not copied, unless two columns share one."""
     arrays = [id(values) for values in content.values()]
-    made = {
-        name: _series(backend, name, values.copy() if isinstance(values, np.ndarray) and arrays.count(id(values)) > 1 else values)
-        for name, values in content.items()
+    own = {
+        name: values.copy() if isinstance(values, np.ndarray) and arrays.count(id(values)) > 1 else values for name, values in content.items()
     }
     if backend is nw.Implementation.PANDAS:
         import pandas as pd
 
-        return pd.DataFrame({name: values.to_native() for name, values in made.items()}, copy=False)
-    return nw.from_dict(made).to_native()
+        return pd.DataFrame({name: v if isinstance(v, np.ndarray) else v.to_native() for name, v in own.items()}, copy=False)
+    return nw.from_dict({name: _series(backend, name, values) for name, values in own.items()}).to_native()
 
 
 def append(frame: nw.DataFrame[Any], content: Mapping[str, Column]) -> Any:
@@ -498,7 +535,7 @@ def take(values: nw.Series[Any], positions: Ints) -> nw.Series[Any]:
     """Rows by position."""
     native = values.to_native()
     if values.implementation.is_pandas_like():
-        picked = native.take(positions).reset_index(drop=True)
+        picked = type(native)(native.array.take(positions), name=native.name, copy=False)
     elif values.implementation.is_polars():
         picked = native.gather(positions)
     else:
@@ -564,16 +601,18 @@ def take_or_null(values: nw.Series[Any], positions: Ints) -> nw.Series[Any]:
         if isinstance(native.dtype, np.dtype) and native.dtype.kind in "iub":  # numpy's whole numbers know no null
             native = native.astype("boolean" if native.dtype.kind == "b" else "Int64")
         picked = native.reset_index(drop=True).reindex(pd.Index(np.where(positions < 0, len(values), positions))).reset_index(drop=True)
-        return nw.from_native(picked, series_only=True).alias(values.name)
-    if values.implementation.is_polars():
+    elif values.implementation.is_polars():
         import polars as pl
 
         at = pl.Series(positions).set(pl.Series(positions < 0), None)
-        return nw.from_native(native.gather(at), series_only=True).alias(values.name)
-    import pyarrow as pa
+        picked = native.gather(at)
+    else:
+        import pyarrow as pa
 
-    own = native.cast(pa.large_string()) if native.type == pa.string_view() else native
-    return nw.from_native(own.take(pa.array(positions, mask=positions < 0)), series_only=True).alias(values.name)
+        own = native.cast(pa.large_string()) if native.type == pa.string_view() else native
+        picked = own.take(pa.array(positions, mask=positions < 0))
+    taken: nw.Series[Any] = nw.from_native(picked, series_only=True)
+    return taken.alias(values.name)
 
 
 def days(backend: Backend, days: Ints) -> nw.Series[Any]:

@@ -59,9 +59,9 @@ class Marker:
         """The smallest type with a bit for each pattern."""
         return np.min_scalar_type((1 << len(self.patterns)) - 1)
 
-    def pushed_down(self, frame: Lazy) -> Lazy:
+    def pushed_down(self, frame: Eager | Lazy) -> Eager | Lazy:
         """The rows that match something, left to the engine to find."""
-        if self.every:
+        if self.every or _frames.engine(frame) is None:
             return frame
         return _frames.keep_any(frame, [list(self._conditions(pattern)) for pattern in self.patterns])
 

@@ -50,8 +50,9 @@ _SLICES, _SAMPLE = 8, 4_096
 class Part:
     """The columns of some whole customers. `customers` are the distinct ids; `codes` points into them, -1 where the id is null.
 
-    Columns of keys and labels are codes as well, into their distinct values in `labels`. Of a log, `seen` has the events that were named and
-    occur in the chunk that the part was cut from; its rows may be `sorted` by customer, time and place in the input already.
+    Columns of keys and labels are codes as well, into their distinct values in `labels`. Of a log, `seen` has the events that were named
+    and occur in the chunk that the part was cut from. The rows of a `grouped` part stand by customer already, each customer's in the order
+    of the input, or in that of a prepared log.
     """
 
     rows: int
@@ -60,7 +61,7 @@ class Part:
     columns: Mapping[str, npt.NDArray[Any]]
     labels: Mapping[str, Values] = field(default_factory=dict)
     seen: frozenset[str | int] = frozenset()
-    sorted: bool = False
+    grouped: bool = False
 
     def __getitem__(self, argument: str) -> npt.NDArray[Any]:
         """The numbers of the column that the caller named for an argument."""
@@ -81,12 +82,16 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Rows in memory, with what a marker says of them: the rows that are wanted (all, where None), and columns that no frame has."""
+    """Rows in memory, with what a marker says of them: the rows that are wanted (all, where None), and columns that no frame has.
+
+    Where the rows have places in the caller's frame they are `placed`.
+    """
 
     frame: Eager
     wanted: Ints | None = None
     columns: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
     seen: frozenset[str | int] = frozenset()
+    placed: bool = False
 
     def __len__(self) -> int:
         return len(self.frame if self.wanted is None else self.wanted)
@@ -106,11 +111,12 @@ def read(argument: str, frame: object, uses: Sequence[Use], *, tz: str | None = 
     schema = _frames.check(native, uses)
     clock = next(_frames.clock_of(schema[u.column], u, tz, _frames.engine(native)) for u in uses if u.role == "time")
     columns = dict.fromkeys([*(u.column for u in uses), *([] if marker is None else marker.columns)])
-    needed, customer, in_engine = native.select(list(columns)), uses[0].column, _frames.engine(native) is not None
+    customer, in_engine = uses[0].column, _frames.engine(native) is not None
+    needed = native.select(list(columns)) if in_engine else native
 
     def parts() -> Parts:
         rows = 0
-        wanted = marker.pushed_down(needed) if marker is not None and in_engine else needed
+        wanted = needed if marker is None else marker.pushed_down(needed)
         for fetched in _chunks(wanted, customer):
             rows += len(fetched)
             chunk = Chunk(fetched) if marker is None else _marked(fetched, marker, placed=not in_engine)
@@ -125,21 +131,31 @@ def read(argument: str, frame: object, uses: Sequence[Use], *, tz: str | None = 
 
 
 def _marked(frame: Eager, marker: Marker, *, placed: bool) -> Chunk:
-    """The rows that match something, with their marks and their places."""
-    marks, seen = _mark_blocks(frame, marker)
-    wanted = None if marker.every else np.flatnonzero(marks != 0)
-    return Chunk(frame, wanted, {"marks": marks} | ({"row": np.arange(len(frame))} if placed else {}), seen)
+    """The rows that match something, with their marks; in a large frame every core looks at its share."""
+    found = _share_out(len(frame), lambda block: _mark_block(frame, marker, block))
+    wanted = np.concatenate([rows for rows, _, _ in found])
+    marks = np.concatenate([marks for _, marks, _ in found])
+    seen = frozenset().union(*(words for _, _, words in found))
+    return Chunk(frame, None if len(wanted) == len(frame) else wanted, {"marks": marks}, seen, placed)
 
 
-def _mark_blocks(frame: Eager, marker: Marker) -> tuple[npt.NDArray[Any], frozenset[str | int]]:
-    """The marks of all rows; in a large frame every core looks up its share."""
-    if len(frame) < ROWS_TO_SPLIT:
-        return marker.mark(frame)
-    threads = os.cpu_count() or 1
-    size = -(-len(frame) // threads)
+def _mark_block(frame: Eager, marker: Marker, block: slice) -> tuple[Ints, npt.NDArray[Any], frozenset[str | int]]:
+    """Of some rows: those that are wanted, all marks, and the named events that occur."""
+    marks, seen = marker.mark(frame if block == slice(0, len(frame)) else frame[block])
+    rows = np.arange(len(marks)) if marker.every else np.flatnonzero(marks != 0)
+    rows += block.start
+    return rows, marks, seen
+
+
+def _share_out(size: int, work: Callable[[slice], T]) -> list[T]:
+    """Work on blocks of rows, on all cores where there are many rows."""
+    threads = (os.cpu_count() or 1) if size >= ROWS_TO_SPLIT else 1
+    step = max(-(-size // threads), 1)
+    blocks = [slice(begin, min(begin + step, size)) for begin in range(0, max(size, 1), step)]
+    if len(blocks) == 1:
+        return [work(blocks[0])]
     with ThreadPoolExecutor(threads) as pool:
-        found = list(pool.map(marker.mark, (frame[begin : begin + size] for begin in range(0, len(frame), size))))
-    return np.concatenate([marks for marks, _ in found]), frozenset().union(*(seen for _, seen in found))
+        return list(pool.map(work, blocks))
 
 
 def fold(source: Source, partial: Callable[[Part], T]) -> list[T]:
@@ -238,33 +254,44 @@ def _splits(customer: Values) -> bool:
 
 
 def _slices(chunk: Chunk, uses: Sequence[Use]) -> Iterator[Callable[[], Part]]:
-    """Parts of a large frame in memory, each a range of customers: hash tables that fit the cache, and work for every core.
+    """Parts of a large frame in memory, each a range of customers: scratch that fits the cache, and work for every core.
 
-    Of whole numbers the customers of a part come in order, and so do the parts, which leaves nothing to sort at the end.
+    The rows of a part are brought together by customer. Of whole numbers the customers come in order, and so do the parts, which leaves
+    nothing to sort at the end.
     """
     customer = chunk.frame[uses[0].column]
     dense = None if _splits(customer) else _encode(chunk, uses[0])
-    keys = chunk.pick(customer.to_numpy()) if dense is None else dense[0]
+    ids = customer.to_numpy() if dense is None else dense[0]
     values, labels = _columns(chunk, uses)
-    sample = np.sort(keys[:: max(1, len(keys) // _SAMPLE)])
+    wanted = chunk.wanted if dense is None else None
+    size, step = len(chunk), max(1, len(chunk) // _SAMPLE)
+    sample = np.sort(ids[::step] if wanted is None else ids[wanted[::step]])
     cuts = np.unique(sample[np.arange(1, _SLICES) * len(sample) // _SLICES])
+    keys, place = np.empty(size, dtype=ids.dtype) if wanted is not None else ids, np.zeros(size, dtype=np.uint8)
 
-    place = np.zeros(len(keys), dtype=np.uint8)
-    for block in grouping.blocks(len(keys)):
-        for cut in cuts:
-            place[block] += keys[block] >= cut
+    def assign(share: slice) -> None:
+        for inner in grouping.blocks(share.stop - share.start):
+            block = slice(share.start + inner.start, share.start + inner.stop)
+            if wanted is not None:
+                keys[block] = ids[wanted[block]]
+            for cut in cuts:
+                place[block] += keys[block] >= cut
+
+    _share_out(size, assign)
 
     def read_slice(number: int) -> Part:
         own = np.flatnonzero(place == number)
+        order, codes, distinct = grouping.together(keys[own])
         rows = own if chunk.wanted is None else chunk.wanted[own]
-        codes, distinct = _frames.factorize(keys[own]) if dense is None else _frames.factorize_dense(keys[own])
-        columns = {name: column[rows] for name, column in values.items()}
-        if dense is not None:
-            return Part(len(rows), codes, _frames.take(dense[1], distinct), columns, labels, chunk.seen)
-        order = np.argsort(distinct)
-        rank = np.empty_like(order)
-        rank[order] = np.arange(len(order))
-        return Part(len(rows), rank[codes], _frames.like(customer, distinct[order]), columns, labels, chunk.seen)
+        columns = {name: column[rows][order] for name, column in values.items()}  # in two steps, the second in the cache
+        if chunk.placed:
+            columns["row"] = rows[order]
+        if dense is None:
+            people = _frames.like(customer, distinct)
+        else:
+            known = distinct >= 0  # the rows without a customer come first
+            codes, people = codes - int(not known.all()), _frames.take(dense[1], distinct[known])
+        return Part(len(rows), codes, people, columns, labels, chunk.seen, grouped=True)
 
     for number in range(len(cuts) + 1):
         yield functools.partial(read_slice, number)
@@ -273,7 +300,10 @@ def _slices(chunk: Chunk, uses: Sequence[Use]) -> Iterator[Callable[[], Part]]:
 def _part(chunk: Chunk, uses: Sequence[Use]) -> Part:
     codes, customers = _encode(chunk, uses[0])
     values, labels = _columns(chunk, uses)
-    return Part(len(chunk), codes, customers, {name: chunk.pick(column) for name, column in values.items()}, labels, chunk.seen)
+    columns = {name: chunk.pick(column) for name, column in values.items()}
+    if chunk.placed:
+        columns["row"] = np.arange(len(chunk)) if chunk.wanted is None else chunk.wanted
+    return Part(len(chunk), codes, customers, columns, labels, chunk.seen)
 
 
 def _encode(chunk: Chunk, use: Use) -> tuple[Ints, Values]:

@@ -17,11 +17,12 @@ import numpy.typing as npt
 from opsmetrics import _checks, _frames, _parts, _render
 from opsmetrics._clock import Clock
 from opsmetrics._frames import Eager, Ints, Use, Values
-from opsmetrics._kernels import calendars, sequences
+from opsmetrics._kernels import sequences
+from opsmetrics._kernels.calendars import MISSING
 from opsmetrics._kernels.sequences import Log
 from opsmetrics._marks import Marker, look_up
 from opsmetrics._parts import Part, Source
-from opsmetrics.errors import DataError, ParameterError
+from opsmetrics.errors import ColumnError, DataError, ParameterError
 
 FrameT = TypeVar("FrameT")
 FrameT_co = TypeVar("FrameT_co", covariant=True)
@@ -131,7 +132,7 @@ def _read_sorted(
         name: column[place] for name, (column, _) in columns.items()
     }
     labels = {name: distinct for name, (_, distinct) in columns.items() if distinct is not None}
-    return Part(len(kept), rows.codes[kept].astype(np.int64), rows.customers, values, labels, seen, sorted=True)
+    return Part(len(kept), rows.codes[kept].astype(np.int64), rows.customers, values, labels, seen, grouped=True)
 
 
 def _mark_lost(lost: Part, table: npt.NDArray[Any] | None, marks: npt.NDArray[Any] | None, *, every: bool, columns: _Extra) -> Part:
@@ -185,6 +186,7 @@ def prepare_events(events: FrameT, *, customer: str, event: str, time: str, tz: 
     """
     native = _frames.collect(_frames.wrap("events", events))
     uses = [Use("customer", customer, "key"), Use("time", time, "time"), Use("event", event, "label")]
+    _frames.check(native, [*uses[:2], Use("event", event, "key")])
     marker = Marker(event, (), every=True)
     source = _parts.read("events", native.to_native(), uses, tz=tz, marker=marker)
     found = _parts.fold(source, functools.partial(_sort, source.clock))
@@ -229,8 +231,10 @@ class Columns:
                     code=f"parameter.{given[0]}",
                 )
             return Columns(events.customer, events.event, events.time)
-        for name in ("customer", "time", *(["event"] if needs_event else [])):
-            if names[name] is None:
+        for name, column in names.items():
+            if column is not None and not isinstance(column, str):
+                raise ColumnError(f"{name}={column!r} is no name of a column; a name is a text.", code="column.name")
+            if column is None and (needs_event or name != "event"):
                 raise ParameterError(
                     f"{name}=None: name the column of the {name}; the frame has {_frames.names('events', events)}.",
                     code=f"parameter.{name}",
@@ -241,6 +245,11 @@ class Columns:
 def check(events: object, uses: Sequence[Use]) -> None:
     """Hold the columns of a log against their uses."""
     _frames.check(events._frame if isinstance(events, EventLog) else _frames.wrap("events", events), uses)
+
+
+def opened(events: object) -> object:
+    """A log behind the common interface, as it is now; a prepared one is already."""
+    return events if isinstance(events, EventLog) else _frames.snapshot(_frames.wrap("events", events))
 
 
 def kinds_of(events: object) -> dict[str, str]:
@@ -275,20 +284,28 @@ def names_of(events: object, event: str) -> list[Any]:
 def usable(part: Part, clock: Clock, hold: Sequence[str] = ()) -> tuple[npt.NDArray[np.bool_], Counter[str]]:
     """Which rows have a customer, a time and the values held, and how many have not, by the first that is missing."""
     ticks = part["time"]
-    reasons = {MISSING_CUSTOMER: part.codes < 0, MISSING_TIME: ticks == calendars.MISSING} | {f"missing {h}": part[h] < 0 for h in hold}
     keep, dropped = np.ones(part.rows, dtype=np.bool_), Counter[str]()
-    for reason, applies in reasons.items():
-        if rows := int(np.count_nonzero(applies & keep)):
-            dropped[reason] = rows
-            keep &= ~applies
-    timed = ticks if MISSING_TIME not in dropped and keep.all() else ticks[keep]
-    if timed.size and not clock.covers(int(timed.min()), int(timed.max())):
+    if part.rows == 0:
+        return keep, dropped
+    reasons = {MISSING_CUSTOMER: part.codes, MISSING_TIME: ticks} | {f"missing {name}": part[name] for name in hold}
+    for reason, values in reasons.items():
+        least = MISSING + 1 if reason == MISSING_TIME else 0
+        if values.min() < least:
+            dropped[reason] = int(np.count_nonzero((values < least) & keep))
+            keep &= values >= least
+    timed = ticks[keep] if dropped else ticks
+    if timed.size:
+        _refuse_no_date(int(timed.min()), int(timed.max()), clock)
+    return keep, +dropped
+
+
+def _refuse_no_date(first: int, last: int, clock: Clock) -> None:
+    if not clock.covers(first, last):
         raise DataError(
             "time= reaches beyond the years 1 to 9999 of the calendar; check its unit, and drop infinite times.", code="data.time"
         )
-    if timed.size and int(timed.max()) - int(timed.min()) > sequences.LARGEST:
+    if last - first > sequences.LARGEST:
         raise DataError("time= spans more nanoseconds than 64 bits hold; cast it to microseconds.", code="data.time")
-    return keep, dropped
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,21 +328,30 @@ def arrange(part: Part, clock: Clock, steps: int, hold: Sequence[str] = ()) -> O
             group, _ = _frames.factorize(group * len(part.labels[name]) + part[name][rows])
         person = codes[_frames.first_rows(group)]
     minor = sequences.lowest_bit(marks, steps) if steps else None
-    if part.sorted and not hold:
-        place = np.arange(len(codes))
-        _settle_ties(place, group, ticks, minor)
+    if part.grouped and not hold and _in_time(group, ticks):
+        place = _settled(group, ticks, minor)
     else:
         place = sequences.order(group, ticks, minor)
+    if place is None:
+        return Ordered(Log(group, ticks, marks, np.arange(part.rows)[rows]), person, dropped)
     row = place if isinstance(rows, slice) else rows[place]
     return Ordered(Log(group[place], ticks[place], marks[place], row), person, dropped)
 
 
-def _settle_ties(place: Ints, group: Ints, ticks: Ints, minor: npt.NDArray[np.integer] | None) -> None:
-    """Rows at the same time in the order of the steps they match, in place."""
+def _in_time(group: Ints, ticks: Ints) -> bool:
+    """Whether the rows of each group stand in the order of time, as those of most logs do."""
+    return bool(((ticks[1:] >= ticks[:-1]) | (group[1:] != group[:-1])).all())
+
+
+def _settled(group: Ints, ticks: Ints, minor: npt.NDArray[np.integer] | None) -> Ints | None:
+    """Rows at the same time in the order of the steps they match; None where they stand so already."""
     if minor is None:
-        return
-    wrong = np.flatnonzero((ticks[1:] == ticks[:-1]) & (group[1:] == group[:-1]) & (minor[1:] < minor[:-1])) + 1
-    if wrong.size:
-        change = np.zeros(len(group), dtype=np.int64)
-        change[1:] = (ticks[1:] != ticks[:-1]) | (group[1:] != group[:-1])
-        sequences.resort(place, sequences.run_starts(np.cumsum(change)), wrong, ticks, minor)
+        return None
+    wrong = np.flatnonzero((minor[1:] < minor[:-1]) & (ticks[1:] == ticks[:-1]) & (group[1:] == group[:-1])) + 1
+    if wrong.size == 0:
+        return None
+    change = np.zeros(len(group), dtype=np.int64)
+    change[1:] = (ticks[1:] != ticks[:-1]) | (group[1:] != group[:-1])
+    place = np.arange(len(group))
+    sequences.resort(place, sequences.run_starts(np.cumsum(change)), wrong, ticks, minor)
+    return place

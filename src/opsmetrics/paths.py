@@ -18,7 +18,7 @@ from opsmetrics._kernels import grouping, rates, sequences
 from opsmetrics._marks import Marker
 from opsmetrics._parts import Part
 from opsmetrics._results import SHOWN_LABELS, Result, Table, dropped_notes, shown
-from opsmetrics.errors import ColumnError, DataError
+from opsmetrics.errors import ColumnError, DataError, ParameterError
 from opsmetrics.events import Columns, EventLog, arrange, check, read
 
 if TYPE_CHECKING:
@@ -108,9 +108,12 @@ def sessionize(events: FrameT, *, customer: str, time: str, gap: str | dt.timede
     >>> om.sessionize(log, customer="uid", time="at").events["session"].tolist()
     [1, 1, 2]
     """
+    if gap is None:
+        raise ParameterError("gap=None cuts nowhere; give the longest silence inside a visit, as in '30min'.", code="parameter.gap")
     span = _checks.duration("gap", gap, least=1)
     native = _frames.collect(_frames.wrap("events", events))
     uses = [Use("customer", customer, "key"), Use("time", time, "time")]
+    _frames.check(native, uses)
     if customer in _RESERVED or "session" in native.columns:
         name = customer if customer in _RESERVED else "session"
         raise ColumnError(f"events has the column {name!r}, which the result needs for itself; rename it first.", code="column.reserved")
@@ -288,7 +291,7 @@ def path_transitions(
         Use("time", str(columns.time), "time"),
         Use("event", str(columns.event), "label"),
     ]
-    check(events, uses)
+    check(events, [*uses[:2], Use("event", str(columns.event), "key")])
     source = read(events, uses, Marker(columns.event, (), every=True), None)
     limit = None if span is None else source.clock.whole_ticks(span)
     found = _parts.fold(source, functools.partial(_moves, clock=source.clock, gap=limit))
@@ -301,8 +304,10 @@ def path_transitions(
 
 @dataclass(frozen=True, slots=True)
 class _Moves:
-    """Moves of some customers: source and target (codes into `names`; the number of names is the entry, one more the exit), the customer
-    (from 0) and the ticks it took, -1 where a path begins or ends. And the rows left out."""
+    """Moves of some customers: source and target, the customer (from 0), the ticks it took, and the rows left out.
+
+    Source and target point into `names`; the number of names is the entry, one more the exit, and such moves take -1 ticks.
+    """
 
     source: Ints
     target: Ints

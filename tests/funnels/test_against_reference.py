@@ -113,30 +113,30 @@ def _durations(gaps: list[int | None] | None) -> Any:
 # ------------------------------------------------------------------------------------------------------------------ logs
 
 
-def random_log(seed: int, flags: bool) -> list[dict[str, Any]]:
-    """Rows of a few customers in a short time; now and then a customer or a time is null."""
-    random = Random(seed)
-    customers = ["c1", "c1", "c1", "c2", "c2", "c3", "c4"][: random.choice([3, 5, 7])]
+def random_rows(random: Random, uid: str, size: int, flags: bool) -> list[dict[str, Any]]:
+    """Rows of one customer in a short time; now and then a customer or a time is null."""
     instants = random.choice([4, 8, 8, 12])
-    log: list[dict[str, Any]] = []
-    for _ in range(random.randint(8, 18)):
-        row: dict[str, Any] = {"uid": random.choice(customers), "at": random.randrange(instants)}
+    found: list[dict[str, Any]] = []
+    for _ in range(size):
+        row: dict[str, Any] = {"uid": uid, "at": random.randrange(instants)}
         if flags:
             row |= {flag: random.random() < 0.35 for flag in FLAGS}
         else:
             row |= {"event": random.choice("AAAABBBBCCCCDDXX"), "g": random.choice(["p", "p", "p", "q", "q", None])}
-        if log and random.random() < 0.05:
+        if found and random.random() < 0.04:
             row[random.choice(["uid", "at"])] = None
-        log.append(row)
-    return log
+        found.append(row)
+    return found
 
 
 @st.composite
 def logs(draw: st.DrawFn, flags: bool = False) -> list[dict[str, Any]]:
-    """A random log without some of its rows: random logs are richer than drawn ones, and losing rows makes them small where they fail."""
-    log = random_log(draw(st.integers(0, 2**32 - 1)), flags)
-    lost = draw(st.sets(st.integers(1, len(log) - 1), max_size=len(log) - 1)) if draw(st.booleans()) else set()
-    return [row for number, row in enumerate(log) if number not in lost]
+    """Random rows of some customers, shuffled: richer than rows drawn one by one, and a failure still shrinks to fewer of them."""
+    random = Random(draw(st.integers(0, 2**32 - 1)))
+    sizes = draw(st.lists(st.integers(1, 9), min_size=1, max_size=8))
+    log = [row for number, size in enumerate(sizes) for row in random_rows(random, f"c{number}", size, flags)]
+    random.shuffle(log)
+    return log
 
 
 @st.composite
@@ -146,7 +146,6 @@ def rules(draw: st.DrawFn, steps: int, order: str, ties: str, pick: str, feature
     if "optional" in features:
         optional = draw(st.frozensets(st.integers(2, steps), min_size=1, max_size=steps - 2)) if steps > 2 else optional
     step_window = min_gap = None
-    free = [number + 2 in optional for number in range(steps - 1)]  # gaps lie between required steps
     if "gaps" in features:
         one = st.integers(0, 4)
 
@@ -155,7 +154,7 @@ def rules(draw: st.DrawFn, steps: int, order: str, ties: str, pick: str, feature
             return gaps if len(set(gaps)) == 1 else [None if step in optional else gap for step, gap in enumerate(gaps, start=2)]
 
         gaps = st.lists(st.none() | one, min_size=steps - 1, max_size=steps - 1) | one.map(lambda gap: [gap] * (steps - 1))
-        step_window = draw(st.none() | gaps.filter(any).map(only_required))
+        step_window = draw(st.none() | gaps.map(only_required).filter(any))
         if step_window is None or draw(st.booleans()):
             bounds = step_window or [None] * (steps - 1)
             shortest = draw(st.integers(0, 2))
@@ -312,13 +311,13 @@ def test_each_class_of_options(order: str, features: AbstractSet[str], data: st.
     check(data.draw(cases(order, *data.draw(choices(order, features)), features)))
 
 
-@settings(max_examples=400)
+@settings(max_examples=120)
 @given(any_case())
 def test_all_options_at_once(case: Case) -> None:
     check(case)
 
 
-@settings(max_examples=200)
+@settings(max_examples=80)
 @given(flagged())
 def test_steps_that_are_boolean_columns(case: Case) -> None:
     check(case)

@@ -81,7 +81,10 @@ class Attempts:
     @property
     def depth(self) -> Ints:
         """How many of the steps are filled: filled ones come first."""
-        return np.count_nonzero(self.filled >= 0, axis=0)
+        depth = np.ones(self.filled.shape[1], dtype=np.int64)
+        for line in self.filled[1:]:
+            depth += line >= 0
+        return depth
 
     def last(self, depth: Ints) -> npt.NDArray[np.int32]:
         """The position of the last row."""

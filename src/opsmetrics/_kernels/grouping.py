@@ -32,6 +32,37 @@ def blocks(rows: int) -> Iterator[slice]:
         yield slice(begin, min(begin + _BLOCK, rows))
 
 
+def together(keys: npt.NDArray[np.integer]) -> tuple[Ints, Ints, npt.NDArray[np.integer]]:
+    """Rows brought together by key, those of a key in their own order: the rows, dense codes that increase along them, the distinct keys.
+
+    One integer that holds the key and the row is sorted, which is faster than hashing, and leaves keys in order. Where 64 bits cannot hold
+    both, the key loses its last bits; should two keys then look alike, they are sorted the slow way.
+    """
+    size = len(keys)
+    if size == 0:
+        return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), keys
+    low, high, row_bits = int(keys.min()), int(keys.max()), (size - 1).bit_length()
+    shift = max((high - low).bit_length() + row_bits - 64, 0)
+    packed = keys.astype(np.uint64)
+    packed -= np.uint64(low % 2**64)  # whole numbers modulo 2^64 differ as they should
+    packed >>= np.uint64(shift)
+    packed <<= np.uint64(row_bits)
+    packed |= np.arange(size, dtype=np.uint64)
+    packed.sort()
+    rows = (packed & np.uint64((1 << row_bits) - 1)).view(np.int64)
+    ordered = keys[rows]
+    change = ordered[1:] != ordered[:-1]
+    if shift:
+        packed >>= np.uint64(row_bits)
+        if np.count_nonzero(packed[1:] != packed[:-1]) != np.count_nonzero(change):
+            rows = np.argsort(keys, kind="stable")
+            ordered = keys[rows]
+            change = ordered[1:] != ordered[:-1]
+    codes = np.zeros(size, dtype=np.int64)
+    np.cumsum(change, out=codes[1:])
+    return rows, codes, ordered[np.append(0, np.flatnonzero(change) + 1)]
+
+
 def micros(amounts: Floats) -> Ints:
     """Amounts as whole millionths; 100.04 is exactly 100_040_000. Wants |amount| <= `LARGEST`."""
     return np.asarray(np.rint(amounts * MICROS), dtype=np.int64)

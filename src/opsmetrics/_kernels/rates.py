@@ -63,7 +63,9 @@ def score_test(k1: npt.ArrayLike, n1: npt.ArrayLike, k2: npt.ArrayLike, n2: npt.
     return np.where((m > 0) & (n > 0), 2 * ndtr(-z), np.nan)
 
 
-def effective_size(y: Floats, x: Floats, yy: Floats, xy: Floats, xx: Floats, clusters: Floats) -> Floats:
+def effective_size(
+    y: npt.ArrayLike, x: npt.ArrayLike, yy: npt.ArrayLike, xy: npt.ArrayLike, xx: npt.ArrayLike, clusters: npt.ArrayLike
+) -> Floats:
     """How many independent trials tell as much about a rate as these trials, which come in clusters.
 
     The rate p = sum(y) / sum(x) is a ratio of sums over m clusters; its variance is m/(m-1) sum((y - p x)^2) / sum(x)^2 (W. G. Cochran (1977),
@@ -72,12 +74,13 @@ def effective_size(y: Floats, x: Floats, yy: Floats, xy: Floats, xx: Floats, clu
 
     Parameters are the sums over clusters of y, x, y^2, xy, x^2, and the number of clusters with x > 0.
     """
-    p = _rate(y, x)
+    k, n, kk, kn, nn, m = (np.asarray(sums, dtype=np.float64) for sums in (y, x, yy, xy, xx, clusters))
+    p = _rate(k, n)
     with np.errstate(divide="ignore", invalid="ignore"):
-        spread = np.maximum(yy - 2 * p * xy + p * p * xx, 0.0) * clusters / (clusters - 1) / (x * x)
+        spread = np.maximum(kk - 2 * p * kn + p * p * nn, 0.0) * m / (m - 1) / (n * n)
         size = p * (1 - p) / spread
-    extreme = (y == 0) | (y == x) | ~np.isfinite(size)
-    return np.where(x > 0, np.where(extreme, clusters, np.minimum(size, x)), 0.0)
+    extreme = (k == 0) | (k == n) | ~np.isfinite(size)
+    return np.where(n > 0, np.where(extreme, m, np.minimum(size, n)), 0.0)
 
 
 def _rate(k: npt.ArrayLike, n: npt.ArrayLike) -> Floats:

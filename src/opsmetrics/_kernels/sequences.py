@@ -172,7 +172,7 @@ def later(tick: Ints, span: int | None) -> Ints:
 def lowest_bit(marks: AnyInts, bits: int) -> npt.NDArray[np.uint8]:
     """The number of the lowest bit that is set, of the first `bits`; `bits` where none is."""
     if marks.dtype.itemsize == 1:
-        return _LOWEST_OF_BYTE[bits].take(marks)
+        return np.asarray(_LOWEST_OF_BYTE[bits].take(marks), dtype=np.uint8)
     found = np.full(len(marks), bits, dtype=np.uint8)
     for bit in reversed(range(bits)):
         found[(marks & marks.dtype.type(1 << bit)) != 0] = bit

@@ -40,7 +40,7 @@ def kaplan_meier(times: Ints, happened: npt.NDArray[np.bool_], confidence: float
     at_risk = len(times) - np.searchsorted(ordered, time, side="left")
     left = np.sort(times[~happened])
     censored = np.diff(np.searchsorted(left, time, side="left"), append=len(left))
-    survival = np.cumprod(1 - events / at_risk)
+    survival = np.asarray(np.cumprod(1 - events / at_risk), dtype=np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
         greenwood = np.cumsum(events / (at_risk * (at_risk - events)))
         half = ndtri(0.5 + confidence / 2) * np.sqrt(greenwood) / np.abs(np.log(survival))

@@ -218,7 +218,9 @@ def _p(value: object) -> object:
 
 
 def demand_free(column: str, reserved: frozenset[str] = RESERVED) -> None:
-    """A column of the log that has no namesake in the answer."""
+    """A column of the log that has no namesake in the answer; what is no name of a column is refused where the log is read."""
+    if not isinstance(column, str):
+        return
     if column in reserved or column.endswith("_seconds"):
         raise ColumnError(f"column={column!r} is also a column of the result; rename it first.", code="column.reserved")
 
@@ -278,7 +280,7 @@ def comparison(
 ) -> FunnelComparison[Any]:
     """Every value against the baseline, at every step but the first."""
     distinct = paths.values.to_list() if paths.values is not None else []
-    if baseline not in distinct:
+    if not isinstance(baseline, (str, int, float, np.generic)) or baseline not in distinct:
         raise ParameterError(
             f"baseline={baseline!r} is no value of {by!r} along the paths; it has {distinct[:20]}.{nearest(baseline, distinct)}",
             code="parameter.baseline",
@@ -291,7 +293,9 @@ def comparison(
         raise ParameterError(f"baseline={baseline!r} has no path of its own; choose a value that has.", code="parameter.baseline")
     base, others = of[own], [code for code in of if code != own]
     if not others:
-        raise DataError(f"by={by!r} has no other value than {baseline!r} along the paths; there is nothing to compare.", code="data.values")
+        raise DataError(
+            f"column={by!r} has no other value than {baseline!r} along the paths; there is nothing to compare.", code="data.values"
+        )
     steps = np.arange(1, len(reading.labels))
     content = [_against(of[code], base, steps, reading.confidence) for code in others]
     columns: dict[str, Column] = {
@@ -353,8 +357,8 @@ def _edges(spans: Floats, bins: int | Sequence[object] | None) -> Floats:
         wanted.append(next((float(edge) for edge in _EDGES if edge > top), top + 1.0))
         return np.array(wanted)
     if isinstance(bins, (list, tuple)):
-        given = [(_checks.duration("bins", edge) or 0) / 1e9 for edge in bins]
-        if len(given) < 2 or any(b <= a for a, b in zip(given, given[1:], strict=False)):
+        given = [(_checks.duration("bins", edge) or 0) / 1e9 for edge in bins if edge is not None]
+        if len(given) < 2 or None in bins or any(b <= a for a, b in zip(given, given[1:], strict=False)):
             raise ParameterError(f"bins={list(bins)!r} must have two edges or more, each later than the one before.", code="parameter.bins")
         return np.array(given)
     return np.linspace(0.0, top or 1.0, _checks.whole_number("bins", bins, 1, 10_000) + 1)
@@ -385,6 +389,8 @@ def next_events(paths: Paths, reading: Reading, backend: Backend, after: int, co
     rows: list[tuple[str, int, float]] = []
     names: Values | None = chosen.values
     spoken = [] if names is None else [str(name) for name in names.to_list()]
+    if NOTHING in spoken:
+        raise DataError(f"event= has the value {NOTHING!r}, which names the end of a path; rename it.", code="data.label")
     for group in groups(chosen, by_size=True):
         code = int(chosen.value[group[0]]) if chosen.value is not None else -1
         waits = chosen.wait[group] if chosen.wait is not None else np.empty(0, dtype=np.int64)

@@ -16,7 +16,7 @@ from opsmetrics._kernels.attempts import Exclusion, Plan
 from opsmetrics._marks import Marker
 from opsmetrics._results import Later
 from opsmetrics.errors import ColumnError, DataError, ParameterError, nearest
-from opsmetrics.events import Columns, EventLog, check, kinds_of, latest, names_of, read
+from opsmetrics.events import Columns, EventLog, check, kinds_of, latest, names_of, opened, read
 from opsmetrics.funnels import facts, tables
 from opsmetrics.funnels.facts import Paths, Rules
 from opsmetrics.funnels.results import Asked, Funnel, customers_later
@@ -155,7 +155,8 @@ def funnel(
         _checks.choice(name, value, get_args(allowed))
     level = _checks.fraction("confidence", confidence)
     columns = Columns(customer, event, time).resolved(events)
-    kinds = kinds_of(events)
+    log = opened(events)
+    kinds = kinds_of(log)
     wanted = understand(steps, columns.event, kinds)
     excluded = understand_exclusions(exclude, wanted, columns.event, kinds)
     _demand_consistent(wanted, excluded, order, ties, entry, count, exclusion, (step_window, min_gap))
@@ -163,13 +164,14 @@ def funnel(
     uses = [Use("customer", str(columns.customer), "key"), Use("time", str(columns.time), "time"), *held]
     uses += [] if amount is None else [Use("amount", amount, "number")]
     marker = Marker(columns.event, (*wanted.patterns, *excluded.patterns), every=order == "strict")
-    check(events, [*uses, *([] if columns.event is None else [Use("event", columns.event, "key")])])
-    source = read(events, uses, marker, tz)
+    check(log, [*uses, *([] if columns.event is None else [Use("event", columns.event, "key")])])
+    source = read(log, uses, marker, tz)
     clock = source.clock
     span, gaps = (
         _checks.duration("window", window),
         [_gaps(name, given, wanted) for name, given in (("step_window", step_window), ("min_gap", min_gap))],
     )
+    _demand_possible(gaps[0], gaps[1])
     begin, end = _between(entries_between, clock)
     plan = Plan(
         size=len(wanted.labels), required=wanted.required, order=order, strict_ties=ties == "strict",
@@ -182,11 +184,11 @@ def funnel(
     rules = Rules(plan, clock, held, None if amount is None else "amount")
     paths = facts.merge(_parts.fold(source, functools.partial(facts.partial, rules=rules)), plan.size, held, None)
     if not allow_missing:
-        _demand_known(paths, wanted, excluded, columns, events)
+        _demand_known(paths, wanted, excluded, columns, log)
     _demand_finite(paths, amount)
     labels = tuple(f"at least {k} of {plan.size}" for k in range(1, plan.size + 1)) if order == "any" else wanted.labels
     reading = tables.Reading(labels, wanted, clock, level, "attempts" if plan.totals else "customers", clustered=plan.totals or bool(held))
-    asked = Asked(events, tuple(uses), columns, marker, rules, reading, source.backend, latest(events, uses[1]), tz, span)
+    asked = Asked(log, tuple(uses), columns, marker, rules, reading, source.backend, latest(log, uses[1]), tz, span)
     table = _frames.build(
         source.backend, {"step": _frames.words(source.backend, labels, np.arange(plan.size)), **tables.measures(paths, reading)}
     )
@@ -301,11 +303,11 @@ def _demand_consistent(
 
 def _held(hold: object, columns: Columns, size: int, kinds: Mapping[str, str]) -> list[Use]:
     """The columns held constant, which the table of customers shows."""
-    if hold is None:
-        return []
-    names = [hold] if isinstance(hold, str) else _checks.listed("hold", hold)
+    names = [] if hold is None else [hold] if isinstance(hold, str) else _checks.listed("hold", hold)
     taken = _FIXED | {f"{word}_{number}" for number in range(1, size + 1) for word in ("time", "row")}
     for name in names:
+        if not isinstance(name, str):
+            raise ColumnError(f"hold has {name!r}, which is no name of a column; a name is a text.", code="column.name")
         if name in taken:
             raise ColumnError(f"hold={name!r} is also a column of the result; rename it first.", code="column.reserved")
         if name == columns.event:
@@ -333,6 +335,16 @@ def _gaps(argument: str, given: object, wanted: Steps) -> tuple[int | None, ...]
                 f"{argument} bounds {label!r}, which is optional; gaps lie between required steps.", code=f"parameter.{argument}"
             )
     return tuple(_checks.duration(argument, given[step - 1]) for step in wanted.required[1:])
+
+
+def _demand_possible(longest: tuple[int | None, ...], shortest: tuple[int | None, ...]) -> None:
+    """Gaps that something can lie within."""
+    for most, least in zip(longest, shortest, strict=True):
+        if most is not None and least is not None and most < least:
+            raise ParameterError(
+                f"min_gap={_checks.spoken(least)!r} is longer than step_window={_checks.spoken(most)!r}, so no step could follow; swap the two.",
+                code="parameter.min_gap",
+            )
 
 
 def _spoken(gaps: tuple[int | None, ...]) -> str | list[str] | None:

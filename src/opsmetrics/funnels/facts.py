@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,10 +14,12 @@ from opsmetrics import _frames, events
 from opsmetrics._clock import Clock
 from opsmetrics._frames import Floats, Ints, Use, Values
 from opsmetrics._kernels import attempts, calendars, grouping, sequences
-from opsmetrics._kernels.attempts import Attempts, Plan
-from opsmetrics._kernels.sequences import Log
+from opsmetrics._kernels.attempts import Attempts, Filled, Plan
+from opsmetrics._kernels.sequences import AnyInts, Log
 from opsmetrics._parts import Part
 from opsmetrics.errors import DataError, ParameterError
+
+NumberT = TypeVar("NumberT", bound=np.generic)
 
 MISSING = calendars.MISSING
 MOST_OVERLAPPING = 10
@@ -70,12 +72,12 @@ class Paths:
     seen: frozenset[str | int] = frozenset()
 
     def __len__(self) -> int:
-        return self.ticks.shape[1]
+        return int(self.ticks.shape[1])
 
     @property
     def taken(self) -> npt.NDArray[np.bool_]:
         """Which steps were taken."""
-        return self.ticks != MISSING
+        return np.asarray(self.ticks != MISSING)
 
     @property
     def level(self) -> Ints:
@@ -113,15 +115,14 @@ def partial(part: Part, rules: Rules) -> Paths:
         chosen, removed = chosen[~marred], int(np.count_nonzero(marred))
     picked = found.take(chosen)
     filled = attempts.fill_optional(log, plan, picked)
-    own = log.row[filled]
     paths = Paths(
-        ticks=np.where(filled >= 0, log.tick[filled], MISSING),
+        ticks=_along(filled, log.tick, MISSING),
         limit=picked.limit,
         person=ordered.person[log.group[picked.entry]],
         customers=[part.customers],
-        held=[(part[name][own[0]], part.labels[name]) for name in hold],
-        row=np.where(filled >= 0, part["row"][own], -1) if "row" in part.columns else None,
-        amount=None if rules.amount is None else np.where(filled >= 0, part[rules.amount][own], np.nan),
+        held=[(part[name][log.row[filled[0]]], part.labels[name]) for name in hold],
+        row=_along(filled, part["row"], -1, log.row) if "row" in part.columns else None,
+        amount=None if rules.amount is None else _along(filled, part[rules.amount], np.nan, log.row),
         removed=removed,
         dropped=ordered.dropped,
         seen=part.seen,
@@ -131,16 +132,26 @@ def partial(part: Part, rules: Rules) -> Paths:
     return paths if rules.carry is None else _carried(paths, part, log, picked, filled, rules.carry)
 
 
+def _along(filled: Filled, values: npt.NDArray[NumberT], missing: float, row: AnyInts | None = None) -> npt.NDArray[NumberT]:
+    """The values at the rows of the paths, missing where a step was not taken; most steps are not, so each is looked up alone."""
+    found = np.full(filled.shape, missing, dtype=values.dtype)
+    for line, places in zip(found, filled, strict=True):
+        there = np.flatnonzero(places >= 0)
+        at = places[there]
+        line[there] = values[at if row is None else row[at]]
+    return found
+
+
 def _keys(log: Log, found: Attempts, period: Ints | None) -> Ints:
     """What a path is chosen for: the key, and the period of the entry where each period has its own path."""
-    group = np.asarray(log.group[found.entry])
+    group = np.asarray(log.group[found.entry], dtype=np.int64)
     if period is None or group.size == 0:
         return group
     new = np.concatenate(([True], (group[1:] != group[:-1]) | (period[1:] != period[:-1])))
     return np.cumsum(new)
 
 
-def _carried(paths: Paths, part: Part, log: Log, picked: Attempts, filled: attempts.Filled, carry: Carry) -> Paths:
+def _carried(paths: Paths, part: Part, log: Log, picked: Attempts, filled: Filled, carry: Carry) -> Paths:
     """The paths with their value of a column, or with the event after a step and how long it took."""
     codes, distinct = part[carry.argument], part.labels[carry.argument]
     if carry.kind == "next" and isinstance(carry.at, int):
@@ -154,7 +165,7 @@ def _carried(paths: Paths, part: Part, log: Log, picked: Attempts, filled: attem
             values=distinct,
             wait=np.where(there, log.tick[place] - paths.ticks[carry.at], MISSING),
         )
-    along = np.where(filled >= 0, codes[log.row[filled]], -1)
+    along = _along(filled, codes, -1, log.row)
     if isinstance(carry.at, int):
         return replace(paths, value=along[carry.at], values=distinct)
     lines = along if carry.at == "first" else along[::-1]
@@ -176,9 +187,10 @@ def merge(parts: Sequence[Paths], steps: int, held: Sequence[Use], carried: Use 
     if not parts:
         none = np.empty((steps, 0), dtype=np.int64)
         return Paths(none, none[0], none[0], [], [], row=none, dropped=dropped)
-    values = _joined([part.value for part in parts]), None
-    if carried is not None and all(part.values is not None for part in parts):
-        values = _frames.together([(part.value, part.values) for part in parts], carried)  # type: ignore[misc]
+    value, values = _joined([part.value for part in parts]), None
+    sides = [(part.value, part.values) for part in parts if part.value is not None and part.values is not None]
+    if carried is not None and len(sides) == len(parts):
+        value, values = _frames.together(sides, carried)
     return Paths(
         ticks=np.concatenate([part.ticks for part in parts], axis=1),
         limit=np.concatenate([part.limit for part in parts]),
@@ -187,8 +199,8 @@ def merge(parts: Sequence[Paths], steps: int, held: Sequence[Use], carried: Use 
         held=[_frames.together([part.held[place] for part in parts], use) for place, use in enumerate(held)],
         row=_joined([part.row for part in parts], axis=1),
         amount=_joined([part.amount for part in parts], axis=1),
-        value=values[0],
-        values=values[1],
+        value=value,
+        values=values,
         wait=_joined([part.wait for part in parts]),
         removed=sum(part.removed for part in parts),
         dropped=dropped,
@@ -196,6 +208,7 @@ def merge(parts: Sequence[Paths], steps: int, held: Sequence[Use], carried: Use 
     )
 
 
-def _joined(arrays: Sequence[npt.NDArray[np.generic] | None], axis: int = 0) -> npt.NDArray[np.generic] | None:
+def _joined(arrays: Sequence[npt.NDArray[NumberT] | None], axis: int = 0) -> npt.NDArray[NumberT] | None:
+    """Arrays one after the other, where all parts have one."""
     known = [values for values in arrays if values is not None]
     return np.concatenate(known, axis=axis) if known and len(known) == len(arrays) else None

@@ -34,7 +34,7 @@ _HIDDEN = ("conversion_low", "conversion_high", "tied", "p90_step_seconds")
 class Asked:
     """A log and what was asked of it, so that it can be asked again."""
 
-    events: object
+    log: object
     uses: tuple[Use, ...]
     columns: events.Columns
     marker: Marker
@@ -48,7 +48,7 @@ class Asked:
     def again(self, carry: Carry | None, use: Use | None = None, *, every: bool = False) -> Paths:
         """The paths, each with one more value."""
         uses = (*self.uses, *([] if use is None else [use]))
-        source = events.read(self.events, uses, replace(self.marker, every=self.marker.every or every), self.tz)
+        source = events.read(self.log, uses, replace(self.marker, every=self.marker.every or every), self.tz)
         rules = replace(self.rules, carry=carry)
         found = _parts.fold(source, bind(facts.partial, rules=rules))
         return facts.merge(found, len(self.reading.labels), rules.hold, use)
@@ -348,14 +348,15 @@ class Funnel(Result[FrameT_co]):
                 "next_events asks what came after a step, but with order='any' a level is no step.", code="parameter.after"
             )
         step = asked.reading.steps.number("after", after)
-        paths = asked.again(Carry("next", "carried", step), Use("carried", asked.columns.event, "label"), every=True)
+        paths = asked.again(Carry("next", "event", step), Use("event", asked.columns.event, "label"), every=True)
         return answers.next_events(paths, asked.reading, asked.backend, step, asked.reading.confidence)
 
     # ------------------------------------------------------------------------------------------------------ the insides
 
     def _valued(self, asked: Asked, column: str, at: str | int) -> Paths:
         """The paths with their value of a column."""
-        place = at if at in {"first", "last"} and at not in asked.reading.steps.labels else asked.reading.steps.number("at", at)
+        word = isinstance(at, str) and at in {"first", "last"} and at not in asked.reading.steps.labels
+        place = at if word else asked.reading.steps.number("at", at)
         if asked.rules.plan.order == "any" and isinstance(place, int):
             raise ParameterError(
                 f"at={at!r} names a step, but with order='any' a level is no step; use 'first' or 'last'.", code="parameter.at"
@@ -364,7 +365,7 @@ class Funnel(Result[FrameT_co]):
         held = next((use for use in asked.rules.hold if use.column == column), None)
         if held is not None:
             return asked.again(Carry("column", held.argument, place))
-        return asked.again(Carry("column", "carried", place), Use("carried", column, "label"))
+        return asked.again(Carry("column", "column", place), Use("column", column, "label"))
 
     def _demand_log(self, question: str) -> Asked:
         if self._asked is None:

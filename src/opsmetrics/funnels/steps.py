@@ -70,8 +70,9 @@ class Steps:
         """The number, from 0, of a step named by its label or by its number from 1."""
         if isinstance(given, str) and given in self.labels:
             return self.labels.index(given)
-        if isinstance(given, int) and not isinstance(given, bool) and 1 <= given <= len(self.labels):
-            return given - 1
+        place = _word(given)
+        if isinstance(place, int) and not isinstance(place, bool) and 1 <= place <= len(self.labels):
+            return place - 1
         raise ParameterError(
             f"{argument}={given!r} is no step of this funnel; its steps are {list(self.labels)}, or their numbers from 1 to "
             f"{len(self.labels)}.{nearest(given, self.labels)}",
@@ -98,7 +99,10 @@ def understand(steps: object, event: str | None, kinds: Mapping[str, str]) -> St
     if len(given) > MOST_PATTERNS:
         raise ParameterError(f"steps has {len(given)} steps; {MOST_PATTERNS} are the most.", code="parameter.steps")
     whole = [step if isinstance(step, Step) else Step(step) for step in given]
-    if whole[0].optional is not False:
+    for step in whole:
+        if not isinstance(step.optional, bool):
+            raise ParameterError(f"optional={step.optional!r} must be True or False.", code="parameter.optional")
+    if whole[0].optional:
         raise ParameterError(
             f"steps begins with an optional step, {whole[0].of!r}; the first step opens an attempt, so it must be taken.",
             code="parameter.steps",
@@ -187,28 +191,28 @@ def _where(argument: str, of: Mapping[str, Any], event: str | None, kinds: Mappi
 
 def _values(argument: str, column: object, wanted: object, kinds: Mapping[str, str]) -> tuple[Any, ...]:
     """The values that a column may have, each of a type that the column can hold."""
-    if column not in kinds:
+    if not isinstance(column, str) or column not in kinds:
         raise ColumnError(
             f"{argument} looks at {column!r}, which is not a column of the frame; it has {list(kinds)}.{nearest(column, kinds)}",
             code="column.missing",
         )
     values = tuple(_word(value) for value in (wanted if isinstance(wanted, (list, tuple, set, frozenset)) else [wanted]))
     types: dict[str, tuple[type, ...]] = {"flag": (bool,), "text": (str,), "whole": (int,), "real": (int, float)}
-    kind = kinds[str(column)]
+    kind = kinds[column]
     if kind not in types:
         raise ColumnError(
             f"{argument} looks at {column!r}, which holds neither text, numbers nor true and false; make a boolean column of the condition.",
             code="column.type",
         )
     for value in values:
-        if not isinstance(value, types[kind]) or (isinstance(value, bool) and kind != "flag"):
+        if not isinstance(value, types[kind]) or (isinstance(value, bool) and kind != "flag") or not _storable(value):
             raise ParameterError(
                 f"{argument} compares {column!r} with {value!r}, but the column holds {_SPOKEN[kind]}; give a value of its type, or name a boolean column.",
                 code=f"parameter.{argument}",
             )
     if not values:
         raise ParameterError(f"{argument} gives no value for {column!r}; name at least one.", code=f"parameter.{argument}")
-    return values
+    return tuple(float(value) for value in values) if kind == "real" else values
 
 
 _SPOKEN = {"flag": "true and false", "text": "text", "whole": "whole numbers", "real": "numbers", "other": "something else"}
@@ -216,8 +220,9 @@ _SPOKEN = {"flag": "true and false", "text": "text", "whole": "whole numbers", "
 
 def _demand_events(argument: str, of: object, events: Sequence[object], event: str | None, kinds: Mapping[str, str]) -> None:
     """Events are text or whole numbers, as the event column holds them."""
-    flags = [name for name, kind in kinds.items() if kind == "flag"]
-    if not events or any(isinstance(_word(name), (bool, float)) or not isinstance(_word(name), (str, int)) for name in events):
+    flags = [name for name, kind in kinds.items() if kind == "flag" and isinstance(name, str)]
+    words = [_word(name) for name in events]
+    if not words or not all(isinstance(word, (str, int)) and not isinstance(word, bool) and _storable(word) for word in words):
         raise ParameterError(
             f'{argument} has {of!r}, which is no step; a step is an event, a list of events, a mapping with "event" and "where", the name of a '
             "boolean column, or an om.Step of one of these.",
@@ -242,6 +247,13 @@ def _demand_events(argument: str, of: object, events: Sequence[object], event: s
 def _word(value: Any) -> Any:
     """A plain value of a numpy scalar."""
     return value.item() if hasattr(value, "item") and not isinstance(value, (str, bytes)) and getattr(value, "ndim", 1) == 0 else value
+
+
+def _storable(value: Any) -> bool:
+    """Whether a column can hold a value: text that can be encoded, whole numbers of 64 bits, numbers that equal themselves."""
+    if isinstance(value, str):
+        return not any("\ud800" <= letter <= "\udfff" for letter in value)
+    return bool(value == value if isinstance(value, float) else -(2**63) <= value < 2**64)
 
 
 def _label(label: object) -> str:

@@ -1,0 +1,8 @@
+"""Pictures of results, with matplotlib (the ``plot`` extra). Nothing is shown, and no global setting is touched."""
+
+from __future__ import annotations
+
+from opsmetrics.plotting import customers, funnels, paths
+from opsmetrics.plotting.canvas import draw
+
+__all__ = ["customers", "draw", "funnels", "paths"]
