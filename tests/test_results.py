@@ -47,11 +47,27 @@ def made(name: str) -> dict[str, Any]:
     report = om.SegmentMap.rf10().assign(scores)
     before = om.rfm(given, **columns, as_of="2025-06-30", scorer=report.scorer)
     moves = om.transitions(before, report)
-    return {type(result).__name__: result for result in (summary, scores, report, report.segments, moves)}
+    log, names = kind.make(events()), {"customer": "customer", "event": "event", "time": "time"}
+    funnel = om.funnel(log, ["view", "cart", "pay"], **names, window="7D", amount="amount")
+    answers = (funnel, funnel.by("channel"), funnel.compare("channel", baseline="ads"), funnel.times(1, 3), funnel.survival())
+    paths = (
+        funnel.next_events("cart"),
+        om.path_transitions(log, **names, gap="30min"),
+        om.sessionize(log, customer="customer", time="time"),
+    )
+    found = (summary, scores, report, report.segments, moves, *answers, *paths)
+    return {type(result).__name__: result for result in found}
+
+
+@functools.cache
+def events() -> pd.DataFrame:
+    """Events of customers who are numbers."""
+    frame = om.make_events(customers=60, rng=4)
+    return frame.assign(customer=frame["customer"].str[1:].astype("int64") + FIRST_ID)
 
 
 def tables(result: Result[Any]) -> dict[str, Any]:
-    return dict(result._tables)
+    return {name: getattr(result, name) for name in result._tables}
 
 
 def page(result: Result[Any]) -> Page:
@@ -102,7 +118,13 @@ def _records(native: Any) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("name", CLASSES)
 def test_json_is_the_same_from_every_kind(kind: Kind, name):
     """A service may change its engine, its answers do not."""
-    assert made(kind.name)[name].to_dict() == made("pandas")[name].to_dict()
+    assert _without_places(made(kind.name)[name].to_dict()) == _without_places(made("pandas")[name].to_dict())
+
+
+def _without_places(told: dict[str, Any]) -> dict[str, Any]:
+    """Only frames in memory have places for their rows."""
+    kept = [{column: value for column, value in row.items() if not column.startswith("row_")} for row in told.get("customers", [])]
+    return told | {"customers": kept}
 
 
 def test_json_has_missing_values_as_null(kind: Kind):

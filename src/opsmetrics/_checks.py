@@ -175,8 +175,8 @@ def days(argument: str, value: Any) -> int | None:
     return count
 
 
-def duration(argument: str, value: Any, *, least: int = 0) -> int | None:
-    """A span of elapsed time in nanoseconds: "7D", "30min", "1h30min", a timedelta; a bare number has no unit and is refused."""
+def duration(argument: str, value: Any, *, least: int = 0, days: bool = False) -> int | None:
+    """A span of elapsed time in nanoseconds: "7D", "30min", "1h30min", a timedelta; a bare number is days or has no unit and is refused."""
     if value is None:
         return None
     span: int | None = None
@@ -186,6 +186,8 @@ def duration(argument: str, value: Any, *, least: int = 0) -> int | None:
             span = int(value.astype(np.int64)) if unit == "ns" else _nanoseconds(value.astype("timedelta64[us]").item())
     elif isinstance(value, dt.timedelta) and value == value:
         span = _nanoseconds(value) + int(getattr(value, "nanoseconds", 0))
+    elif days and _is_number(value, numbers.Integral):
+        span = int(value) * _NANOSECONDS_IN["d"]
     elif isinstance(value, str) and re.fullmatch(r"(\s*\d+(\.\d+)?\s*[A-Za-z]+)+\s*", value):
         parts = [
             (Fraction(number), _NANOSECONDS_IN.get(unit.lower())) for number, unit in re.findall(r"(\d+(?:\.\d+)?)\s*([A-Za-z]+)", value)

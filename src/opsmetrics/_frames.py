@@ -323,7 +323,7 @@ def _places(values: Any, words: Sequence[str | int]) -> Ints:
     return np.where(places < 0, len(words), places)
 
 
-def _fitting(dtype: nw.dtypes.DType, words: Sequence[str | int]) -> list[str | int | None]:
+def _fitting(dtype: nw.dtypes.DType, words: Sequence[object]) -> list[object]:
     """The words that a column of this type can hold, None in the place of others."""
     if not dtype.is_integer():
         return list(words)
@@ -335,7 +335,8 @@ def among(series: nw.Series[Any], values: Sequence[object]) -> npt.NDArray[np.bo
     """Which rows have one of these values; null is none of them."""
     comparable = series.cast(nw.Float64) if isinstance(series.dtype, nw.Decimal) else series
     try:
-        return np.asarray(comparable.is_in(list(values)).fill_null(value=False).to_numpy(), dtype=np.bool_)
+        fitting = [value for value in _fitting(series.dtype, values) if value is not None]
+        return np.asarray(comparable.is_in(fitting).fill_null(value=False).to_numpy(), dtype=np.bool_)
     except TypeError:
         raise ColumnError(
             f"a step looks at {series.name!r}, which holds objects that cannot be told apart, such as lists. Cast it to text first.",
@@ -512,7 +513,8 @@ def build(backend: Backend, content: Mapping[str, Column]) -> Any:
     """A frame of the backend's kind from columns of equal length; arrays are handed over, not copied, unless two columns share one."""
     arrays = [id(values) for values in content.values()]
     own = {
-        name: values.copy() if isinstance(values, np.ndarray) and arrays.count(id(values)) > 1 else values for name, values in content.items()
+        name: values.copy() if isinstance(values, np.ndarray) and arrays.count(id(values)) > 1 else values
+        for name, values in content.items()
     }
     if backend is nw.Implementation.PANDAS:
         import pandas as pd

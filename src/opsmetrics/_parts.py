@@ -44,6 +44,7 @@ ROWS_TO_SPLIT = 1_000_000
 """Rows from which a frame in memory is worth cutting into parts."""
 
 _SLICES, _SAMPLE = 8, 4_096
+_PLACE = "place in the relation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +118,7 @@ def read(argument: str, frame: object, uses: Sequence[Use], *, tz: str | None = 
     def parts() -> Parts:
         rows = 0
         wanted = needed if marker is None else marker.pushed_down(needed)
-        for fetched in _chunks(wanted, customer):
+        for fetched in _chunks(wanted, customer, ordered=marker is not None):
             rows += len(fetched)
             chunk = Chunk(fetched) if marker is None else _marked(fetched, marker, placed=not in_engine)
             if len(chunk) >= ROWS_TO_SPLIT:
@@ -185,15 +186,15 @@ def _fold_one(partial: Callable[[Part], T], part: Callable[[], Part]) -> T:
 # ------------------------------------------------------------------------------------------------- whole customers
 
 
-def _chunks(frame: Eager | Lazy, customer: str) -> Iterator[Eager]:
-    """Eager frames that share no customer."""
-    streams = {"duckdb": _sorted_batches, "polars": _hashed_scans}
+def _chunks(frame: Eager | Lazy, customer: str, *, ordered: bool) -> Iterator[Eager]:
+    """Eager frames that share no customer; those of a log have the rows of each customer in their order."""
+    streams = {"duckdb": functools.partial(_sorted_batches, ordered=ordered), "polars": _hashed_scans}
     if (stream := streams.get(_frames.engine(frame) or "")) is not None:
         return stream(cast("Lazy", frame), customer)
     return iter((_frames.collect(frame),))
 
 
-def _sorted_batches(frame: Lazy, customer: str) -> Iterator[Eager]:
+def _sorted_batches(frame: Lazy, customer: str, *, ordered: bool) -> Iterator[Eager]:
     """A relation, sorted by customer in the engine (which spills to disk as it must) and fetched in batches.
 
     The rows of a batch's last customer wait for the next batch, which may hold more of them.
@@ -203,7 +204,11 @@ def _sorted_batches(frame: Lazy, customer: str) -> Iterator[Eager]:
     relation = cast("duckdb.DuckDBPyRelation", frame.to_native())
     name = '"' + customer.replace('"', '""') + '"'
     # By the bytes of a text, not by its collation, under which different customers may interleave.
-    relation = relation.order(f"encode({name})" if _frames.is_text(frame, customer) else name)
+    key = f"encode({name})" if _frames.is_text(frame, customer) else name
+    if ordered:  # the engine's sort does not keep the rows of a customer in their order
+        relation = relation.project(f'*, row_number() over () as "{_PLACE}"').order(f'{key}, "{_PLACE}"').project(f'* exclude ("{_PLACE}")')
+    else:
+        relation = relation.order(key)
     waiting: pa.Table | None = None
     for batch in relation.to_arrow_reader(ROWS_PER_BATCH):
         fetched = pa.Table.from_batches([batch])

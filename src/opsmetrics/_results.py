@@ -40,17 +40,24 @@ class _DuckDB(Protocol):
 
 
 class Later:
-    """A table that is made when it is first asked for, since few callers ask for it. It is no part of `to_dict`."""
+    """A table that is made when it is first asked for, since few callers ask for it; it travels as the table it makes."""
 
     def __init__(self, make: Callable[[], Any]) -> None:
         self._make: Callable[[], Any] | None = make
         self._made: Any = None
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _made, (self(),)
 
     def __call__(self) -> Any:
         """The table, made once."""
         if self._make is not None:
             self._made, self._make = self._make(), None
         return self._made
+
+
+def _made(table: Any) -> Later:
+    return Later(lambda: table)
 
 
 class Table:
@@ -117,7 +124,7 @@ class Result(Generic[FrameT_co]):
         dict
             Each named table as a list of records, then ``params`` and ``dropped``. Missing values are None, times ISO 8601 text.
         """
-        tables: dict[str, object] = {name: _records(table) for name, table in self._tables.items() if not isinstance(table, Later)}
+        tables: dict[str, object] = {name: _records(getattr(self, name)) for name in self._tables}
         return tables | {"params": plain(self.params), "dropped": dict(self.dropped)}
 
     def _repr_html_(self) -> str:

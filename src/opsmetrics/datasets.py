@@ -33,7 +33,8 @@ _CHANCES: dict[str, tuple[str | None, float]] = {
 """What an event needs, and how likely it is then for a visit of average drive."""
 _INSTEAD = ("compare", "help")
 _MINUTES = {
-    "view": 0.2, "search": 0.7, "view again": 1.5, "favourite": 1.0, "cart": 3.0, "coupon": 0.5, "checkout": 6.0, "pay": 9.0, "compare": 4.0,
+    "view": 0.2, "search": 0.7, "view again": 1.5, "favourite": 1.0, "cart": 3.0, "coupon": 0.5, "checkout": 6.0, "pay": 9.0,
+    "compare": 4.0,
     "help": 5.0,
 }  # fmt: skip
 _CDNOW_FILE = "lifetimes/datasets/CDNOW_master.txt"

@@ -14,9 +14,9 @@ from typing import Any, Generic, TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from opsmetrics import _checks, _frames, _parts, _render
+from opsmetrics import _frames, _parts, _render
 from opsmetrics._clock import Clock
-from opsmetrics._frames import Eager, Ints, Use, Values
+from opsmetrics._frames import Ints, Use, Values
 from opsmetrics._kernels import sequences
 from opsmetrics._kernels.calendars import MISSING
 from opsmetrics._kernels.sequences import Log
@@ -52,6 +52,8 @@ class EventLog(Generic[FrameT_co]):
     ----------
     customer, event, time : str
         The columns.
+    tz : str or None
+        The shop's time zone.
     names : list
         The events that occur.
     rows : int
@@ -69,9 +71,9 @@ class EventLog(Generic[FrameT_co]):
     event: str
     time: str
     tz: str | None
-    names: list[Any]
+    names: list[str | int]
     rows: int
-    _frame: Eager
+    _frame: Any
     _clock: Clock
     _sorted: Sequence[SortedRows]
     _lost: Sequence[Part]
@@ -88,7 +90,7 @@ class EventLog(Generic[FrameT_co]):
         facts = {"customer": self.customer, "event": self.event, "time": self.time, "tz": self.tz, "customers": people}
         return _render.View(f"Event log: {self.rows:,} rows, {len(self.names):,} events", facts, [], [])
 
-    def source(self, uses: Sequence[Use], marker: Marker) -> Source:
+    def _source(self, uses: Sequence[Use], marker: Marker) -> Source:
         """The log as a source of parts; the first three uses are those it was prepared for."""
         _frames.check(self._frame, uses)
         extra = [use for use in uses[1:] if use.role != "time"]
@@ -164,7 +166,8 @@ def prepare_events(events: FrameT, *, customer: str, event: str, time: str, tz: 
     Returns
     -------
     EventLog
-        To be given to `funnel` or `path_transitions` in the place of the frame, without the names of the columns.
+        To be given to `funnel` or `path_transitions` in the place of the frame, without the names of the columns; their counts are the
+        same.
 
     Raises
     ------
@@ -226,18 +229,19 @@ class Columns:
         names = {"customer": self.customer, "event": self.event, "time": self.time}
         if isinstance(events, EventLog):
             if given := [name for name, value in names.items() if value is not None]:
+                argument = given[0]
                 raise ParameterError(
-                    f"{given[0]}={names[given[0]]!r} was given with a prepared log, which knows its columns already; leave out {given}.",
-                    code=f"parameter.{given[0]}",
+                    f"{argument}={names[argument]!r} was given with a prepared log, which knows its columns already; leave out {given}.",
+                    code=f"parameter.{argument}",
                 )
             return Columns(events.customer, events.event, events.time)
-        for name, column in names.items():
+        for argument, column in names.items():
             if column is not None and not isinstance(column, str):
-                raise ColumnError(f"{name}={column!r} is no name of a column; a name is a text.", code="column.name")
-            if column is None and (needs_event or name != "event"):
+                raise ColumnError(f"{argument}={column!r} is no name of a column; a name is a text.", code="column.name")
+            if column is None and (needs_event or argument != "event"):
                 raise ParameterError(
-                    f"{name}=None: name the column of the {name}; the frame has {_frames.names('events', events)}.",
-                    code=f"parameter.{name}",
+                    f"{argument}=None: name the column of the {argument}; the frame has {_frames.names('events', events)}.",
+                    code=f"parameter.{argument}",
                 )
         return self
 
@@ -265,7 +269,7 @@ def read(events: object, uses: Sequence[Use], marker: Marker, tz: str | None) ->
         raise ParameterError(
             f"tz={tz!r} differs from the tz={events.tz!r} that the log was prepared with; leave it out.", code="parameter.tz"
         )
-    return events.source(uses, marker)
+    return events._source(uses, marker)
 
 
 def latest(events: object, time: Use) -> int:

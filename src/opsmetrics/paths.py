@@ -47,6 +47,8 @@ class Sessions(Result[FrameT_co]):
         ``seconds`` from the first event to the last.
     events : frame
         The caller's rows, in the caller's order, with the column ``session`` (null where the row has no customer or no time).
+    customer : str
+        The name of the customer column.
 
     Examples
     --------
@@ -69,7 +71,7 @@ class Sessions(Result[FrameT_co]):
         )  # fmt: skip
 
 
-def sessionize(events: FrameT, *, customer: str, time: str, gap: str | dt.timedelta | np.timedelta64 = "30min") -> Sessions[FrameT]:
+def sessionize(events: FrameT, *, customer: str, time: str, gap: str | dt.timedelta = "30min") -> Sessions[FrameT]:
     """Cut each customer's events into visits where nothing happened for a while (also known as: 会话切分).
 
     Parameters
@@ -84,8 +86,8 @@ def sessionize(events: FrameT, *, customer: str, time: str, gap: str | dt.timede
     Returns
     -------
     Sessions
-        ``.table`` has one row per visit; ``.events`` has the rows with the number of their visit, to be held constant by ``funnel(...,
-        hold=["session"])``.
+        ``.table`` has one row per visit, with counts of events and times in the unit of a second; ``.events`` has the rows with the
+        number of their visit, to be held constant by ``funnel(..., hold=["session"])``.
 
     Raises
     ------
@@ -228,26 +230,27 @@ class PathTransitions(Result[FrameT_co]):
 @overload
 def path_transitions(
     events: EventLog[FrameT], *, customer: None = ..., event: None = ..., time: None = ...,
-    gap: str | dt.timedelta | np.timedelta64 | None = ..., confidence: float = ...,
+    gap: str | dt.timedelta | None = ..., confidence: float = ...,
 ) -> PathTransitions[FrameT]: ...  # fmt: skip
 @overload
 def path_transitions(
-    events: FrameT, *, customer: str, event: str, time: str, gap: str | dt.timedelta | np.timedelta64 | None = ..., confidence: float = ...,
+    events: FrameT, *, customer: str, event: str, time: str, gap: str | dt.timedelta | None = ..., confidence: float = ...,
 ) -> PathTransitions[FrameT]: ...  # fmt: skip
 def path_transitions(
     events: Any, *, customer: str | None = None, event: str | None = None, time: str | None = None,
-    gap: str | dt.timedelta | np.timedelta64 | None = None, confidence: float = 0.95,
+    gap: str | dt.timedelta | None = None, confidence: float = 0.95,
 ) -> PathTransitions[Any]:  # fmt: skip
     """Count which event follows which, where paths begin and where they end (also known as: 路径分析, 桑基图数据).
 
-    A path is all of a customer, or one visit of his where `gap` is given. Events at the same time follow each other in the order of the input.
+    A path is all of a customer, or one visit of his where `gap` is given. Events at the same time follow each other in the order of the
+    input.
 
     Parameters
     ----------
     events : frame or EventLog
         One row per event, or a log from `prepare_events`.
-    customer, event, time : str
-        Columns of the customer and the event (whole numbers or text) and of the time (dates or timestamps); of a frame.
+    customer, event, time : str, optional
+        Columns of the customer and the event (whole numbers or text) and of the time (dates or timestamps). A prepared log knows them.
     gap : str or timedelta, optional
         A longer silence than this ends a path: "30min" for visits.
     confidence : float
@@ -256,8 +259,8 @@ def path_transitions(
     Returns
     -------
     PathTransitions
-        Moves and events. The moves of one customer depend on each other, so the intervals of shares and of exit rates take customers as
-        clusters.
+        Moves and events: counts, fractions, and times with the unit of a second. The moves of one customer depend on each other, so the
+        intervals of shares and of exit rates take customers as clusters.
 
     Raises
     ------
@@ -276,7 +279,8 @@ def path_transitions(
     Examples
     --------
     >>> import pandas as pd, opsmetrics as om
-    >>> log = pd.DataFrame({"uid": [1, 1, 2], "what": ["view", "pay", "view"], "at": pd.to_datetime(["2026-01-01", "2026-01-02", "2026-01-03"])})
+    >>> log = pd.DataFrame({"uid": [1, 1, 2], "what": ["view", "pay", "view"], "at": pd.to_datetime(["2026-01-01", "2026-01-02",
+    "2026-01-03"])})
     >>> om.path_transitions(log, customer="uid", event="what", time="at").table[["source", "target", "transitions", "share"]]
         source  target  transitions  share
     0  (entry)    view            2    1.0
@@ -383,7 +387,7 @@ def _result(moves: _Moves, backend: Backend, clock: Clock, confidence: float, pa
     paths = int(np.count_nonzero(moves.source == len(names)))
     tables = {
         "table": _frames.build(backend, content),
-        "nodes": _nodes(moves, backend, names, (source, target, share, low, high), counts, out, paths),
+        "nodes": _nodes(moves, backend, names, (source, target, share, low, high), counts, out, paths, confidence),
     }
     params |= {"paths": paths, "customers": len(np.unique(moves.person)), "confidence": confidence}
     return PathTransitions(_tables=tables, params=params, dropped=dict(moves.dropped))
@@ -412,7 +416,14 @@ def _shares(source: Ints, code: Ints, moves: _Moves, counts: Ints, out: Ints, co
 
 
 def _nodes(
-    moves: _Moves, backend: Backend, names: list[str], kinds: tuple[npt.NDArray[Any], ...], counts: Ints, out: Ints, paths: int
+    moves: _Moves,
+    backend: Backend,
+    names: list[str],
+    kinds: tuple[npt.NDArray[Any], ...],
+    counts: Ints,
+    out: Ints,
+    paths: int,
+    confidence: float,
 ) -> Any:
     """One row per event, the most visited first."""
     source, target, share, low, high = kinds
@@ -423,13 +434,14 @@ def _nodes(
     exits[:, source[end]] = share[end], low[end], high[end]
     never = np.ones(size, dtype=np.bool_)
     never[source[end]] = False
-    exits[2, never] = rates.wilson(0, out[:size][never], 0.95)[1]
     customers = np.bincount(np.unique(moves.source * max(moves.people, 1) + moves.person) // max(moves.people, 1), minlength=size + 1)[
         :size
     ]
+    exits[2, never] = rates.wilson(0, customers[never], confidence)[1]  # customers are clusters
     rows = np.lexsort((np.argsort(np.argsort(np.array(names, dtype=object))), -out[:size]))
     content: dict[str, Column] = {
         "event": _frames.words(backend, names, rows), "visits": out[:size][rows], "customers": customers[rows],
-        "entry_rate": grouping.ratio(entries, paths)[rows], "exit_rate": exits[0][rows], "exit_rate_low": exits[1][rows], "exit_rate_high": exits[2][rows],
+        "entry_rate": grouping.ratio(entries, paths)[rows], "exit_rate": exits[0][rows], "exit_rate_low": exits[1][rows],
+        "exit_rate_high": exits[2][rows],
     }  # fmt: skip
     return _frames.build(backend, content)

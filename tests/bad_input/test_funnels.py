@@ -96,8 +96,7 @@ CASES_STEPS = [
     refuse("63 steps", steps(*["view"] * 63), *STEPS, "62 are the most"),
     *[
         refuse(f"step {thing!r}", steps("view", thing), *STEPS, repr(thing), "is no step")
-        for thing in (None, True, 1.5, float("nan"), b"pay", [], [None], ["pay", ["cart"]], om.Step("pay"), "\ud800", 2**70, ["view", 1.5])
-        if not isinstance(thing, om.Step)
+        for thing in (None, True, 1.5, float("nan"), b"pay", [], [None], ["pay", ["cart"]], "\ud800", 2**70, ["view", 1.5])
     ],
     refuse("step an object", steps("view", object()), *STEPS, "is no step"),
     refuse("a step of a step", steps("view", om.Step(om.Step("pay"))), *STEPS, "is no step"),
@@ -136,11 +135,11 @@ SPANS = [
     *[
         refuse(f"window {window!r}", on(window=window), *WINDOW, "is no span of time", "'7D'")
         for window in (
-            "-7D", -7, "7", 0, 7.5, True, "seven days", "7X", "", [7], pd.NaT, np.timedelta64(1, "M"), np.timedelta64("NaT", "D"),
+            "-7D", -7, "7", 7, 0, 7.5, True, "seven days", "7X", "", [7], pd.NaT, np.timedelta64(1, "M"), np.timedelta64("NaT", "D"),
             dt.timedelta(-1), float("nan"), "99999999999999D", dt.timedelta.max, pd.DateOffset(months=1),
         )
     ],
-    refuse("window 7", on(window=7), *WINDOW, "Did you mean '7D'?"),
+    refuse("window of seven", on(window=7), *WINDOW, "Did you mean '7D'?"),
     refuse("step_window of the wrong length", on(steps=["view", "cart", "pay"], step_window=["1D"]), P, "parameter.step_window", "3 steps"),
     refuse("step_window empty", on(step_window=[]), P, "parameter.step_window"),
     refuse("step_window negative", on(step_window="-1D"), P, "parameter.step_window"),
@@ -192,7 +191,10 @@ TOGETHER = [
     refuse("exclude before 9", on(exclude={"event": "cart", "before": 9}), P, "parameter.before", "from 1 to 2"),
     refuse("exclude after True", on(exclude={"event": "cart", "after": True}), P, "parameter.after"),
     refuse("exclude after None", on(exclude={"event": "cart", "after": None}), P, "parameter.after"),
-    refuse("exclude after an optional", on(steps=OPTIONAL_CART, exclude={"event": "cart", "after": "cart"}), P, "parameter.after", "optional"),
+    refuse(
+        "exclude after an optional", on(steps=OPTIONAL_CART, exclude={"event": "cart", "after": "cart"}),
+        P, "parameter.after", "optional",
+    ),
     refuse("exclude backwards", on(exclude={"event": "cart", "after": "pay", "before": "view"}), P, "parameter.exclude", "come before"),
     refuse("exclude nothing", on(exclude={"after": 1}), P, "parameter.exclude", "asks for nothing"),
     refuse("exclude with an unknown key", on(exclude={"event": "cart", "aftr": 1}), P, "parameter.exclude", "Did you mean 'after'?"),
@@ -340,7 +342,7 @@ FROM_COUNTS = [
 
 PATHS = [
     *[
-        refuse(f"gap {gap!r}", call(gap=gap), P, "parameter.gap")
+        refuse(f"gap {gap!r} of {call.__name__}", call(gap=gap), P, "parameter.gap")
         for call in (paths, visits)
         for gap in ("0s", "-1D", 0, 30, "thirty", pd.NaT)
     ],
@@ -376,7 +378,6 @@ NEVER = {
     "totals": {"entries_between": ("2030-01-01", None), "count": "totals"},
     "any order": {"steps": ["look", "buy"], "allow_missing": True, "order": "any"},
     "strict order": {"entries_between": ("2030-01-01", None), "order": "strict"},
-    "nothing left": {"exclude": "pay", "exclusion": "remove", "steps": ["view", "buy"], "allow_missing": True, "entries_between": (None, "2020-01-01")},
 }  # fmt: skip
 
 
@@ -560,7 +561,7 @@ def everything(frame: Any, **arguments: Any) -> om.Funnel[Any]:
         found.times(1, 2),
         found.survival(),
         found.next_events(after=1),
-        found.by("uid2" if False else "what"),
+        found.by("what"),
     ):
         assert str(answer)
     columns_of(found.customers)
@@ -633,7 +634,8 @@ def bot() -> pd.DataFrame:
     "arguments",
     [
         {}, {"count": "totals"}, {"count": "totals", "window": "1h", "step_window": "10min", "min_gap": "1min"}, {"order": "strict"},
-        {"order": "any", "count": "totals", "window": "1min"}, {"entry": "latest", "exclude": "help", "window": "1D"}, {"step_window": "1h"},
+        {"order": "any", "count": "totals", "window": "1min"}, {"step_window": "1h"},
+        {"entry": "latest", "exclude": "help", "window": "1D"},
     ],
     ids=str,
 )  # fmt: skip

@@ -18,7 +18,8 @@ from opsmetrics.plotting.canvas import _CJK_FAMILIES, COLOURS, LIGHT
 from tests.support import Kind
 
 COLUMNS: dict[str, Any] = {"customer": "customer", "event": "event", "time": "time"}
-STEPS = ["view", "cart", "order", "pay"]
+STEPS = ["view", "cart", "checkout", "pay"]
+HALF_HOURS = [f"{30 * i}min" for i in range(41)]
 
 
 @pytest.fixture(autouse=True)
@@ -56,7 +57,7 @@ def pictures(events: pd.DataFrame, found: om.Funnel[pd.DataFrame]) -> dict[str, 
         "day": found.trend("day"),
         "comparison": found.compare("channel", baseline="search"),
         "times": found.times("cart", "pay"),
-        "times in bins": found.times("cart", "pay", bins=40),
+        "times in bins": found.times("cart", "pay", edges=HALF_HOURS),
         "curve": found.survival(),
         "next": found.next_events(after="cart"),
         "visits": om.sessionize(events, customer="customer", time="time"),
@@ -64,12 +65,13 @@ def pictures(events: pd.DataFrame, found: om.Funnel[pd.DataFrame]) -> dict[str, 
     }
 
 
-@pytest.fixture(
-    params=[
-        "funnel", "attempts", "any order", "counts", "nobody", "by", "week", "day", "comparison", "times", "times in bins", "curve", "next", "visits",
-        "paths",
-    ]
-)  # fmt: skip
+PICTURES = [
+    "funnel", "attempts", "any order", "counts", "nobody", "by", "week", "day", "comparison", "times", "times in bins", "curve", "next",
+    "visits", "paths",
+]  # fmt: skip
+
+
+@pytest.fixture(params=PICTURES)
 def result(request: pytest.FixtureRequest, pictures: dict[str, Any]) -> Any:
     """Each result that has a picture."""
     return pictures[request.param]
@@ -196,6 +198,13 @@ def test_an_optional_step_loses_nobody(events: pd.DataFrame) -> None:
     assert [text.get_text().endswith("(optional)") for text in ax.texts] == [False, True, False]
 
 
+def test_pairs_are_not_called_customers(events: pd.DataFrame) -> None:
+    found = om.funnel(events, STEPS, hold=["product"], **COLUMNS)
+    ax = found.plot()
+    assert title(ax).startswith(f"{found.table['customers'][0]:,} pairs of customer and product: ")
+    assert ax.get_xlabel() == "share of the pairs of customer and product who enter"
+
+
 def test_nobody_enters(pictures: dict[str, Any]) -> None:
     ax = pictures["nobody"].plot()
     assert [text.get_text() for text in ax.texts] == ["0", "0"]
@@ -230,7 +239,7 @@ def test_dots_are_the_rates_of_each_value(found: om.Funnel[pd.DataFrame]) -> Non
 
 
 def test_more_values_than_colours_are_said(events: pd.DataFrame) -> None:
-    frame = events.assign(shop=[f"shop {i % 20:02}" for i in events["customer"]])
+    frame = events.assign(shop=[f"shop {i % 20:02}" for i in pd.factorize(events["customer"])[0]])
     asked = om.funnel(frame, STEPS, **COLUMNS).by("shop")
     ax = asked.plot()
     assert len(ax.containers) == len(legend(ax)) == 8
@@ -335,14 +344,14 @@ def test_a_histogram_has_the_shares_of_its_bins(found: om.Funnel[pd.DataFrame]) 
 
 
 def test_equal_bins_are_not_called_unequal(found: om.Funnel[pd.DataFrame]) -> None:
-    ax = found.times("cart", "pay", bins=40).plot()
+    ax = found.times("cart", "pay", edges=HALF_HOURS).plot()
     assert "unequal" not in ax.get_xlabel()
     assert len(ax.patches) == 40
     assert len(ticks(ax.xaxis)) <= 16
 
 
 def test_what_lies_outside_the_bins_is_said(found: om.Funnel[pd.DataFrame]) -> None:
-    asked = found.times("cart", "pay", bins=["0s", "1s", "2s"])
+    asked = found.times("cart", "pay", edges=["0s", "1s", "2s"])
     outside = asked.params["customers"] - asked.histogram["customers"].sum()
     ax = asked.plot()
     assert f"{outside:,} of them outside the bins" in title(ax)

@@ -149,6 +149,41 @@ def mapped() -> None:
         print(name, region)
 
 
+def funnelled() -> None:
+    events = om.make_events(customers=40, rng=1)
+    assert_type(events, pd.DataFrame)
+    assert_type(om.make_events(40, kind="polars", rng=1), pl.DataFrame)
+    found = om.funnel(
+        events,
+        ["view", om.Step(["cart", "favourite"], label="like", optional=True), {"event": "pay", "where": {"channel": ["ads", "direct"]}}],
+        customer="customer", event="event", time="time", window=dt.timedelta(days=7), step_window="1D",
+        min_gap=None, entry="latest", exclude={"event": "help", "before": 3}, entries_between=("2025-01-01", None), amount="amount",
+    )  # fmt: skip
+    assert_type(found, om.Funnel[pd.DataFrame])
+    assert_type(found.table, pd.DataFrame)
+    assert_type(found.customers, pd.DataFrame)
+    assert_type(found.by("channel", at="last"), om.FunnelBreakdown[pd.DataFrame])
+    assert_type(found.trend("month").table, pd.DataFrame)
+    assert_type(found.compare("channel", baseline="ads"), om.FunnelComparison[pd.DataFrame])
+    assert_type(found.times(1, 3, edges=["0s", "1h"]), om.StepTimes[pd.DataFrame])
+    assert_type(found.times(1, 3).histogram, pd.DataFrame)
+    assert_type(found.survival(), om.ConversionCurve[pd.DataFrame])
+    assert_type(found.next_events(after=1), om.NextEvents[pd.DataFrame])
+    log = om.prepare_events(events, customer="customer", event="event", time="time")
+    assert_type(log, om.EventLog[pd.DataFrame])
+    assert_type(om.funnel(log, ["view", "pay"]), om.Funnel[pd.DataFrame])
+    assert_type(om.path_transitions(log, gap="30min"), om.PathTransitions[pd.DataFrame])
+    assert_type(om.path_transitions(log).nodes, pd.DataFrame)
+    lazy = pl.from_pandas(events).lazy()
+    assert_type(om.funnel(lazy, ["view", "pay"], customer="customer", event="event", time="time").table, pl.DataFrame)
+    visits = om.sessionize(events, customer="customer", time="time", gap="1h")
+    assert_type(visits, om.Sessions[pd.DataFrame])
+    assert_type(visits.events, pd.DataFrame)
+    assert_type(om.funnel_from_counts({"view": 10, "pay": 2}).table, pd.DataFrame)
+    assert_type(om.aipl_steps(awareness="view", interest=["cart"], purchase="pay"), list[om.Step])
+    assert_type(om.aarrr_steps(acquisition="a", activation="b", retention="c", referral="d", revenue="e")[0].label, str | None)
+
+
 def told() -> None:
     orders = om.make_orders(customers=20, rng=1)
     report = om.rfm(orders, customer="customer", time="time", amount="amount", as_of="2026-01-01")

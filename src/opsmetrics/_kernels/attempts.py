@@ -67,7 +67,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Attempts:
-    """Attempts in the order of their entries: the rows that fill the required steps, the last tick of each window, the end of each group."""
+    """Attempts in the order of their entries: the rows that fill the required steps, the last ticks of windows, the ends of groups."""
 
     filled: Filled
     limit: Ints
@@ -272,7 +272,7 @@ def dirty(log: Log, plan: Plan, found: Attempts, depth: Ints) -> Bools:
 
 
 def choose(log: Log, plan: Plan, found: Attempts, group: npt.NDArray[np.integer]) -> tuple[Ints, Bools]:
-    """The attempt that speaks for each group (runs of equal `group`), and which of these an exclusion removes (3, 4)."""
+    """The attempt that speaks for each group (runs of equal `group`), and which of these an exclusion removes (4, 7)."""
     depth = found.depth
     marred = dirty(log, plan, found, depth) if plan.removes else np.zeros(len(depth), dtype=np.bool_)
     keys: list[npt.NDArray[np.integer]] = []
@@ -299,8 +299,10 @@ def _least(starts: Ints, keys: Sequence[npt.NDArray[np.integer]], size: int) -> 
 
 
 def apart(log: Log, plan: Plan, found: Attempts) -> Ints:
-    """Attempts of each group that do not overlap (8): the next begins after the last row of one that converted, at the row that ended it, or
-    after its window."""
+    """Attempts of each group that do not overlap (8).
+
+    The next begins after the last row of one that converted, at the row that ended it, or after its window.
+    """
     size, depth = len(found.limit), found.depth
     if size == 0:
         return np.empty(0, dtype=np.int64)

@@ -6,6 +6,7 @@ Groups are dense codes 0..n-1. Work runs in blocks of rows, so the scratch memor
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -32,7 +33,7 @@ def blocks(rows: int) -> Iterator[slice]:
         yield slice(begin, min(begin + _BLOCK, rows))
 
 
-def together(keys: npt.NDArray[np.integer]) -> tuple[Ints, Ints, npt.NDArray[np.integer]]:
+def together(keys: npt.NDArray[Any]) -> tuple[Ints, Ints, npt.NDArray[Any]]:
     """Rows brought together by key, those of a key in their own order: the rows, dense codes that increase along them, the distinct keys.
 
     One integer that holds the key and the row is sorted, which is faster than hashing, and leaves keys in order. Where 64 bits cannot hold

@@ -68,9 +68,10 @@ def effective_size(
 ) -> Floats:
     """How many independent trials tell as much about a rate as these trials, which come in clusters.
 
-    The rate p = sum(y) / sum(x) is a ratio of sums over m clusters; its variance is m/(m-1) sum((y - p x)^2) / sum(x)^2 (W. G. Cochran (1977),
-    Sampling Techniques, 3rd ed., 6.3). Independent trials would have the variance p(1-p)/n, so n = p(1-p)/variance, never more than there
-    are trials: E. L. Korn & B. I. Graubard (1998), Survey Methodology 24, 193-201. Where every trial, or none, succeeds, the clusters count.
+    The rate p = sum(y) / sum(x) is a ratio of sums over m clusters; its variance is m/(m-1) sum((y - p x)^2) / sum(x)^2 (W. G. Cochran
+    (1977), Sampling Techniques, 3rd ed., 6.3). Independent trials would have the variance p(1-p)/n, so n = p(1-p)/variance, never more
+    than there are trials: E. L. Korn & B. I. Graubard (1998), Survey Methodology 24, 193-201. Where every trial, or none, succeeds, the
+    clusters count.
 
     Parameters are the sums over clusters of y, x, y^2, xy, x^2, and the number of clusters with x > 0.
     """

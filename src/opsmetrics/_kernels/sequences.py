@@ -120,7 +120,7 @@ def resort(rows: Ints, starts: Ints, wrong: Ints, tick: Ints, minor: AnyInts | N
 def spread(starts: Ints, sizes: Ints) -> Ints:
     """All positions of runs with these starts and sizes."""
     total = int(sizes.sum())
-    return np.arange(total) + np.repeat(starts - (np.cumsum(sizes) - sizes), sizes)
+    return np.asarray(np.arange(total) + np.repeat(starts - (np.cumsum(sizes) - sizes), sizes), dtype=np.int64)
 
 
 def run_starts(values: AnyInts) -> Ints:
@@ -155,7 +155,7 @@ def first_reaching(tick: Ints, wanted: Ints, low: Ints, high: Ints) -> Ints:
     while True:
         open_ = np.flatnonzero(low < high)
         if open_.size == 0:
-            return low
+            return np.asarray(low, dtype=np.int64)
         middle = (low[open_] + high[open_]) >> 1
         reached = tick[middle] >= wanted[open_]
         high[open_[reached]] = middle[reached]

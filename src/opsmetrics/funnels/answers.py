@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -21,7 +22,8 @@ from opsmetrics.funnels.tables import Reading
 FrameT_co = TypeVar("FrameT_co", covariant=True)
 
 RESERVED = frozenset({
-    "step", "customers", "attempts", "conversion", "conversion_low", "conversion_high", "step_conversion", "dropped", "tied", "amount", "immature",
+    "step", "customers", "attempts", "conversion", "conversion_low", "conversion_high", "step_conversion", "dropped", "tied", "amount",
+    "immature",
     "level", "baseline_rate", "rate", "difference", "difference_low", "difference_high", "p_value", "p_adjusted", "base",
 })  # fmt: skip
 """Columns of the answers, which a column of the log must not be named like."""
@@ -62,7 +64,7 @@ class FunnelBreakdown(Result[FrameT_co]):
         keep = [i for i, name in enumerate(columns) if not name.startswith("p90") and name != "tied"]
         return _render.View(
             title=f"Funnel by {self.params['by']}",
-            facts=shown({name: value for name, value in self.params.items() if name != "by"}),
+            facts=shown(self.params),
             columns=[columns[i] for i in keep],
             rows=[[row[i] for i in keep] for row in rows],
             bars=("conversion",),
@@ -96,7 +98,7 @@ class FunnelComparison(Result[FrameT_co]):
         names = ("difference", "difference_low", "difference_high")
         return _render.View(
             title=f"Funnel by {self.params['by']}, against {self.params['baseline']}",
-            facts=shown({name: value for name, value in self.params.items() if name not in {"by", "baseline", "few"}}),
+            facts=shown(self.params),
             columns=columns,
             rows=[
                 [
@@ -139,7 +141,7 @@ class StepTimes(Result[FrameT_co]):
     def _view(self) -> _render.View:
         columns, rows = _frames.head(self._tables["histogram"])
         _, found = _frames.head(self._tables["table"])
-        facts = {f"{row[0]:.0%}": _render.span(row[1]) for row in found}
+        facts = shown(self.params) | {f"{row[0]:.0%}": _render.span(row[1]) for row in found}
         return _render.View(
             title=f"Time from {self.params['from']} to {self.params['to']}: {self.params['customers']:,} customers",
             facts=facts, columns=columns, rows=rows, bars=("share",), notes=["quantiles: .table; these bins: .histogram"],
@@ -199,7 +201,7 @@ class NextEvents(Result[FrameT_co]):
         columns, rows = _frames.head(self._tables["table"], SHOWN_LABELS)
         return _render.View(
             title=f"After {self.params['after']}: the next event of {self.params['customers']:,} customers who did not go on",
-            facts={}, columns=columns, rows=rows, bars=("share",), ids=("event",), total_rows=_frames.height(self._tables["table"]),
+            facts=shown(self.params), columns=columns, rows=rows, bars=("share",), ids=("event",), total_rows=_frames.height(self._tables["table"]),
             notes=dropped_notes(self.dropped),
         )  # fmt: skip
 
@@ -214,7 +216,7 @@ def _p(value: object) -> object:
     return "<0.0001" if value < 1e-4 else f"{value:.4f}"
 
 
-# ---------------------------------------------------------------------------------------------------------- breakdowns
+# ------------------------------------------------------------------------------------------------------------ by value
 
 
 def demand_free(column: str, reserved: frozenset[str] = RESERVED) -> None:
@@ -291,7 +293,7 @@ def comparison(
     of = {int(paths.value[group[0]]): rate(paths.take(group), reading) for group in found} if paths.value is not None else {}
     if own not in of:
         raise ParameterError(f"baseline={baseline!r} has no path of its own; choose a value that has.", code="parameter.baseline")
-    base, others = of[own], [code for code in of if code != own]
+    base, others = of[own], [code for code in of if code not in {own, -1}]  # paths without a value are no group
     if not others:
         raise DataError(
             f"column={by!r} has no other value than {baseline!r} along the paths; there is nothing to compare.", code="data.values"
@@ -304,10 +306,10 @@ def comparison(
     }
     joined = {name: np.concatenate([part[name] for part in content]) for name in content[0]}
     joined["p_adjusted"] = multiplicity.holm(joined["p_value"])
-    few = [str(distinct[code]) if code >= 0 else "null" for code in of if of[code].base[0] < FEW]
+    few = [str(distinct[code]) for code in (own, *others) if of[code].base[0] < FEW]
     return FunnelComparison(
         _tables={"table": _frames.build(backend, columns | joined)},
-        params={"by": by, "baseline": baseline, "denominator": denominator, **params, "few": few},
+        params={"by": by, "baseline": baseline, "denominator": denominator, **params, "few": few or None},
         dropped=dict(paths.dropped or {}),
     )
 
@@ -328,18 +330,19 @@ def _against(one: tables.Rates, base: tables.Rates, steps: Ints, confidence: flo
 
 
 def times(
-    paths: Paths, reading: Reading, backend: Backend, between: tuple[int, int], levels: Sequence[float], bins: int | Sequence[object] | None
+    paths: Paths, reading: Reading, backend: Backend, between: tuple[int, int], levels: Sequence[float], edges: Sequence[object] | None
 ) -> StepTimes[Any]:
     """Waiting times between two steps of those who took both."""
     first, last = between
     both = paths.taken[first] & paths.taken[last]
     waits = paths.ticks[last][both] - paths.ticks[first][both]
     spans = tables.seconds(waits, reading.clock)
-    edges = _edges(spans, bins)
-    counts = np.histogram(spans, edges)[0] if spans.size else np.zeros(len(edges) - 1, dtype=np.int64)
+    bounds = _edges(spans, edges)
+    counts = np.histogram(spans, bounds)[0] if spans.size else np.zeros(len(bounds) - 1, dtype=np.int64)
     share = grouping.ratio(counts, spans.size)
     histogram: dict[str, Column] = {
-        "from_seconds": edges[:-1], "to_seconds": edges[1:], "customers": counts.astype(np.int64), "share": share, "cumulative_share": np.cumsum(share),
+        "from_seconds": bounds[:-1], "to_seconds": bounds[1:], "customers": counts.astype(np.int64), "share": share,
+        "cumulative_share": np.cumsum(share),
     }  # fmt: skip
     table: dict[str, Column] = {"quantile": np.array(levels), "seconds": tables.quantiles(waits, levels, reading.clock)}
     return StepTimes(
@@ -349,19 +352,16 @@ def times(
     )
 
 
-def _edges(spans: Floats, bins: int | Sequence[object] | None) -> Floats:
-    """The edges of a histogram: those given, so many of equal width, or those a reader would choose."""
-    top = float(spans.max(initial=0.0))
-    if bins is None:
-        wanted = [float(edge) for edge in _EDGES if edge <= top] or [0.0]
-        wanted.append(next((float(edge) for edge in _EDGES if edge > top), top + 1.0))
-        return np.array(wanted)
-    if isinstance(bins, (list, tuple)):
-        given = [(_checks.duration("bins", edge) or 0) / 1e9 for edge in bins if edge is not None]
-        if len(given) < 2 or None in bins or any(b <= a for a, b in zip(given, given[1:], strict=False)):
-            raise ParameterError(f"bins={list(bins)!r} must have two edges or more, each later than the one before.", code="parameter.bins")
-        return np.array(given)
-    return np.linspace(0.0, top or 1.0, _checks.whole_number("bins", bins, 1, 10_000) + 1)
+def _edges(spans: Floats, edges: Sequence[object] | None) -> Floats:
+    """The edges of a histogram: those given, or those a reader would choose."""
+    if edges is None:
+        top = float(spans.max(initial=0.0))
+        wanted = [float(edge) for edge in _EDGES if edge <= top]
+        return np.array([*wanted, next((float(edge) for edge in _EDGES if edge > top), top + 1.0)])
+    given = [(_checks.duration("edges", edge) or 0) / 1e9 for edge in _checks.listed("edges", edges)]
+    if len(given) < 2 or any(after <= before for before, after in itertools.pairwise(given)):
+        raise ParameterError(f"edges={list(edges)!r} must be two spans or more, each longer than the one before.", code="parameter.edges")
+    return np.array(given)
 
 
 def curve(
@@ -375,7 +375,8 @@ def curve(
     found = survival.kaplan_meier(waits, converted, confidence)
     content: dict[str, Column] = {
         "seconds": tables.seconds(found.time, reading.clock), "at_risk": found.at_risk.astype(np.int64), "converted": found.events,
-        "censored": found.censored.astype(np.int64), "conversion": 1 - found.survival, "conversion_low": 1 - found.high, "conversion_high": 1 - found.low,
+        "censored": found.censored.astype(np.int64), "conversion": 1 - found.survival, "conversion_low": 1 - found.high,
+        "conversion_high": 1 - found.low,
     }  # fmt: skip
     facts = {"customers": len(paths), "converted": int(converted.sum()), **params}
     return ConversionCurve(_tables={"table": _frames.build(backend, content)}, params=facts, dropped=dict(paths.dropped or {}))
@@ -399,7 +400,8 @@ def next_events(paths: Paths, reading: Reading, backend: Backend, after: int, co
     counts = np.array([row[1] for row in rows], dtype=np.int64)
     low, high = rates.wilson(counts, len(chosen), confidence)
     content: dict[str, Column] = {
-        "event": _frames.series(backend, [row[0] for row in rows], _frames.TEXT), "customers": counts, "share": grouping.ratio(counts, len(chosen)),
+        "event": _frames.series(backend, [row[0] for row in rows], _frames.TEXT), "customers": counts, "share": grouping.ratio(counts,
+        len(chosen)),
         "share_low": low, "share_high": high, "median_seconds": np.array([row[2] for row in rows], dtype=np.float64),
     }  # fmt: skip
     params: dict[str, object] = {"after": reading.labels[after], "customers": len(chosen), "confidence": confidence}

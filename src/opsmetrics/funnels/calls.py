@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import functools
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, get_args, overload
 
 import numpy as np
 
@@ -23,11 +24,15 @@ from opsmetrics.funnels.results import Asked, Funnel, customers_later
 from opsmetrics.funnels.steps import Excluded, StepLike, Steps, understand, understand_exclusions
 
 if TYPE_CHECKING:
-    import datetime as dt
-
     import pandas as pd
 
 FrameT = TypeVar("FrameT")
+
+Gaps: TypeAlias = str | dt.timedelta | Sequence[str | dt.timedelta | None]
+"""One span for all gaps, or one for each."""
+
+Moment: TypeAlias = str | dt.date | dt.datetime | np.datetime64
+"""A day or an instant."""
 
 Order = Literal["ordered", "strict", "any"]
 Ties = Literal["favorable", "strict"]
@@ -42,25 +47,26 @@ _FIXED = frozenset({"level", "immature"})
 @overload
 def funnel(
     events: EventLog[FrameT], steps: Sequence[StepLike], *, customer: None = ..., event: None = ..., time: None = ...,
-    window: str | dt.timedelta | np.timedelta64 | None = ..., step_window: Any = ..., min_gap: Any = ..., order: Order = ...,
-    ties: Ties = ..., entry: Entry = ..., count: Count = ..., exclude: Any = ..., exclusion: Rule = ..., hold: Sequence[str] | None = ...,
-    entries_between: tuple[Any, Any] | None = ..., amount: str | None = ..., tz: str | None = ..., confidence: float = ...,
-    allow_missing: bool = ...,
+    window: int | str | dt.timedelta | None = ..., step_window: Gaps | None = ..., min_gap: Gaps | None = ..., order: Order = ...,
+    ties: Ties = ..., entry: Entry = ..., count: Count = ..., exclude: StepLike | Sequence[StepLike] | None = ..., exclusion: Rule = ...,
+    hold: Sequence[str] | None = ..., entries_between: tuple[Moment | None, Moment | None] | None = ..., amount: str | None = ...,
+    tz: str | None = ..., confidence: float = ..., allow_missing: bool = ...,
 ) -> Funnel[FrameT]: ...  # fmt: skip
 @overload
 def funnel(
-    events: FrameT, steps: Sequence[StepLike], *, customer: str, time: str, event: str | None = ...,
-    window: str | dt.timedelta | np.timedelta64 | None = ..., step_window: Any = ..., min_gap: Any = ..., order: Order = ...,
-    ties: Ties = ..., entry: Entry = ..., count: Count = ..., exclude: Any = ..., exclusion: Rule = ..., hold: Sequence[str] | None = ...,
-    entries_between: tuple[Any, Any] | None = ..., amount: str | None = ..., tz: str | None = ..., confidence: float = ...,
-    allow_missing: bool = ...,
+    events: FrameT, steps: Sequence[StepLike], *, customer: str, event: str | None = ..., time: str,
+    window: int | str | dt.timedelta | None = ..., step_window: Gaps | None = ..., min_gap: Gaps | None = ..., order: Order = ...,
+    ties: Ties = ..., entry: Entry = ..., count: Count = ..., exclude: StepLike | Sequence[StepLike] | None = ..., exclusion: Rule = ...,
+    hold: Sequence[str] | None = ..., entries_between: tuple[Moment | None, Moment | None] | None = ..., amount: str | None = ...,
+    tz: str | None = ..., confidence: float = ..., allow_missing: bool = ...,
 ) -> Funnel[FrameT]: ...  # fmt: skip
 def funnel(
     events: Any, steps: Sequence[StepLike], *, customer: str | None = None, event: str | None = None, time: str | None = None,
-    window: str | dt.timedelta | np.timedelta64 | None = None, step_window: Any = None, min_gap: Any = None, order: Order = "ordered",
-    ties: Ties = "favorable", entry: Entry = "best", count: Count = "unique", exclude: Any = None, exclusion: Rule = "end",
-    hold: Sequence[str] | None = None, entries_between: tuple[Any, Any] | None = None, amount: str | None = None, tz: str | None = None,
-    confidence: float = 0.95, allow_missing: bool = False,
+    window: int | str | dt.timedelta | None = None, step_window: Gaps | None = None, min_gap: Gaps | None = None, order: Order = "ordered",
+    ties: Ties = "favorable", entry: Entry = "best", count: Count = "unique", exclude: StepLike | Sequence[StepLike] | None = None,
+    exclusion: Rule = "end",
+    hold: Sequence[str] | None = None, entries_between: tuple[Moment | None, Moment | None] | None = None, amount: str | None = None,
+    tz: str | None = None, confidence: float = 0.95, allow_missing: bool = False,
 ) -> Funnel[Any]:  # fmt: skip
     """How many customers take the steps of a funnel, one after the other (also known as: 漏斗转化分析).
 
@@ -76,13 +82,13 @@ def funnel(
     steps : list
         Two steps or more: an event, a list of events (any of them), ``{"event": ..., "where": {column: value}}``, the name of a boolean
         column, or a `Step` with a label or ``optional=True``.
-    customer, time : str
-        Columns of the customer (whole numbers or text) and the time (dates or timestamps).
-    event : str, optional
-        Column of the event (text or whole numbers); not needed where all steps are boolean columns.
-    window : str or timedelta, optional
-        How long after its entry an attempt may take steps, inclusive: "7D", "30min". Elapsed time: clock changes do not matter.
-    step_window, min_gap : str, timedelta or list, optional
+    customer, event, time : str, optional
+        Columns of the customer (whole numbers or text), the event (text or whole numbers; not needed where all steps are boolean columns)
+        and the time (dates or timestamps). A prepared log knows them.
+    window : int, str or timedelta, optional
+        How long after its entry an attempt may take steps, inclusive: "7D", "30min", or a number of days. Elapsed time: clock changes do
+        not matter.
+    step_window, min_gap : str, timedelta or sequence, optional
         The longest and the shortest time between a step and the required step before it; a list has one span (or None) for each step after
         the first. With them any valid chain of rows counts, not only that of the first rows.
     order : {"ordered", "strict", "any"}
@@ -95,11 +101,11 @@ def funnel(
         first and of these entered last (the shortest time to convert).
     count : {"unique", "totals"}
         Count customers once, or attempts that do not overlap.
-    exclude : step or list, optional
+    exclude : step or sequence of steps, optional
         Events that must not lie between two steps, written like steps; a mapping may have "after" and "before" to name between which.
     exclusion : {"end", "remove"}
         An excluded event ends the attempt, so that earlier steps still count; or it removes the customer from every step.
-    hold : list of str, optional
+    hold : sequence of str, optional
         Columns held constant: the steps must be about the same product, the same session. They become part of the key, so that pairs of
         customer and value are counted.
     entries_between : tuple, optional
@@ -116,8 +122,8 @@ def funnel(
     Returns
     -------
     Funnel
-        ``.table`` has one row per step; times are in seconds. Rows without a customer, a time or a value held constant are left out and
-        counted in ``.dropped``.
+        ``.table`` has one row per step: counts, fractions, and times in seconds; money is in the unit of `amount`. Rows without a
+        customer, a time or a value held constant are left out and counted in ``.dropped``.
 
     Raises
     ------
@@ -197,7 +203,8 @@ def funnel(
         "window": None if span is None else _checks.spoken(span),
         "step_window": _spoken(gaps[0]), "min_gap": _spoken(gaps[1]), "order": order, "ties": ties, "entry": None if plan.totals else entry,
         "count": count, "exclude": list(excluded.labels) or None, "exclusion": exclusion if excluded.labels else None,
-        "hold": [use.column for use in held] or None, "entries_between": None if entries_between is None else [str(end) for end in entries_between],
+        "hold": [use.column for use in held] or None,
+        "entries_between": None if entries_between is None else [str(end) for end in entries_between],
         "tz": clock.local, "confidence": level, "immature": int(asked.immature(paths).sum()), "removed": paths.removed,
     }  # fmt: skip
     later = {"customers": Later(customers_later(asked, paths, tables.customers_frame))}
@@ -248,7 +255,8 @@ def funnel_from_counts(counts: Mapping[str, int] | Sequence[tuple[str, int]], *,
     if (grown := np.flatnonzero(np.diff(taken) > 0)).size:
         place = int(grown[0])
         raise ParameterError(
-            f"counts grow from {names[place]!r} ({taken[place]:,}) to {names[place + 1]!r} ({taken[place + 1]:,}); a funnel counts those who took "
+            f"counts grow from {names[place]!r} ({taken[place]:,}) to {names[place + 1]!r} ({taken[place + 1]:,}); a funnel counts "
+            f"those who took "
             "this step and all before it.",
             code="parameter.counts",
         )
@@ -261,7 +269,8 @@ def funnel_from_counts(counts: Mapping[str, int] | Sequence[tuple[str, int]], *,
         backend,
         {
             "step": _frames.words(backend, names, np.arange(len(names))), "customers": taken, "conversion": grouping.ratio(taken, taken[0]),
-            "conversion_low": np.nan_to_num(low), "conversion_high": np.nan_to_num(high, nan=1.0), "step_conversion": grouping.ratio(taken, before),
+            "conversion_low": np.nan_to_num(low), "conversion_high": np.nan_to_num(high, nan=1.0),
+            "step_conversion": grouping.ratio(taken, before),
             "dropped": before - taken, "tied": np.zeros(len(taken), dtype=np.int64), "median_step_seconds": unknown,
             "p90_step_seconds": unknown.copy(), "median_seconds": unknown.copy(), "p90_seconds": unknown.copy(),
         },
@@ -296,7 +305,8 @@ def _demand_consistent(
         )
     if count == "totals" and exclusion == "remove":
         raise ParameterError(
-            "exclusion='remove' and count='totals' were both given, but it removes customers and totals count attempts; use exclusion='end'.",
+            "exclusion='remove' and count='totals' were both given, but it removes customers and totals count attempts; use "
+            "exclusion='end'.",
             code="parameter.exclusion",
         )
 
@@ -325,7 +335,8 @@ def _gaps(argument: str, given: object, wanted: Steps) -> tuple[int | None, ...]
         return (_checks.duration(argument, given),) * (len(wanted.required) - 1)
     if len(given) != len(wanted.labels) - 1:
         raise ParameterError(
-            f"{argument} has {len(given)} spans for {len(wanted.labels)} steps; give one span, or one for each of the {len(wanted.labels) - 1} steps after "
+            f"{argument} has {len(given)} spans for {len(wanted.labels)} steps; give one span, or one for each of the "
+            f"{len(wanted.labels) - 1} steps after "
             "the first (None where it is free).",
             code=f"parameter.{argument}",
         )
@@ -342,7 +353,8 @@ def _demand_possible(longest: tuple[int | None, ...], shortest: tuple[int | None
     for most, least in zip(longest, shortest, strict=True):
         if most is not None and least is not None and most < least:
             raise ParameterError(
-                f"min_gap={_checks.spoken(least)!r} is longer than step_window={_checks.spoken(most)!r}, so no step could follow; swap the two.",
+                f"min_gap={_checks.spoken(least)!r} is longer than step_window={_checks.spoken(most)!r}, so no step could follow; "
+                f"swap the two.",
                 code="parameter.min_gap",
             )
 

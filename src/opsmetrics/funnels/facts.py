@@ -1,4 +1,4 @@
-"""What is known of the paths through a funnel: the rows of some whole customers folded (`partial`), and facts put side by side (`merge`)."""
+"""What is known of the paths through a funnel: rows of whole customers folded (`partial`), and facts put side by side (`merge`)."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import numpy.typing as npt
 from opsmetrics import _frames, events
 from opsmetrics._clock import Clock
 from opsmetrics._frames import Floats, Ints, Use, Values
-from opsmetrics._kernels import attempts, calendars, grouping, sequences
+from opsmetrics._kernels import attempts, calendars
 from opsmetrics._kernels.attempts import Attempts, Filled, Plan
 from opsmetrics._kernels.sequences import AnyInts, Log
 from opsmetrics._parts import Part
-from opsmetrics.errors import DataError, ParameterError
+from opsmetrics.errors import ParameterError
 
 NumberT = TypeVar("NumberT", bound=np.generic)
 

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Literal
 
 from opsmetrics import _checks
-from opsmetrics.funnels.steps import Step
-
-Labels = Literal["en", "zh"]
-Of: TypeAlias = "str | int | Sequence[str | int] | Mapping[str, Any]"
+from opsmetrics.funnels.steps import Of, Step
 
 _AIPL = {"en": ("awareness", "interest", "purchase", "loyalty"), "zh": ("认知", "兴趣", "购买", "忠诚")}
 _AARRR = {
@@ -18,7 +15,9 @@ _AARRR = {
 }
 
 
-def aipl_steps(*, awareness: Of, interest: Of, purchase: Of, loyalty: Of | None = None, labels: Labels = "en") -> list[Step]:
+def aipl_steps(
+    *, awareness: Of, interest: Of, purchase: Of, loyalty: Of | None = None, labels: Literal["zh", "en"] | Mapping[str, str] = "en"
+) -> list[Step]:
     """The steps of A-I-P-L (also known as: AIPL 人群链路): awareness, interest, purchase, loyalty.
 
     Loyalty is by default one more purchase: since a row fills one step only, the same event twice in a row means buying again.
@@ -29,18 +28,18 @@ def aipl_steps(*, awareness: Of, interest: Of, purchase: Of, loyalty: Of | None 
         The shop's events of each stage, as `Step` takes them: exposures and clicks; favourites and carts; payments.
     loyalty : str, int, list or mapping, optional
         The events of loyalty; those of `purchase` by default.
-    labels : {"en", "zh"}
-        The language of the labels.
+    labels : str or mapping
+        The language of the labels, "en" or "zh", or a label for each English one.
 
     Returns
     -------
     list of Step
-        To be given to `funnel`.
+        To be given to `funnel`, which counts customers.
 
     Raises
     ------
     ParameterError
-        Unknown labels.
+        Unknown labels; a mapping that leaves some out.
 
     References
     ----------
@@ -58,7 +57,9 @@ def aipl_steps(*, awareness: Of, interest: Of, purchase: Of, loyalty: Of | None 
     return _labelled(_AIPL, labels, (awareness, interest, purchase, purchase if loyalty is None else loyalty))
 
 
-def aarrr_steps(*, acquisition: Of, activation: Of, retention: Of, referral: Of, revenue: Of, labels: Labels = "en") -> list[Step]:
+def aarrr_steps(
+    *, acquisition: Of, activation: Of, retention: Of, referral: Of, revenue: Of, labels: Literal["zh", "en"] | Mapping[str, str] = "en"
+) -> list[Step]:
     """The steps of AARRR (also known as: 海盗模型): acquisition, activation, retention, referral, revenue.
 
     Referral is optional: few customers refer others, and those who pay without it have not failed.
@@ -67,18 +68,18 @@ def aarrr_steps(*, acquisition: Of, activation: Of, retention: Of, referral: Of,
     ----------
     acquisition, activation, retention, referral, revenue : str, int, list or mapping
         The shop's events of each stage, as `Step` takes them.
-    labels : {"en", "zh"}
-        The language of the labels.
+    labels : str or mapping
+        The language of the labels, "en" or "zh", or a label for each English one.
 
     Returns
     -------
     list of Step
-        To be given to `funnel`.
+        To be given to `funnel`, which counts customers.
 
     Raises
     ------
     ParameterError
-        Unknown labels.
+        Unknown labels; a mapping that leaves some out.
 
     References
     ----------
@@ -95,7 +96,15 @@ def aarrr_steps(*, acquisition: Of, activation: Of, retention: Of, referral: Of,
 
 
 def _labelled(
-    names: Mapping[str, Sequence[str]], labels: str, events: Sequence[Of], optional: frozenset[int] | set[int] = frozenset()
+    names: Mapping[str, Sequence[str]],
+    labels: str | Mapping[str, str],
+    events: Sequence[Of],
+    optional: frozenset[int] | set[int] = frozenset(),
 ) -> list[Step]:
-    chosen = names[_checks.choice("labels", labels, get_args(Labels))]
+    """Steps with the labels of a language, or with those that the caller gives."""
+    if isinstance(labels, str):
+        chosen = names[_checks.choice("labels", labels, ("zh", "en"))]
+    else:
+        given = _checks.named("labels", labels, names["en"])
+        chosen = [str(given[name]) for name in names["en"]]
     return [Step(of, label=label, optional=place in optional) for place, (of, label) in enumerate(zip(events, chosen, strict=True))]

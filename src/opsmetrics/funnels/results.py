@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+import datetime as dt
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial as bind
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, Literal, Self, TypeVar, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +26,7 @@ from opsmetrics.funnels.tables import Reading
 FrameT_co = TypeVar("FrameT_co", covariant=True)
 
 Denominator = Literal["entries", "previous"]
-Period = Literal["day", "week", "month", "quarter", "year"]
+Period = Literal["week", "day", "month", "quarter", "year"]
 
 LEVELS = (0.1, 0.25, 0.5, 0.75, 0.9, 0.99)
 _HIDDEN = ("conversion_low", "conversion_high", "tied", "p90_step_seconds")
@@ -45,9 +47,23 @@ class Asked:
     tz: str | None
     window: int | None
 
-    def again(self, carry: Carry | None, use: Use | None = None, *, every: bool = False) -> Paths:
-        """The paths, each with one more value."""
-        uses = (*self.uses, *([] if use is None else [use]))
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, _: object) -> Self:
+        return self
+
+    def __reduce__(self) -> tuple[object, ...]:
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return type(self), tuple((fields | {"log": None}).values())  # the caller's table does not travel with the answer
+
+    def again(self, carry: Carry, use: Use | None = None, *, every: bool = False) -> Paths:
+        """The paths, each with one more value: that of a column, where it is used, or of the period of entry."""
+        if self.log is None:
+            raise ParameterError(
+                "this funnel came from another process, to which its log did not travel; ask it where it was made.", code="parameter.log"
+            )
+        uses = (*self.uses, *([] if use is None or use in self.uses else [use]))
         source = events.read(self.log, uses, replace(self.marker, every=self.marker.every or every), self.tz)
         rules = replace(self.rules, carry=carry)
         found = _parts.fold(source, bind(facts.partial, rules=rules))
@@ -67,15 +83,15 @@ class Funnel(Result[FrameT_co]):
     Attributes
     ----------
     table : frame
-        One row per step: ``step``, ``customers`` who took it (``attempts`` where these are counted), ``conversion`` from the first step with
-        its interval ``conversion_low`` and ``conversion_high``, ``step_conversion`` from the required step before, ``dropped`` (those of
-        the step before who did not come), ``tied`` (those at the same time as their step before: the order of equal times decided),
-        ``median_step_seconds`` and ``p90_step_seconds`` from the step before, ``median_seconds`` and ``p90_seconds`` from the entry, and
-        ``amount`` (the sum over the rows that fill the step) where an amount was named.
+        One row per step: ``step``, ``customers`` who took it (``attempts`` where these are counted), ``conversion`` from the first step
+        with its interval ``conversion_low`` and ``conversion_high``, ``step_conversion`` from the required step before, ``dropped``
+        (those of the step before who did not come), ``tied`` (those at the same time as their step before: the order of equal times
+        decided), ``median_step_seconds`` and ``p90_step_seconds`` from the step before, ``median_seconds`` and ``p90_seconds`` from the
+        entry, and ``amount`` (the sum over the rows that fill the step) where an amount was named.
     customers : frame
         One row per customer (and value held constant, or attempt): ``level`` (the number of the last step taken), ``immature`` (not
         converted, and the window still open when the data ended), ``time_1``, ``time_2``, ... and, of frames in memory, ``row_1``,
-        ``row_2``, ... (places in the input, from 0). Made when it is first asked for; not part of ``to_dict``.
+        ``row_2``, ... (places in the input, from 0). Made when it is first asked for.
 
     Examples
     --------
@@ -93,7 +109,7 @@ class Funnel(Result[FrameT_co]):
 
     # ------------------------------------------------------------------------------------------------------ questions
 
-    def by(self, column: str, at: str | int = "first") -> FunnelBreakdown[FrameT_co]:
+    def by(self, column: str, *, at: str | int = "first") -> FunnelBreakdown[FrameT_co]:
         """The funnel for each value of a column (also known as: 分渠道漏斗).
 
         A path has one value, so the rows of a step add up to the funnel's.
@@ -102,9 +118,9 @@ class Funnel(Result[FrameT_co]):
         ----------
         column : str
             A column of the log: a channel, a device, an experiment's variant. The funnel reads the log again.
-        at : {"first", "last"}, str or int
-            Where along the path the value is read: the first or the last row that has one, or the row of a step (its label or its number
-            from 1; null where the step was not taken).
+        at : str or int
+            Where along the path the value is read: at the "first" or the "last" row that has one, or at the row of a step (its label or its
+            number from 1; null where the step was not taken).
 
         Returns
         -------
@@ -147,7 +163,7 @@ class Funnel(Result[FrameT_co]):
             A column of the log.
         baseline : str, int or bool
             The value to compare with.
-        at : {"first", "last"}, str or int
+        at : str or int
             Where along the path the value is read, as in `by`.
         denominator : {"entries", "previous"}
             Rates out of all entries, or out of those who took the required step before. The second compares groups that earlier steps have
@@ -189,7 +205,7 @@ class Funnel(Result[FrameT_co]):
         )
 
     def times(
-        self, start: str | int, end: str | int, *, quantiles: Sequence[float] = LEVELS, bins: int | Sequence[str] | None = None
+        self, start: str | int, end: str | int, *, quantiles: Sequence[float] = LEVELS, edges: Sequence[str | dt.timedelta] | None = None
     ) -> StepTimes[FrameT_co]:
         """How long it took from one step to another, of those who took both (also known as: 转化时长).
 
@@ -199,8 +215,8 @@ class Funnel(Result[FrameT_co]):
             Two steps, by label or by number from 1.
         quantiles : sequence of float
             Between 0 and 1.
-        bins : int or list, optional
-            So many bins of equal width, or their edges as spans ("0s", "5min", "1h"); by default those a reader would choose.
+        edges : sequence of str or timedelta, optional
+            The edges of the histogram's bins as spans ("0s", "5min", "1h"); by default those a reader would choose.
 
         Returns
         -------
@@ -233,13 +249,13 @@ class Funnel(Result[FrameT_co]):
         levels = [float(_checks.number("quantiles", level)) for level in _checks.listed("quantiles", quantiles)]
         if not levels or min(levels) < 0 or max(levels) > 1:
             raise ParameterError(f"quantiles={quantiles!r} must lie between 0 and 1.", code="parameter.quantiles")
-        return answers.times(paths, asked.reading, asked.backend, (first, last), levels, bins)
+        return answers.times(paths, asked.reading, asked.backend, (first, last), levels, edges)
 
     def survival(self) -> ConversionCurve[FrameT_co]:
         """The share converted by each time since entry, minding entries that could not be watched to the end (also known as: 生存曲线).
 
-        Entries count as long as they were seen: until they converted, their window closed, or the data ended. With ``entry="best"`` the clock
-        starts at the attempt that went deepest; ``entry="first"`` is the honest choice for a curve.
+        Entries count as long as they were seen: until they converted, their window closed, or the data ended. With ``entry="best"`` the
+        clock starts at the attempt that went deepest; ``entry="first"`` is the honest choice for a curve.
 
         Returns
         -------
@@ -270,12 +286,12 @@ class Funnel(Result[FrameT_co]):
     def trend(self, period: Period = "week") -> FunnelBreakdown[FrameT_co]:
         """The funnel for each period of entry (also known as: 转化趋势).
 
-        In each period a customer counts once, by the best (or first, or latest) of the attempts that began in it; over several periods he may
-        count several times.
+        In each period a customer counts once, by the best (or first, or latest) of the attempts that began in it; over several periods he
+        may count several times.
 
         Parameters
         ----------
-        period : {"day", "week", "month", "quarter", "year"}
+        period : {"week", "day", "month", "quarter", "year"}
             Of the calendar of the funnel's `tz`; weeks begin on Monday.
 
         Returns
@@ -308,7 +324,7 @@ class Funnel(Result[FrameT_co]):
             immature=asked.immature(paths),
         )  # fmt: skip
 
-    def next_events(self, *, after: str | int) -> NextEvents[FrameT_co]:
+    def next_events(self, after: str | int) -> NextEvents[FrameT_co]:
         """What customers did first after a step, of those who did not take the next one (also known as: 流失去向).
 
         Parameters
@@ -364,7 +380,7 @@ class Funnel(Result[FrameT_co]):
         answers.demand_free(column)
         held = next((use for use in asked.rules.hold if use.column == column), None)
         if held is not None:
-            return asked.again(Carry("column", held.argument, place))
+            return asked.again(Carry("column", held.argument, place), held)
         return asked.again(Carry("column", "column", place), Use("column", column, "label"))
 
     def _demand_log(self, question: str) -> Asked:
@@ -395,7 +411,7 @@ class Funnel(Result[FrameT_co]):
         within = f" [{low:.1%}, {high:.1%}]" if share and isinstance(low, float) and isinstance(high, float) else ""
         return _render.View(
             title=f"Funnel: {entered:,} {counted} enter{share}{within}",
-            facts=shown({name: value for name, value in self.params.items() if name not in {"steps", "immature", "removed"}}),
+            facts=shown(self.params),
             columns=[columns[i] for i in keep],
             rows=[[row[i] for i in keep] for row in rows],
             bars=("conversion",),
@@ -409,7 +425,7 @@ class Funnel(Result[FrameT_co]):
         ties = sum(count for count in tied if isinstance(count, int))
         return [
             *([f"{immature:,} have not converted but their window was still open at the end of the data"] if immature else []),
-            *([f"{ties:,} steps were taken at the same time as the step before; ties='strict' does not count them"] if ties else []),
+            *([f"tied: {ties:,} times a step has the time of the step before, read in its favour"] if ties else []),
             *([f"{removed:,} were removed by an exclusion"] if removed else []),
             *dropped_notes(self.dropped),
         ]

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from opsmetrics import _checks
 from opsmetrics._marks import MOST_PATTERNS, Pattern
 from opsmetrics.errors import ColumnError, ParameterError, nearest
 
-StepLike: TypeAlias = "str | int | list[str | int] | Mapping[str, Any] | Step"
-"""An event, a list of events, a mapping with "event" and "where", the name of a boolean column, or a `Step`."""
+Of: TypeAlias = str | int | Sequence[str | int] | Mapping[str, object]
+"""An event, a list of events, a mapping with "event" and "where", or the name of a boolean column."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Step:
     """One step of a funnel, where a name or a mapping does not say enough (also known as: 漏斗步骤).
 
@@ -48,9 +48,13 @@ class Step:
     ['view', 'cart', 'paid']
     """
 
-    of: str | int | Sequence[str | int] | Mapping[str, Any]
-    label: str | None = None
-    optional: bool = False
+    of: Of
+    label: str | None = field(default=None, kw_only=True)
+    optional: bool = field(default=False, kw_only=True)
+
+
+StepLike: TypeAlias = Of | Step
+"""What a step may be written as."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,16 +143,17 @@ def understand_exclusions(exclude: object, steps: Steps, event: str | None, kind
 def _span(bounds: Mapping[str, object], steps: Steps) -> tuple[int, int]:
     """Between which required steps an exclusion acts."""
     ends = {"after": steps.required[0], "before": steps.required[-1]}
-    for name, given in bounds.items():
-        ends[name] = steps.number(name, given)
-        if ends[name] not in steps.required:
+    for argument, given in bounds.items():
+        ends[argument] = steps.number(argument, given)
+        if ends[argument] not in steps.required:
             raise ParameterError(
-                f"{name}={given!r} is an optional step; exclusions lie between steps that must be taken.", code=f"parameter.{name}"
+                f"{argument}={given!r} is an optional step; exclusions lie between steps that must be taken.", code=f"parameter.{argument}"
             )
     after, before = steps.required.index(ends["after"]), steps.required.index(ends["before"])
     if after >= before:
         raise ParameterError(
-            f"exclude acts after {steps.labels[ends['after']]!r} and before {steps.labels[ends['before']]!r}; the first must come before the second.",
+            f"exclude acts after {steps.labels[ends['after']]!r} and before {steps.labels[ends['before']]!r}; the first must come "
+            f"before the second.",
             code="parameter.exclude",
         )
     return after, before
@@ -201,13 +206,15 @@ def _values(argument: str, column: object, wanted: object, kinds: Mapping[str, s
     kind = kinds[column]
     if kind not in types:
         raise ColumnError(
-            f"{argument} looks at {column!r}, which holds neither text, numbers nor true and false; make a boolean column of the condition.",
+            f"{argument} looks at {column!r}, which holds neither text, numbers nor true and false; make a boolean column of the "
+            f"condition.",
             code="column.type",
         )
     for value in values:
         if not isinstance(value, types[kind]) or (isinstance(value, bool) and kind != "flag") or not _storable(value):
             raise ParameterError(
-                f"{argument} compares {column!r} with {value!r}, but the column holds {_SPOKEN[kind]}; give a value of its type, or name a boolean column.",
+                f"{argument} compares {column!r} with {value!r}, but the column holds {_SPOKEN[kind]}; give a value of its type, or "
+                f"name a boolean column.",
                 code=f"parameter.{argument}",
             )
     if not values:
@@ -224,13 +231,15 @@ def _demand_events(argument: str, of: object, events: Sequence[object], event: s
     words = [_word(name) for name in events]
     if not words or not all(isinstance(word, (str, int)) and not isinstance(word, bool) and _storable(word) for word in words):
         raise ParameterError(
-            f'{argument} has {of!r}, which is no step; a step is an event, a list of events, a mapping with "event" and "where", the name of a '
+            f'{argument} has {of!r}, which is no step; a step is an event, a list of events, a mapping with "event" and "where", the '
+            f"name of a "
             "boolean column, or an om.Step of one of these.",
             code=f"parameter.{argument}",
         )
     if event is None:
         raise ParameterError(
-            f"{argument} has {of!r}, which is no boolean column of the frame (it has {flags}), and event=None names no column of events; name it.",
+            f"{argument} has {of!r}, which is no boolean column of the frame (it has {flags}), and event=None names no column of "
+            f"events; name it.",
             code="parameter.event",
         )
     kind = kinds.get(event)

@@ -13,7 +13,7 @@ from opsmetrics import _frames
 from opsmetrics._clock import Clock
 from opsmetrics._frames import Backend, Column, Floats, Ints, Use
 from opsmetrics._kernels import grouping, rates
-from opsmetrics.funnels.facts import MISSING, Paths
+from opsmetrics.funnels.facts import Paths
 from opsmetrics.funnels.steps import Steps
 
 QUANTILES = (0.5, 0.9)
@@ -91,7 +91,7 @@ def _rates(taken: npt.NDArray[np.bool_], base: npt.NDArray[np.bool_], person: In
     for y, x in zip(taken, base, strict=True):
         ys, xs = np.bincount(code, y, minlength=size), np.bincount(code, x, minlength=size)
         sums = (ys.sum(), xs.sum(), ys @ ys, ys @ xs, xs @ xs, np.count_nonzero(xs))
-        sizes.append(float(rates.effective_size(*(np.float64(value) for value in sums))))  # type: ignore[arg-type]
+        sizes.append(float(rates.effective_size(*(np.float64(value) for value in sums))))
     return Rates(k, n, np.array(sizes))
 
 

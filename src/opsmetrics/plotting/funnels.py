@@ -63,7 +63,8 @@ _NEXT = {"day": 1, "week": 7, "month": 31, "quarter": 92, "year": 366}
 def _steps(result: Funnel[Any], ax: Axes | None) -> Axes:
     """Bars of the conversion to each step, with those lost since the step before in a lighter colour."""
     table = read(result)
-    counted = list(table)[1]
+    counted, hold = list(table)[1], result.params.get("hold")
+    people = f"pairs of customer and {', '.join(map(str, hold))}" if isinstance(hold, list) and counted == "customers" else counted
     conversion, low, high, step = (numbers(table[name]) for name in ("conversion", "conversion_low", "conversion_high", "step_conversion"))
     counts, dropped = numbers(table[counted]), numbers(table["dropped"])
     known, size = np.nan_to_num(conversion), len(counts)
@@ -86,11 +87,11 @@ def _steps(result: Funnel[Any], ax: Axes | None) -> Axes:
     ax.set_xlim(0, 1.38)
     ax.set_xticks(np.linspace(0, 1, 6))
     ax.xaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
-    ax.set_xlabel(f"share of the {counted} who enter")
+    ax.set_xlabel(f"share of the {people} who enter")
     end = f"{exact(conversion[-1])}{_ci(low[-1], high[-1])} come to the end{_within(result)}" if counts[0] else "nobody enters"
     waiting = result.params.get("immature")
     legend = f"Light: lost since the step before{f'; {waiting:,} may still convert' if waiting else ''}"
-    return finish(ax, f"{counts[0]:,.0f} {counted}: {end}\n{legend}", grid="x")
+    return finish(ax, f"{counts[0]:,.0f} {people}: {end}\n{legend}", grid="x")
 
 
 # ----------------------------------------------------------------------------------------------------- values of a column

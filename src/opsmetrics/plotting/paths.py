@@ -28,7 +28,7 @@ def _visits(result: Sessions[Any], ax: Axes | None) -> Axes:
     uses = [_frames.Use(name, name, "number") for name in ("events", "seconds")]
     _, columns = _frames.columns("sessions", result._tables["table"], uses)
     events = columns["events"].astype(np.int64)
-    top = int(np.quantile(events, 0.99)) if events.size else 1
+    top = int(np.quantile(events, 0.99, method="higher")) if events.size else 1
     width = next(first * 10**power for power in range(19) for first in (1, 2, 5) if top <= _BARS * first * 10**power)
     last = -(-top // width)
     bins = np.minimum((events - 1) // width, last - 1)
