@@ -274,7 +274,7 @@ def _integers(series: nw.Series[Any], use: Use) -> Ints:
     return codes
 
 
-def positions_among(series: nw.Series[Any], words: Sequence[str | int]) -> npt.NDArray[Any]:
+def positions_among(series: nw.Series[Any], words: Sequence[Any]) -> npt.NDArray[Any]:
     """The place of each value in a list of words; the length of the list where it is none of them, or null."""
     native, other = series.to_native(), len(words)
     small = np.min_scalar_type(other)
@@ -312,18 +312,21 @@ def positions_among(series: nw.Series[Any], words: Sequence[str | int]) -> npt.N
     return places
 
 
-def _places(values: Any, words: Sequence[str | int]) -> Ints:
+def _places(values: Any, words: Sequence[Any]) -> Ints:
     """The same for what pandas can look up by hashing."""
     import pandas as pd
 
     try:
         places = pd.Index(list(words)).get_indexer(pd.Index(values))
     except TypeError:
-        raise _wrong_type(Use("event", str(values.name), "key"), "objects that cannot be told apart, such as lists") from None
+        raise ColumnError(
+            f"{values.name!r} holds objects that cannot be told apart, such as lists. Cast it to text or to whole numbers first.",
+            code="column.type",
+        ) from None
     return np.where(places < 0, len(words), places)
 
 
-def _fitting(dtype: nw.dtypes.DType, words: Sequence[object]) -> list[object]:
+def _fitting(dtype: nw.dtypes.DType, words: Sequence[Any]) -> list[Any]:
     """The words that a column of this type can hold, None in the place of others."""
     if not dtype.is_integer():
         return list(words)
@@ -333,15 +336,10 @@ def _fitting(dtype: nw.dtypes.DType, words: Sequence[object]) -> list[object]:
 
 def among(series: nw.Series[Any], values: Sequence[object]) -> npt.NDArray[np.bool_]:
     """Which rows have one of these values; null is none of them."""
+    if not isinstance(series.dtype, (nw.Decimal, nw.Boolean)) and not series.dtype.is_float():
+        return positions_among(series, values) != len(values)
     comparable = series.cast(nw.Float64) if isinstance(series.dtype, nw.Decimal) else series
-    try:
-        fitting = [value for value in _fitting(series.dtype, values) if value is not None]
-        return np.asarray(comparable.is_in(fitting).fill_null(value=False).to_numpy(), dtype=np.bool_)
-    except TypeError:
-        raise ColumnError(
-            f"a step looks at {series.name!r}, which holds objects that cannot be told apart, such as lists. Cast it to text first.",
-            code="column.type",
-        ) from None
+    return np.asarray(comparable.is_in(list(values)).fill_null(value=False).to_numpy(), dtype=np.bool_)
 
 
 def keep_any(frame: Eager | Lazy, patterns: Sequence[Sequence[tuple[str, Sequence[object]]]]) -> Eager | Lazy:

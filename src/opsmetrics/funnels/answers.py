@@ -358,8 +358,8 @@ def _edges(spans: Floats, edges: Sequence[object] | None) -> Floats:
         top = float(spans.max(initial=0.0))
         wanted = [float(edge) for edge in _EDGES if edge <= top]
         return np.array([*wanted, next((float(edge) for edge in _EDGES if edge > top), top + 1.0)])
-    given = [(_checks.duration("edges", edge) or 0) / 1e9 for edge in _checks.listed("edges", edges)]
-    if len(given) < 2 or any(after <= before for before, after in itertools.pairwise(given)):
+    given = [(_checks.duration("edges", edge) or 0) / 1e9 for edge in _checks.listed("edges", edges) if edge is not None]
+    if len(given) < max(2, len(edges)) or any(after <= before for before, after in itertools.pairwise(given)):
         raise ParameterError(f"edges={list(edges)!r} must be two spans or more, each longer than the one before.", code="parameter.edges")
     return np.array(given)
 

@@ -67,7 +67,8 @@ class Asked:
         source = events.read(self.log, uses, replace(self.marker, every=self.marker.every or every), self.tz)
         rules = replace(self.rules, carry=carry)
         found = _parts.fold(source, bind(facts.partial, rules=rules))
-        return facts.merge(found, len(self.reading.labels), rules.hold, use)
+        carried = use or next((held for held in rules.hold if carry is not None and held.argument == carry.argument), None)
+        return facts.merge(found, len(self.reading.labels), rules.hold, carried)
 
     def immature(self, paths: Paths) -> npt.NDArray[np.bool_]:
         """Paths that have not converted and whose window was still open when the data ended."""

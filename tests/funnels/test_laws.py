@@ -1,0 +1,302 @@
+"""Laws of the funnel: what must not change when nothing that matters has changed."""
+
+from __future__ import annotations
+
+import datetime as dt
+from random import Random
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import opsmetrics as om
+from opsmetrics import _parts
+from tests.support import columns_of
+
+START = dt.datetime(2026, 1, 5, tzinfo=None)
+EVENTS = "AAABBBCCCDXY"
+STEPS = ["A", "B", "C"]
+FEW = settings(max_examples=25)
+TIMES = ("time_1", "time_2", "time_3")
+
+
+@st.composite
+def logs(draw: st.DrawFn, apart: bool = False) -> pd.DataFrame:
+    """Events of a few customers on a coarse grid of time, so that many fall together; or each at a time of its own."""
+    random = Random(draw(st.integers(0, 2**32 - 1)))
+    rows = draw(st.integers(1, 60))
+    slots = random.sample(range(400), rows) if apart else [random.randrange(40) for _ in range(rows)]
+    frame = pd.DataFrame(
+        {
+            "uid": [random.randrange(6) for _ in range(rows)],
+            "what": ["A", *(random.choice(EVENTS) for _ in range(rows - 1))],
+            "at": pd.to_datetime([START + dt.timedelta(hours=3 * slot) for slot in slots]),
+            "channel": [random.choice(["ads", "web", None]) for _ in range(rows)],
+            "money": [random.randrange(1_000) / 100 for _ in range(rows)],
+        }
+    )
+    return frame.astype({"channel": "string"})
+
+
+windows = st.sampled_from([None, "0s", "12h", "1D", "3D", "30D"])
+free = st.fixed_dictionaries(
+    {
+        "order": st.sampled_from(["ordered", "strict", "any"]),
+        "window": windows,
+        "entry": st.sampled_from(["best", "first", "latest"]),
+        "exclude": st.sampled_from([None, "X"]),
+        "exclusion": st.sampled_from(["end", "remove"]),
+    }
+)
+
+
+def funnel(frame: Any, steps: Any = STEPS, **arguments: Any) -> om.Funnel[Any]:
+    return om.funnel(frame, steps, **({"customer": "uid", "event": "what", "time": "at", "allow_missing": True} | arguments))
+
+
+def told(found: om.Funnel[Any], *leave: str) -> dict[str, Any]:
+    """The table of a funnel and that of its customers, but for the places of rows and some columns."""
+    own = {name: values for name, values in columns_of(found.customers).items() if not name.startswith("row_") and name not in leave}
+    return {"table": columns_of(found.table), "customers": own, "dropped": found.dropped}
+
+
+def counts(found: om.Funnel[Any]) -> list[int]:
+    table = columns_of(found.table)
+    return table.get("customers") or table["attempts"]
+
+
+@FEW
+@given(logs(), free, st.integers(0, 2**32 - 1))
+def test_the_order_of_rows_does_not_matter(frame: pd.DataFrame, choices: dict[str, Any], seed: int) -> None:
+    """Where the steps share no event, equal times are settled by the steps. A step's own rows at one time are alike."""
+    choices |= {"exclude": None} | ({"order": "ordered"} if choices["order"] == "strict" else {})  # these look at the rows between
+    shuffled = frame.sample(frac=1.0, random_state=seed)
+    assert told(funnel(shuffled, **choices)) == told(funnel(frame, **choices))
+
+
+@FEW
+@given(logs(apart=True), free, st.integers(0, 2**32 - 1))
+def test_the_order_of_rows_at_different_times_never_matters(frame: pd.DataFrame, choices: dict[str, Any], seed: int) -> None:
+    shuffled = frame.sample(frac=1.0, random_state=seed)
+    assert told(funnel(shuffled, amount="money", **choices)) == told(funnel(frame, amount="money", **choices))
+    for question in (lambda f: f.by("channel"), lambda f: f.trend("day")):
+        assert columns_of(question(funnel(shuffled, **choices)).table) == columns_of(question(funnel(frame, **choices)).table)
+
+
+@FEW
+@given(logs(), free, st.permutations(range(6)))
+def test_the_names_of_customers_do_not_matter(frame: pd.DataFrame, choices: dict[str, Any], names: list[int]) -> None:
+    table = told(funnel(frame, **choices))
+    renamed = told(funnel(frame.assign(uid=[f"c{names[uid]}" for uid in frame["uid"]]), **choices))
+    rows = {f"c{names[uid]}": row for uid, *row in zip(*table["customers"].values(), strict=True)}
+    assert rows == {uid: row for uid, *row in zip(*renamed["customers"].values(), strict=True)}
+    assert table["table"] == renamed["table"]
+
+
+@FEW
+@given(logs(), free, st.integers(-700_000, 2_000_000))
+def test_moving_time_does_not_matter(frame: pd.DataFrame, choices: dict[str, Any], days: int) -> None:
+    moved = frame.assign(at=(frame["at"].astype("datetime64[s]") + np.timedelta64(days, "D")))
+    assert told(funnel(moved, **choices), *TIMES) == told(funnel(frame, **choices), *TIMES)
+
+
+@FEW
+@given(logs(), free, st.sampled_from(["s", "ms", "us", "ns"]))
+def test_the_unit_of_time_does_not_matter(frame: pd.DataFrame, choices: dict[str, Any], unit: str) -> None:
+    assert told(funnel(frame.assign(at=frame["at"].astype(f"datetime64[{unit}]")), **choices)) == told(funnel(frame, **choices))
+
+
+@FEW
+@given(logs(), free)
+def test_days_are_their_midnights(frame: pd.DataFrame, choices: dict[str, Any]) -> None:
+    midnights = frame.assign(at=frame["at"].dt.normalize())
+    days = midnights.astype({"at": "date32[day][pyarrow]"})
+    assert told(funnel(days, **choices), *TIMES) == told(funnel(midnights, **choices), *TIMES)
+
+
+@FEW
+@given(logs(), logs(), free)
+def test_disjoint_customers_add_up(one: pd.DataFrame, other: pd.DataFrame, choices: dict[str, Any]) -> None:
+    other = other.assign(uid=other["uid"] + 100)
+    together = funnel(pd.concat([one, other], ignore_index=True), **choices)
+    apart = [funnel(part, **choices) for part in (one, other)]
+    assert counts(together) == [a + b for a, b in zip(*map(counts, apart), strict=True)]
+    levels = [level for part in apart for level in columns_of(part.customers)["level"]]
+    assert columns_of(together.customers)["level"] == levels
+
+
+@FEW
+@given(logs(), free)
+def test_a_smaller_window_never_counts_more(frame: pd.DataFrame, choices: dict[str, Any]) -> None:
+    choices |= {"exclusion": "end", "entry": "best"}
+    found = [counts(funnel(frame, **(choices | {"window": window}))) for window in ("0s", "12h", "1D", "3D", None)]
+    for smaller, larger in zip(found, found[1:], strict=False):
+        assert all(a <= b for a, b in zip(smaller, larger, strict=True))
+
+
+@FEW
+@given(logs(), free, st.integers(0, 2**32 - 1))
+def test_events_that_match_nothing_change_nothing(frame: pd.DataFrame, choices: dict[str, Any], seed: int) -> None:
+    choices |= {"order": "any"} if choices["order"] == "strict" else {}
+    random = np.random.default_rng(seed)
+    more = frame.sample(n=30, replace=True, random_state=seed).assign(what="Z", uid=random.integers(0, 9, 30))
+    noisy = pd.concat([frame, more], ignore_index=True).sample(frac=1.0, random_state=seed).sort_values("at", kind="stable")
+    noisy = pd.concat([noisy[noisy["what"] == "Z"], frame])  # the others keep their order
+    assert told(funnel(noisy, **choices), "immature") == told(funnel(frame, **choices), "immature")
+
+
+@FEW
+@given(logs(), free, st.booleans(), st.sampled_from(["unique", "totals"]))
+def test_counts_fall_and_shares_are_shares(frame: pd.DataFrame, choices: dict[str, Any], optional: bool, count: str) -> None:
+    optional = optional and choices["order"] != "any"
+    choices |= {"count": count} | ({"entry": "best", "exclusion": "end"} if count == "totals" else {})
+    found = funnel(frame, ["A", om.Step("B", optional=optional), "C", "D"], **choices)
+    table, reach = columns_of(found.table), counts(found)
+    required = [reach[0], *([] if optional else [reach[1]]), *reach[2:]]
+    assert required == sorted(required, reverse=True)
+    for name in ("conversion", "conversion_low", "conversion_high", "step_conversion"):
+        assert all(0 <= share <= 1 for share in table[name] if share is not None), name
+    for low, share, high in zip(table["conversion_low"], table["conversion"], table["conversion_high"], strict=True):
+        assert share is None or low <= share <= high
+    assert all(tied <= taken for tied, taken in zip(table["tied"], reach, strict=True))
+    assert all(
+        a <= b
+        for name in ("step_seconds", "seconds")
+        for a, b in zip(table[f"median_{name}"], table[f"p90_{name}"], strict=True)
+        if a is not None
+    )
+    if count == "unique":
+        levels = columns_of(found.customers)["level"]
+        assert reach[3] == levels.count(4)
+        assert reach[0] == len(levels)
+
+
+@FEW
+@given(logs(), windows)
+def test_strict_ties_never_count_more(frame: pd.DataFrame, window: str | None) -> None:
+    strict, favorable = (counts(funnel(frame, window=window, ties=ties)) for ties in ("strict", "favorable"))
+    assert all(a <= b for a, b in zip(strict, favorable, strict=True))
+    assert columns_of(funnel(frame, window=window, ties="strict").table)["tied"] == [0, 0, 0]
+
+
+@FEW
+@given(logs(apart=True), windows)
+def test_without_equal_times_ties_do_not_matter(frame: pd.DataFrame, window: str | None) -> None:
+    assert told(funnel(frame, window=window, ties="strict")) == told(funnel(frame, window=window))
+
+
+@FEW
+@given(logs(), free)
+def test_rules_of_entry_agree_on_depth(frame: pd.DataFrame, choices: dict[str, Any]) -> None:
+    choices |= {"exclusion": "end"}
+    best, latest, first = (funnel(frame, **(choices | {"entry": entry})) for entry in ("best", "latest", "first"))
+    assert counts(best) == counts(latest)
+    assert columns_of(best.customers)["level"] == columns_of(latest.customers)["level"]
+    assert all(a <= b for a, b in zip(counts(first), counts(best), strict=True))
+    pairs = zip(*(columns_of(found.customers)["time_1"] for found in (first, best, latest)), strict=True)
+    assert all(a <= b <= c for a, b, c in pairs)
+
+
+@FEW
+@given(logs(), free, st.sampled_from(["first", "last", 1, 2, "C"]), st.sampled_from(["unique", "totals"]))
+def test_rows_of_a_breakdown_add_up(frame: pd.DataFrame, choices: dict[str, Any], at: Any, count: str) -> None:
+    choices |= {"count": count} | ({"entry": "best", "exclusion": "end"} if count == "totals" else {})
+    found = funnel(frame, amount="money", **choices)
+    parts = found.by("channel", at="first" if choices["order"] == "any" else at)
+    table = pd.DataFrame(columns_of(parts.table))
+    if table.empty:
+        assert counts(found) == [0, 0, 0]
+        return
+    whole, counted = pd.DataFrame(columns_of(found.table)).set_index("step"), "customers" if count == "unique" else "attempts"
+    sums = table.groupby("step")[[counted, "tied", "amount"]].sum()
+    for name in (counted, "tied"):
+        assert sums[name].to_dict() == whole[name].to_dict()
+    assert np.allclose(sums["amount"].loc[whole.index], whole["amount"])
+    assert table.groupby(table["channel"].fillna("none"))["step"].count().eq(3).all()
+
+
+@FEW
+@given(logs(), windows)
+def test_attempts_are_at_least_as_many_as_customers(frame: pd.DataFrame, window: str | None) -> None:
+    unique, totals = funnel(frame, window=window), funnel(frame, window=window, count="totals")
+    assert counts(totals)[0] >= counts(unique)[0]
+    people = {uid for uid in columns_of(totals.customers)["uid"]}
+    assert people == set(columns_of(unique.customers)["uid"])
+
+
+@FEW
+@given(logs(), st.sampled_from(["unique", "totals"]), windows)
+def test_days_of_entry_add_up_to_attempts(frame: pd.DataFrame, count: Any, window: str | None) -> None:
+    """A customer counts once a period, so periods hold at least all customers, and all attempts exactly."""
+    found = funnel(frame, count=count, window=window)
+    table = columns_of(found.trend("day").table)
+    counted = "customers" if count == "unique" else "attempts"
+    entries = sum(number for step, number in zip(table["step"], table[counted], strict=True) if step == "A")
+    assert entries == counts(found)[0] if count == "totals" else entries >= counts(found)[0]
+
+
+@FEW
+@given(logs(), free)
+def test_a_huge_step_window_is_none(frame: pd.DataFrame, choices: dict[str, Any]) -> None:
+    """Without exclusions: with them, any chain around an excluded row would do."""
+    choices = {"window": choices["window"], "entry": choices["entry"], "ties": "strict" if choices["order"] == "strict" else "favorable"}
+    free_gaps = told(funnel(frame, **choices))
+    assert told(funnel(frame, step_window="100000D", **choices)) == free_gaps
+    assert told(funnel(frame, min_gap="0s", **choices)) == free_gaps
+    assert told(funnel(frame, step_window=[None, "100000D"], **choices)) == free_gaps
+
+
+@pytest.mark.parametrize("text", [False, True], ids=["numbers", "text"])
+@settings(max_examples=15)
+@given(frame=logs(), choices=free, size=st.integers(1, 20), count=st.sampled_from(["unique", "totals"]))
+def test_cutting_the_frame_into_parts_changes_nothing(
+    text: bool, frame: pd.DataFrame, choices: dict[str, Any], size: int, count: str
+) -> None:
+    choices |= {"count": count} | ({"entry": "best", "exclusion": "end"} if count == "totals" else {})
+    frame = frame.assign(uid=[f"c{uid}" for uid in frame["uid"]]) if text else frame
+    frame.loc[frame.index % 11 == 3, "at"] = None
+
+    def everything() -> list[Any]:
+        found = funnel(frame, amount="money", **choices)
+        held = funnel(frame, hold=["channel"], **choices)
+        answers = [found.table, found.customers, found.by("channel").table, found.trend("day").table, held.customers, held.table]
+        answers += [] if choices["order"] == "any" else [found.next_events(after=1).table]
+        paths = om.path_transitions(frame, customer="uid", event="what", time="at", gap="1D")
+        visits = om.sessionize(frame, customer="uid", time="at", gap="1D")
+        answers += [paths.table, paths.nodes, visits.table, visits.events]
+        log = om.prepare_events(frame, customer="uid", event="what", time="at")
+        ready = om.funnel(log, STEPS, allow_missing=True, **choices)
+        return [*map(columns_of, answers), found.dropped, held.dropped, columns_of(ready.customers), ready.dropped]
+
+    whole = everything()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_parts, "ROWS_TO_SPLIT", size)
+        assert everything() == whole
+
+
+@pytest.mark.parametrize("kind", ["pandas", "polars", "pyarrow"])
+@pytest.mark.parametrize("text", [False, True], ids=["numbers", "text"])
+def test_cutting_a_larger_frame_into_parts_changes_nothing(kind: Any, text: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = om.make_events(1_500, rng=8)
+    frame = frame if text else frame.assign(customer=frame["customer"].str[1:].astype("int64"))
+    from tests.support import KINDS
+
+    native = next(one for one in KINDS if str(one) == kind).make(frame)
+    names = {"customer": "customer", "event": "event", "time": "time"}
+
+    def everything() -> list[Any]:
+        found = om.funnel(native, ["view", "cart", "pay"], window="7D", amount="amount", **names)
+        return [
+            columns_of(found.table),
+            columns_of(found.customers),
+            columns_of(found.by("product").table),
+            columns_of(found.trend().table),
+        ]
+
+    whole = everything()
+    for size in (100, 1_000, 3_000):
+        monkeypatch.setattr(_parts, "ROWS_TO_SPLIT", size)
+        assert everything() == whole
