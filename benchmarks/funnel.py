@@ -62,7 +62,8 @@ def asof(frame: pl.DataFrame) -> list[int]:
     found = [connection.sql("select count(distinct customer) from s1").fetchall()[0][0]]
     for number, step in enumerate(STEPS[1:], 2):
         connection.sql(
-            f"create temp table s{number} as select c.customer, c.time, p.entry from (select customer, time from events where event = '{step}') c "
+            f"create temp table s{number} as select c.customer, c.time, p.entry "
+            f"from (select customer, time from events where event = '{step}') c "
             f"asof join s{number - 1} p on c.customer = p.customer and c.time >= p.time where c.time <= p.entry + interval 7 day"
         )
         found.append(connection.sql(f"select count(distinct customer) from s{number}").fetchall()[0][0])
@@ -142,9 +143,7 @@ def memory(connection: object) -> None:
 
 def main() -> bool:
     """Run, print, and tell whether every target was met."""
-    print(
-        f"Funnel: {EVENTS:,} events, {CUSTOMERS:,} customers, {len(STEPS)} steps, 7 days; {ROUNDS} rounds in turns; peers return counts only"
-    )
+    print(f"Funnel: {EVENTS:,} events, {CUSTOMERS:,} customers, {len(STEPS)} steps, 7 days; {ROUNDS} rounds in turns; peers only count")
     frame = events()
     columns = pl.from_pandas(frame)
     log = om.prepare_events(frame, **COLUMNS)

@@ -337,7 +337,7 @@ def _fitting(dtype: nw.dtypes.DType, words: Sequence[Any]) -> list[Any]:
 def among(series: nw.Series[Any], values: Sequence[object]) -> npt.NDArray[np.bool_]:
     """Which rows have one of these values; null is none of them."""
     if not isinstance(series.dtype, (nw.Decimal, nw.Boolean)) and not series.dtype.is_float():
-        return positions_among(series, values) != len(values)
+        return np.asarray(positions_among(series, values) != len(values), dtype=np.bool_)
     comparable = series.cast(nw.Float64) if isinstance(series.dtype, nw.Decimal) else series
     return np.asarray(comparable.is_in(list(values)).fill_null(value=False).to_numpy(), dtype=np.bool_)
 

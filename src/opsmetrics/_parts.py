@@ -188,10 +188,10 @@ def _fold_one(partial: Callable[[Part], T], part: Callable[[], Part]) -> T:
 
 def _chunks(frame: Eager | Lazy, customer: str, *, ordered: bool) -> Iterator[Eager]:
     """Eager frames that share no customer; those of a log have the rows of each customer in their order."""
-    streams = {"duckdb": functools.partial(_sorted_batches, ordered=ordered), "polars": _hashed_scans}
-    if (stream := streams.get(_frames.engine(frame) or "")) is not None:
-        return stream(cast("Lazy", frame), customer)
-    return iter((_frames.collect(frame),))
+    engine = _frames.engine(frame)
+    if engine == "duckdb":
+        return _sorted_batches(cast("Lazy", frame), customer, ordered=ordered)
+    return _hashed_scans(cast("Lazy", frame), customer) if engine == "polars" else iter((_frames.collect(frame),))
 
 
 def _sorted_batches(frame: Lazy, customer: str, *, ordered: bool) -> Iterator[Eager]:

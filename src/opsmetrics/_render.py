@@ -104,6 +104,9 @@ def _cells(view: View, name: str, column: Sequence[object]) -> list[str]:
         return [_share(value) for value in column]
     if name == "seconds" or name.endswith("_seconds"):
         return [span(value) for value in column]
+    stamps = [value for value in column if isinstance(value, dt.datetime)]
+    if stamps and all(value.time() == dt.time() for value in stamps):
+        return [_plain(value.date() if isinstance(value, dt.datetime) else value) for value in column]
     whole = all(value.is_integer() for value in column if isinstance(value, float) and math.isfinite(value))
     return [_plain(value, decimals=0 if whole else 2) for value in column]
 

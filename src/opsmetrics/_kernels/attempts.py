@@ -103,7 +103,7 @@ def attempts(log: Log, plan: Plan) -> Attempts:
         opens &= (log.tick >= plan.begin) & (log.tick < plan.end)
     entries = np.flatnonzero(opens)
     limit = sequences.later(log.tick[entries], plan.window)
-    stop = sequences.run_ends(log.group)[entries]
+    stop = sequences.ends_of(log.group, entries)
     if plan.order == "any":
         return _in_any_order(log, plan, entries, limit, stop)
     return (_chains if plan.has_gaps else _first_rows)(log, plan, entries, limit, stop)
@@ -332,10 +332,10 @@ def apart(log: Log, plan: Plan, found: Attempts) -> Ints:
 def fill_optional(log: Log, plan: Plan, found: Attempts) -> Filled:
     """The rows of all steps: optional ones take the first row between the required rows around them, or after the last one reached (2)."""
     depth = found.depth
+    if len(plan.required) == plan.size:
+        return found.filled
     filled = np.full((plan.size, len(found.limit)), NOT_FILLED, dtype=np.int32)
     filled[list(plan.required)] = found.filled
-    if len(plan.required) == plan.size:
-        return filled
     size, ends = len(log), _tie_ends(log)
     at, gap = found.entry.astype(np.int64), 0
     meets = ended_at(log, plan, found, depth)

@@ -131,6 +131,14 @@ def run_starts(values: AnyInts) -> Ints:
     return np.flatnonzero(changes)
 
 
+def ends_of(codes: AnyInts, at: AnyInts) -> Ints:
+    """For rows at some places, where their run of equal codes ends; no code has two runs."""
+    starts = run_starts(codes)
+    ends = np.zeros(int(codes.max(initial=-1)) + 1, dtype=np.int64)
+    ends[codes[starts]] = np.append(starts, len(codes))[1:]
+    return np.asarray(ends[codes[at]])
+
+
 def run_ends(values: AnyInts) -> Ints:
     """For every row, where its run of equal values ends (the first position after it)."""
     starts = run_starts(values)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from opsmetrics import _checks, _frames, _render
-from opsmetrics._frames import Backend, Column, Floats, Ints, Values
+from opsmetrics._frames import Backend, Column, Floats, Ints
 from opsmetrics._kernels import grouping, multiplicity, rates, survival
 from opsmetrics._results import SHOWN_LABELS, Result, Table, dropped_notes, shown
 from opsmetrics.errors import ColumnError, DataError, ParameterError, nearest
@@ -22,9 +22,8 @@ from opsmetrics.funnels.tables import Reading
 FrameT_co = TypeVar("FrameT_co", covariant=True)
 
 RESERVED = frozenset({
-    "step", "customers", "attempts", "conversion", "conversion_low", "conversion_high", "step_conversion", "dropped", "tied", "amount",
-    "immature",
-    "level", "baseline_rate", "rate", "difference", "difference_low", "difference_high", "p_value", "p_adjusted", "base",
+    "period", "step", "customers", "attempts", "conversion", "conversion_low", "conversion_high", "step_conversion", "dropped", "tied",
+    "amount", "immature", "level", "baseline_rate", "rate", "difference", "difference_low", "difference_high", "p_value", "p_adjusted", "base",
 })  # fmt: skip
 """Columns of the answers, which a column of the log must not be named like."""
 
@@ -199,10 +198,11 @@ class NextEvents(Result[FrameT_co]):
 
     def _view(self) -> _render.View:
         columns, rows = _frames.head(self._tables["table"], SHOWN_LABELS)
+        other = self.params["instead_of"]
         return _render.View(
-            title=f"After {self.params['after']}: the next event of {self.params['customers']:,} customers who did not go on",
-            facts=shown(self.params), columns=columns, rows=rows, bars=("share",), ids=("event",), total_rows=_frames.height(self._tables["table"]),
-            notes=dropped_notes(self.dropped),
+            title=f"The next event after {self.params['after']}{f', instead of {other}' if other else ''}",
+            facts=shown(self.params), columns=columns, rows=rows, bars=("share",), ids=("event",),
+            total_rows=_frames.height(self._tables["table"]), notes=dropped_notes(self.dropped),
         )  # fmt: skip
 
 
@@ -387,22 +387,23 @@ def next_events(paths: Paths, reading: Reading, backend: Backend, after: int, co
     later = [step for step in reading.steps.required if step > after]
     here = paths.taken[after] & ~(paths.taken[later[0]] if later else np.zeros(len(paths), dtype=np.bool_))
     chosen = paths.take(np.flatnonzero(here))
-    rows: list[tuple[str, int, float]] = []
-    names: Values | None = chosen.values
-    spoken = [] if names is None else [str(name) for name in names.to_list()]
-    if NOTHING in spoken:
-        raise DataError(f"event= has the value {NOTHING!r}, which names the end of a path; rename it.", code="data.label")
-    for group in groups(chosen, by_size=True):
-        code = int(chosen.value[group[0]]) if chosen.value is not None else -1
-        waits = chosen.wait[group] if chosen.wait is not None else np.empty(0, dtype=np.int64)
-        waits = waits[waits != MISSING]
-        rows.append((spoken[code] if code >= 0 else NOTHING, len(group), float(tables.quantiles(waits, (0.5,), reading.clock)[0])))
-    counts = np.array([row[1] for row in rows], dtype=np.int64)
-    low, high = rates.wilson(counts, len(chosen), confidence)
+    found = groups(chosen, by_size=True)
+    codes = [int(chosen.value[group[0]]) if chosen.value is not None else -1 for group in found]
+    spoken = [] if chosen.values is None else [str(name) for name in chosen.values.to_list()]
+    happened = np.zeros((len(found), len(chosen)), dtype=np.bool_)
+    for line, group in zip(happened, found, strict=True):
+        line[group] = True
+    share = tables.rates_of(happened, np.ones_like(happened), chosen.person, clustered=reading.clustered)
+    low, high = tables.interval(share, confidence)
+    waits = [np.empty(0, dtype=np.int64) if chosen.wait is None else chosen.wait[group] for group in found]
+    medians = [tables.quantiles(wait[wait != MISSING], (0.5,), reading.clock)[0] for wait in waits]
     content: dict[str, Column] = {
-        "event": _frames.series(backend, [row[0] for row in rows], _frames.TEXT), "customers": counts, "share": grouping.ratio(counts,
-        len(chosen)),
-        "share_low": low, "share_high": high, "median_seconds": np.array([row[2] for row in rows], dtype=np.float64),
+        "event": _frames.series(backend, [spoken[code] if code >= 0 else NOTHING for code in codes], _frames.TEXT),
+        reading.counted: share.taken, "share": grouping.ratio(share.taken, len(chosen)), "share_low": low, "share_high": high,
+        "median_seconds": np.array(medians, dtype=np.float64),
     }  # fmt: skip
-    params: dict[str, object] = {"after": reading.labels[after], "customers": len(chosen), "confidence": confidence}
+    params: dict[str, object] = {
+        "after": reading.labels[after], "instead_of": reading.labels[later[0]] if later else None, reading.counted: len(chosen),
+        "confidence": confidence,
+    }  # fmt: skip
     return NextEvents(_tables={"table": _frames.build(backend, content)}, params=params, dropped=dict(paths.dropped or {}))

@@ -67,8 +67,7 @@ class Asked:
         source = events.read(self.log, uses, replace(self.marker, every=self.marker.every or every), self.tz)
         rules = replace(self.rules, carry=carry)
         found = _parts.fold(source, bind(facts.partial, rules=rules))
-        carried = use or next((held for held in rules.hold if carry is not None and held.argument == carry.argument), None)
-        return facts.merge(found, len(self.reading.labels), rules.hold, carried)
+        return facts.merge(found, len(self.reading.labels), rules.hold, use)
 
     def immature(self, paths: Paths) -> npt.NDArray[np.bool_]:
         """Paths that have not converted and whose window was still open when the data ended."""
@@ -411,7 +410,7 @@ class Funnel(Result[FrameT_co]):
         low, high = (rows[-1][columns.index(name)] for name in ("conversion_low", "conversion_high"))
         within = f" [{low:.1%}, {high:.1%}]" if share and isinstance(low, float) and isinstance(high, float) else ""
         return _render.View(
-            title=f"Funnel: {entered:,} {counted} enter{share}{within}",
+            title=f"Funnel: {entered:,} {self._counted(counted)} enter{share}{within}",
             facts=shown(self.params),
             columns=[columns[i] for i in keep],
             rows=[[row[i] for i in keep] for row in rows],
@@ -420,13 +419,18 @@ class Funnel(Result[FrameT_co]):
             notes=self._notes([row[columns.index("tied")] for row in rows]),
         )
 
+    def _counted(self, counted: str) -> str:
+        """What is counted, in words."""
+        held = self.params.get("hold")
+        return f"pairs of customer and {', '.join(map(str, held))}" if isinstance(held, list) and counted == "customers" else counted
+
     def _notes(self, tied: Sequence[object]) -> list[str]:
         """What a reader should know of the numbers."""
         immature, removed = self.params.get("immature", 0), self.params.get("removed", 0)
         ties = sum(count for count in tied if isinstance(count, int))
         return [
             *([f"{immature:,} have not converted but their window was still open at the end of the data"] if immature else []),
-            *([f"tied: {ties:,} times a step has the time of the step before, read in its favour"] if ties else []),
+            *([f"{ties:,} tied with the step before: equal times are read in the funnel's favour"] if ties else []),
             *([f"{removed:,} were removed by an exclusion"] if removed else []),
             *dropped_notes(self.dropped),
         ]

@@ -69,7 +69,7 @@ def measures(paths: Paths, reading: Reading) -> dict[str, Any]:
 def of_entries(paths: Paths, reading: Reading) -> Rates:
     """Each step out of those who entered."""
     taken = paths.taken
-    return _rates(taken, np.ones_like(taken), paths.person, clustered=reading.clustered)
+    return rates_of(taken, np.ones_like(taken), paths.person, clustered=reading.clustered)
 
 
 def of_previous(paths: Paths, reading: Reading) -> Rates:
@@ -78,11 +78,12 @@ def of_previous(paths: Paths, reading: Reading) -> Rates:
     base = np.ones_like(taken)
     for number in range(1, len(taken)):
         base[number] = taken[max(step for step in reading.steps.required if step < number)]
-    return _rates(taken & base, base, paths.person, clustered=reading.clustered)
+    return rates_of(taken & base, base, paths.person, clustered=reading.clustered)
 
 
-def _rates(taken: npt.NDArray[np.bool_], base: npt.NDArray[np.bool_], person: Ints, *, clustered: bool) -> Rates:
-    k, n = np.count_nonzero(taken, axis=1), np.count_nonzero(base, axis=1)
+def rates_of(taken: npt.NDArray[np.bool_], base: npt.NDArray[np.bool_], person: Ints, *, clustered: bool) -> Rates:
+    """The rates of steps taken among those in their base, both as masks of paths; customers are clusters where paths are clustered."""
+    k, n = (np.array([np.count_nonzero(line) for line in lines], dtype=np.int64) for lines in (taken, base))
     if not clustered:
         return Rates(k, n, n.astype(np.float64))
     _, code = np.unique(person, return_inverse=True)
@@ -106,9 +107,11 @@ def _waits(paths: Paths) -> tuple[list[Ints], list[Ints]]:
     step, whole = [np.empty(0, dtype=np.int64)], [np.empty(0, dtype=np.int64)]
     last, taken = paths.ticks[0], paths.taken
     for ticks, there in zip(paths.ticks[1:], taken[1:], strict=True):
-        step.append(ticks[there] - last[there])
-        whole.append(ticks[there] - paths.ticks[0][there])
-        last = np.where(there, ticks, last)
+        rows = np.flatnonzero(there)
+        step.append(ticks[rows] - last[rows])
+        whole.append(ticks[rows] - paths.ticks[0][rows])
+        last = last.copy()
+        last[rows] = ticks[rows]
     return step, whole
 
 
