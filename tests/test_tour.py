@@ -70,6 +70,16 @@ def test_tells_the_numbers_of_the_library(said: str) -> None:
     assert str(report) in said
 
 
+def test_shows_the_funnel_and_who_leaves_it(said: str) -> None:
+    """The second purchases of CDNOW, counted here by hand, and the answers of a generated shop."""
+    purchases = om.load_cdnow()
+    days = purchases.groupby("customer")["date"].unique().map(sorted)
+    again = int(days.map(lambda d: len(d) > 1 and (d[1] - d[0]).days <= 180).sum())
+    assert f"second purchase{again:>11,}" in said
+    for words in ("Funnel by channel, against direct", "The next event after cart, instead of checkout", "忠诚"):
+        assert words in said
+
+
 @pytest.mark.parametrize(
     "environment",
     [

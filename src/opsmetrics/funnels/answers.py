@@ -23,7 +23,8 @@ FrameT_co = TypeVar("FrameT_co", covariant=True)
 
 RESERVED = frozenset({
     "period", "step", "customers", "attempts", "conversion", "conversion_low", "conversion_high", "step_conversion", "dropped", "tied",
-    "amount", "immature", "level", "baseline_rate", "rate", "difference", "difference_low", "difference_high", "p_value", "p_adjusted", "base",
+    "amount", "immature", "level", "baseline_rate", "rate", "difference", "difference_low", "difference_high", "p_value",
+    "p_adjusted", "base",
 })  # fmt: skip
 """Columns of the answers, which a column of the log must not be named like."""
 
