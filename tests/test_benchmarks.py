@@ -7,7 +7,7 @@ import tracemalloc
 import polars as pl
 import pytest
 
-from benchmarks import rfm, timing
+from benchmarks import funnel, funnel_intervals, rfm, timing
 
 
 def test_the_contenders_answer_the_same_question() -> None:
@@ -18,6 +18,25 @@ def test_the_contenders_answer_the_same_question() -> None:
     assert mine["monetary"].tolist() == pytest.approx(hand["monetary"].tolist())
 
 
+def test_the_contenders_count_the_same_funnel() -> None:
+    """The peers are written by hand in five ways: outside witnesses of the counts."""
+    frame = funnel.events(60_000, 4_000)
+    columns = pl.from_pandas(frame)
+    counts = funnel.counts(frame)
+    assert min(counts[:4]) > 0
+    assert counts == funnel.counts(columns) == funnel.full(frame)
+    assert counts == funnel.by_hand(frame)
+    for peer in (funnel.asof, funnel.window_sql, funnel.sorted_expressions, funnel.join_asof):
+        assert peer(columns) == counts, peer.__name__
+
+
+def test_clusters_keep_the_promise_of_the_interval() -> None:
+    """A small run of the simulation: the error of 400 simulations is one point."""
+    clustered, naive = funnel_intervals.coverage(*funnel_intervals.SHOPS["300 customers, 20 %"], simulations=400)
+    assert 0.90 <= clustered <= 0.99
+    assert naive < 0.85
+
+
 def test_ratios_and_verdicts(capsys: pytest.CaptureFixture[str]) -> None:
     seconds = timing.in_turns({"a": lambda: None, "b": lambda: None}, 3)
     assert [len(taken) for taken in seconds.values()] == [3, 3]
@@ -25,6 +44,17 @@ def test_ratios_and_verdicts(capsys: pytest.CaptureFixture[str]) -> None:
     assert timing.verdict("x", 1.0, 1.0)
     assert not timing.verdict("x", 1.1, 1.0)
     assert "MISSED" in capsys.readouterr().out
+
+
+def test_scratch_memory_of_a_funnel_stays_below_the_columns() -> None:
+    """Of a log large enough to be cut into parts: at most 1.5 times the input columns, as allocations are counted."""
+    frame = funnel.events(2_500_000, 250_000)
+    funnel.counts(frame.head(1_000))
+    tracemalloc.start()
+    funnel.counts(frame)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak <= 1.5 * sum(frame[name].nbytes for name in frame)
 
 
 def test_scratch_memory_stays_below_the_columns() -> None:

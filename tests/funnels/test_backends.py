@@ -164,7 +164,7 @@ def test_a_breakdown_by_a_held_column_keeps_its_values(kind: Kind, few: pd.DataF
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Streams that are cut often."""
     monkeypatch.setattr(_parts, "ROWS_PER_PART", 1_500)
-    monkeypatch.setattr(_parts, "ROWS_PER_BATCH", 700)  # DuckDB's own vectors have 2,048 rows, and may be more
+    monkeypatch.setattr(_parts, "ROWS_PER_BATCH", 700)
 
 
 @pytest.mark.usefixtures("small_parts")
