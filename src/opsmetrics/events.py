@@ -64,7 +64,7 @@ class EventLog(Generic[FrameT_co]):
     >>> import opsmetrics as om
     >>> log = om.prepare_events(om.make_events(100, rng=1), customer="customer", event="event", time="time")
     >>> log.names[:3]
-    ['view', 'search', 'cart']
+    ['view', 'favourite', 'search']
     """
 
     customer: str
@@ -185,7 +185,7 @@ def prepare_events(events: FrameT, *, customer: str, event: str, time: str, tz: 
     >>> import opsmetrics as om
     >>> log = om.prepare_events(om.make_events(100, rng=1), customer="customer", event="event", time="time")
     >>> om.funnel(log, ["view", "cart", "pay"]).table["customers"].tolist()
-    [100, 64, 29]
+    [100, 51, 23]
     """
     native = _frames.collect(_frames.wrap("events", events))
     uses = [Use("customer", customer, "key"), Use("time", time, "time"), Use("event", event, "label")]

@@ -279,14 +279,14 @@ def path_transitions(
     Examples
     --------
     >>> import pandas as pd, opsmetrics as om
-    >>> log = pd.DataFrame({"uid": [1, 1, 2], "what": ["view", "pay", "view"], "at": pd.to_datetime(["2026-01-01", "2026-01-02",
-    "2026-01-03"])})
+    >>> at = pd.to_datetime(["2026-01-01", "2026-01-02", "2026-01-03"])
+    >>> log = pd.DataFrame({"uid": [1, 1, 2], "what": ["view", "pay", "view"], "at": at})
     >>> om.path_transitions(log, customer="uid", event="what", time="at").table[["source", "target", "transitions", "share"]]
         source  target  transitions  share
     0  (entry)    view            2    1.0
     1      pay  (exit)            1    1.0
-    2     view     pay            1    0.5
-    3     view  (exit)            1    0.5
+    2     view  (exit)            1    0.5
+    3     view     pay            1    0.5
     """
     level, span = _checks.fraction("confidence", confidence), _checks.duration("gap", gap, least=1)
     columns = Columns(customer, event, time).resolved(events, needs_event=True)

@@ -20,7 +20,7 @@ from tests.support import KINDS, columns_of
 START = dt.datetime(2026, 1, 5, tzinfo=None)
 EVENTS = "AAABBBCCCDXY"
 STEPS = ["A", "B", "C"]
-FEW = settings(max_examples=15)
+FEW = settings(max_examples=10)
 TIMES = ("time_1", "time_2", "time_3")
 
 
@@ -256,7 +256,7 @@ def test_a_huge_step_window_is_none(frame: pd.DataFrame, choices: dict[str, Any]
 
 
 @pytest.mark.parametrize("text", [False, True], ids=["numbers", "text"])
-@settings(max_examples=6)
+@settings(max_examples=5)
 @given(frame=logs(), choices=free, size=st.integers(1, 20), count=st.sampled_from(["unique", "totals"]))
 def test_cutting_the_frame_into_parts_changes_nothing(
     text: bool, frame: pd.DataFrame, choices: dict[str, Any], size: int, count: str
@@ -283,10 +283,9 @@ def test_cutting_the_frame_into_parts_changes_nothing(
         assert everything() == whole
 
 
-@pytest.mark.parametrize("kind", ["pandas", "polars", "pyarrow"])
-@pytest.mark.parametrize("text", [False, True], ids=["numbers", "text"])
+@pytest.mark.parametrize(("kind", "text"), [("pandas", False), ("pandas", True), ("polars", True), ("pyarrow", False)])
 def test_cutting_a_larger_frame_into_parts_changes_nothing(kind: Any, text: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    frame = om.make_events(1_500, rng=8)
+    frame = om.make_events(800, rng=8)
     frame = frame if text else frame.assign(customer=frame["customer"].str[1:].astype("int64"))
     native = next(one for one in KINDS if str(one) == kind).make(frame)
     names = {"customer": "customer", "event": "event", "time": "time"}
@@ -296,11 +295,11 @@ def test_cutting_a_larger_frame_into_parts_changes_nothing(kind: Any, text: bool
         return [
             columns_of(found.table),
             columns_of(found.customers),
-            columns_of(found.by("product").table),
+            columns_of(found.by("channel").table),
             columns_of(found.trend().table),
         ]
 
     whole = everything()
-    for size in (100, 1_000, 3_000):
+    for size in (100, 2_000):
         monkeypatch.setattr(_parts, "ROWS_TO_SPLIT", size)
         assert everything() == whole

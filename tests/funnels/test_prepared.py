@@ -24,7 +24,7 @@ WHERE = {"event": "pay", "where": {"channel": ["ads", "search"], "vip": True}}
 @pytest.fixture(scope="module")
 def events() -> pd.DataFrame:
     """Shuffled events with equal times, boolean columns, and nulls in every column that matters."""
-    frame = om.make_events(150, rng=21).sample(frac=1.0, random_state=4).reset_index(drop=True)
+    frame = om.make_events(80, rng=21).sample(frac=1.0, random_state=4).reset_index(drop=True)
     frame["time"] = frame["time"].dt.floor("h")
     frame["vip"] = frame["customer"].str.endswith(("1", "3", "5", "7"))
     frame["paid"] = frame["event"] == "pay"
@@ -37,7 +37,7 @@ def events() -> pd.DataFrame:
 def answers(found: om.Funnel[Any], order: str) -> dict[str, Any]:
     """Everything a funnel says."""
     said: dict[str, Any] = {"dropped": found.dropped, "params": {k: v for k, v in found.params.items() if k != "columns"}}
-    asked = [found.table, found.customers, found.by("channel").table, found.by("vip", at="last").table, found.trend("week").table]
+    asked = [found.table, found.customers, found.by("channel").table, found.by("vip", at="last").table, found.trend("month").table]
     asked += [found.times(1, 2).table, found.survival().table, found.compare("channel", baseline="ads").table]
     if order != "any":
         asked += [found.next_events(after=1).table, found.next_events(after=2).table, found.by("vip", at=2).table]
@@ -89,7 +89,7 @@ def test_the_same_paths_as_the_frame(events: pd.DataFrame, log: om.EventLog[Any]
     assert {"missing customer", "missing time", "missing event"} == set(ours.dropped)
 
 
-@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("order", ["ordered", "strict"])
 def test_every_kind_of_frame(kind: Kind, events: pd.DataFrame, order: str) -> None:
     frame = kind.make(events)
     ready = om.prepare_events(frame, **NAMES)

@@ -391,6 +391,8 @@ def next_events(paths: Paths, reading: Reading, backend: Backend, after: int, co
     found = groups(chosen, by_size=True)
     codes = [int(chosen.value[group[0]]) if chosen.value is not None else -1 for group in found]
     spoken = [] if chosen.values is None else [str(name) for name in chosen.values.to_list()]
+    if NOTHING in spoken:
+        raise DataError(f"event= has the value {NOTHING!r}, which names the end of a path; rename it.", code="data.label")
     happened = np.zeros((len(found), len(chosen)), dtype=np.bool_)
     for line, group in zip(happened, found, strict=True):
         line[group] = True
