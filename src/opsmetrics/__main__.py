@@ -46,15 +46,15 @@ def funnel_tour(purchases: pd.DataFrame) -> None:
     print(again.times("first purchase", "second purchase", edges=["0D", "7D", "14D", "30D", "60D", "90D", "120D", "180D"]))
     print("\nPurchases are the end of the way; a log of events has the way itself. Ninety days of a generated shop:\n")
     events = om.make_events(customers=5_000, rng=7)
-    columns = {"customer": "customer", "event": "event", "time": "time"}
-    shop = om.funnel(events, ["view", "cart", om.Step("coupon", optional=True), "checkout", "pay"], **columns, window="7D")
+    log = om.prepare_events(events, customer="customer", event="event", time="time")
+    shop = om.funnel(log, ["view", "cart", om.Step("coupon", optional=True), "checkout", "pay"], window="7D")
     print(shop)
     print("\nWhich channel loses people where? Out of all entries, against the customers who come by themselves:\n")
     print(shop.compare("channel", baseline="direct"))
     print("\nWhat did those do who left a cart?\n")
     print(shop.next_events(after="cart"))
     print("\nThe same customers as A-I-P-L (认知 - 兴趣 - 购买 - 忠诚), loyalty being one more payment:\n")
-    print(om.funnel(events, om.aipl_steps(awareness="view", interest=["favourite", "cart"], purchase="pay", labels="zh"), **columns))
+    print(om.funnel(log, om.aipl_steps(awareness="view", interest=["favourite", "cart"], purchase="pay", labels="zh")))
 
 
 FAMILIES: tuple[tuple[str, Callable[[pd.DataFrame], None]], ...] = (("RFM", rfm_tour), ("Funnels", funnel_tour))

@@ -19,6 +19,7 @@ from opsmetrics.errors import DataError, ParameterError, nearest
 WordT = TypeVar("WordT", bound=str)
 _DAYS_IN = {"D": 1, "W": 7}
 _EPOCH = dt.date(1970, 1, 1)
+_NUMPY_UNITS = {"W": "w", "D": "d", "h": "h", "m": "min", "s": "s", "ms": "ms", "us": "us", "ns": "ns"}
 _DAY, _NUMPY_DAY = dt.timedelta(days=1), np.timedelta64(1, "D")
 _HUGE = 1e15
 _NANOSECONDS_IN = {
@@ -181,21 +182,21 @@ def duration(argument: str, value: Any, *, least: int = 0, days: bool = False) -
         return None
     span: int | None = None
     if isinstance(value, np.timedelta64):
-        unit = np.datetime_data(value)[0]
-        if unit not in {"Y", "M", "generic"} and not np.isnat(value):
-            span = int(value.astype(np.int64)) if unit == "ns" else _nanoseconds(value.astype("timedelta64[us]").item())
+        unit, step = np.datetime_data(value)
+        if unit in _NUMPY_UNITS and not np.isnat(value):  # months and years have no length
+            span = int(value.astype(np.int64)) * step * _NANOSECONDS_IN[_NUMPY_UNITS[unit]]
     elif isinstance(value, dt.timedelta) and value == value:
         span = _nanoseconds(value) + int(getattr(value, "nanoseconds", 0))
     elif days and _is_number(value, numbers.Integral):
         span = int(value) * _NANOSECONDS_IN["d"]
-    elif isinstance(value, str) and re.fullmatch(r"(\s*\d+(\.\d+)?\s*[A-Za-z]+)+\s*", value):
+    elif isinstance(value, str) and re.fullmatch(r"(\s*\d{1,18}(\.\d{1,18})?\s*[A-Za-z]+)+\s*", value):
         parts = [
             (Fraction(number), _NANOSECONDS_IN.get(unit.lower())) for number, unit in re.findall(r"(\d+(?:\.\d+)?)\s*([A-Za-z]+)", value)
         ]
         if all(unit is not None for _, unit in parts):
             span = int(sum(number * (unit or 0) for number, unit in parts))
     if span is None or not least <= span < 10**22:
-        hint = f" Did you mean '{value}D'?" if _is_number(value, numbers.Integral) and value > 0 else ""
+        hint = f" Did you mean '{value}D'?" if type(value) is int and value > 0 else ""
         raise ParameterError(
             f"{argument}={short(value)} is no span of time{' of more than nothing' if least else ''}; write it with its unit, as in '7D', "
             f"'30min' or '45s', or give a timedelta that is not negative.{hint}",

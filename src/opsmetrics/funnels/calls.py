@@ -195,9 +195,7 @@ def funnel(
     labels = tuple(f"at least {k} of {plan.size}" for k in range(1, plan.size + 1)) if order == "any" else wanted.labels
     reading = tables.Reading(labels, wanted, clock, level, "attempts" if plan.totals else "customers", clustered=plan.totals or bool(held))
     asked = Asked(log, tuple(uses), columns, marker, rules, reading, source.backend, latest(log, uses[1]), tz, span)
-    table = _frames.build(
-        source.backend, {"step": _frames.words(source.backend, labels, np.arange(plan.size)), **tables.measures(paths, reading)}
-    )
+    table = _frames.build(source.backend, {"step": _frames.series(source.backend, labels, _frames.TEXT), **tables.measures(paths, reading)})
     params: dict[str, object] = {
         "columns": {use.argument: use.column for use in uses} | {"event": columns.event}, "steps": list(wanted.labels),
         "window": None if span is None else _checks.spoken(span),
@@ -268,7 +266,7 @@ def funnel_from_counts(counts: Mapping[str, int] | Sequence[tuple[str, int]], *,
     table = _frames.build(
         backend,
         {
-            "step": _frames.words(backend, names, np.arange(len(names))), "customers": taken, "conversion": grouping.ratio(taken, taken[0]),
+            "step": _frames.series(backend, names, _frames.TEXT), "customers": taken, "conversion": grouping.ratio(taken, taken[0]),
             "conversion_low": np.nan_to_num(low), "conversion_high": np.nan_to_num(high, nan=1.0),
             "step_conversion": grouping.ratio(taken, before),
             "dropped": before - taken, "tied": np.zeros(len(taken), dtype=np.int64), "median_step_seconds": unknown,
