@@ -59,11 +59,6 @@ class Plan:
         """Whether the gap between two steps is bounded, so that the first later row need not be the right one."""
         return any(gap is not None for gap in (*self.step_window, *self.min_gap))
 
-    @property
-    def needs_all_rows(self) -> bool:
-        """Whether rows that match nothing matter too."""
-        return self.order == "strict"
-
 
 @dataclass(frozen=True, slots=True)
 class Attempts:

@@ -194,7 +194,7 @@ def funnel(
     _demand_finite(paths, amount)
     labels = tuple(f"at least {k} of {plan.size}" for k in range(1, plan.size + 1)) if order == "any" else wanted.labels
     reading = tables.Reading(labels, wanted, clock, level, "attempts" if plan.totals else "customers", clustered=plan.totals or bool(held))
-    asked = Asked(log, tuple(uses), columns, marker, rules, reading, source.backend, latest(log, uses[1]), tz, span)
+    asked = Asked(log, tuple(uses), columns, marker, rules, reading, source.backend, latest(log, uses[1]), tz)
     table = _frames.build(source.backend, {"step": _frames.series(source.backend, labels, _frames.TEXT), **tables.measures(paths, reading)})
     params: dict[str, object] = {
         "columns": {use.argument: use.column for use in uses} | {"event": columns.event}, "steps": list(wanted.labels),

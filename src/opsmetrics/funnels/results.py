@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from opsmetrics import _checks, _frames, _parts, _render, events
 from opsmetrics._frames import Backend, Use
-from opsmetrics._kernels import calendars, sequences
+from opsmetrics._kernels import calendars
 from opsmetrics._marks import Marker
 from opsmetrics._results import Result, Table, dropped_notes, shown
 from opsmetrics.errors import ParameterError
@@ -45,7 +45,6 @@ class Asked:
     backend: Backend
     end: int
     tz: str | None
-    window: int | None
 
     def __copy__(self) -> Self:
         return self
@@ -439,7 +438,3 @@ class Funnel(Result[FrameT_co]):
 def customers_later(asked: Asked, paths: Paths, make: Callable[..., Any]) -> Callable[[], Any]:
     """The table of customers, made when asked for."""
     return lambda: make(paths, asked.reading, asked.backend, asked.uses[0], asked.rules.hold, asked.immature(paths))
-
-
-FAR = sequences.LARGEST
-"""The end of all time."""
