@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 from statsmodels.stats import proportion
@@ -178,6 +178,7 @@ def test_copies_tell_nothing_new():
     assert rates.effective_size(0, 0, 0, 0, 0, 0) == 0.0
 
 
+@settings(max_examples=25)  # the witness is slow
 @given(p=st.lists(st.floats(0, 1), min_size=1, max_size=12))
 def test_holm_is_that_of_statsmodels(p):
     assert multiplicity.holm(p) == pytest.approx(multipletests(p, method="holm")[1])
