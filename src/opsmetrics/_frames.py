@@ -469,6 +469,16 @@ def sort_order(values: nw.Series[Any], argument: str) -> Ints | None:
     return ordered["position"].to_numpy().astype(np.int64, copy=False)
 
 
+def rank(values: nw.Series[Any], argument: str) -> Ints:
+    """The place of each distinct value among all, in increasing order."""
+    order = sort_order(values, argument)
+    if order is None:
+        return np.arange(len(values))
+    place = np.empty(len(values), dtype=np.int64)
+    place[order] = np.arange(len(values))
+    return place
+
+
 def concat(series: Sequence[nw.Series[Any]]) -> nw.Series[Any]:
     """Series of one type, one after the other; an empty one has nothing to say, not even its type."""
     series = [s for s in series if len(s)] or series[:1]

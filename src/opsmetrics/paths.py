@@ -129,11 +129,7 @@ def sessionize(events: FrameT, *, customer: str, time: str, gap: str | dt.timede
     starts = np.cumsum([0, *(len(visits.customers) for visits in found)])
     person = np.concatenate([visits.person + start for visits, start in zip(found, starts.tolist(), strict=False)])
     columns = {name: np.concatenate([getattr(visits, name) for visits in found]) for name in ("session", "start", "end", "events")}
-    order = _frames.sort_order(customers, "customer")
-    rank = np.arange(len(customers))
-    if order is not None:
-        rank[order] = np.arange(len(customers))
-    rows = np.lexsort((columns["session"], rank[person]))
+    rows = np.lexsort((columns["session"], _frames.rank(customers, "customer")[person]))
     content: dict[str, Column] = {
         customer: _frames.take(customers, person[rows]), "session": columns["session"][rows],
         "start": _frames.stamps(source.backend, columns["start"][rows], source.clock),

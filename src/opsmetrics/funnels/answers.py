@@ -236,7 +236,7 @@ def groups(paths: Paths, *, by_size: bool) -> list[Ints]:
     found = np.split(order, starts[1:]) if len(codes) else []
     known, none = [g for g in found if codes[g[0]] != -1 or not by_size], [g for g in found if codes[g[0]] == -1 and by_size]
     if by_size and paths.values is not None:
-        rank = tables.rank(paths.values, "by")
+        rank = _frames.rank(paths.values, "by")
         known.sort(key=lambda g: (-len(g), rank[codes[g[0]]]))
     return known + none
 

@@ -174,7 +174,7 @@ def funnel(
     source = read(log, uses, marker, tz)
     clock = source.clock
     span, gaps = (
-        _checks.duration("window", window),
+        _checks.duration("window", window, days=True),
         [_gaps(name, given, wanted) for name, given in (("step_window", step_window), ("min_gap", min_gap))],
     )
     _demand_possible(gaps[0], gaps[1])
@@ -261,14 +261,14 @@ def funnel_from_counts(counts: Mapping[str, int] | Sequence[tuple[str, int]], *,
     before = np.concatenate((taken[:1], taken[:-1]))
     low, high = rates.wilson(taken, taken[0], level)
     backend = _frames.backend("pandas")
-    low[0] = high[0] = 1.0 if taken[0] else np.nan
+    if taken[0]:
+        low[0] = high[0] = 1.0  # whoever enters has entered
     unknown = np.full(len(taken), np.nan)
     table = _frames.build(
         backend,
         {
             "step": _frames.series(backend, names, _frames.TEXT), "customers": taken, "conversion": grouping.ratio(taken, taken[0]),
-            "conversion_low": np.nan_to_num(low), "conversion_high": np.nan_to_num(high, nan=1.0),
-            "step_conversion": grouping.ratio(taken, before),
+            "conversion_low": low, "conversion_high": high, "step_conversion": grouping.ratio(taken, before),
             "dropped": before - taken, "tied": np.zeros(len(taken), dtype=np.int64), "median_step_seconds": unknown,
             "p90_step_seconds": unknown.copy(), "median_seconds": unknown.copy(), "p90_seconds": unknown.copy(),
         },

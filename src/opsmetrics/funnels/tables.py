@@ -45,15 +45,16 @@ def measures(paths: Paths, reading: Reading) -> dict[str, Any]:
     entered = of_entries(paths, reading)
     before = of_previous(paths, reading)
     low, high = interval(entered, reading.confidence)
-    low[0] = high[0] = 1.0 if len(paths) else np.nan  # whoever enters has entered
+    if len(paths):
+        low[0] = high[0] = 1.0  # whoever enters has entered
     required = np.isin(np.arange(len(reading.labels)), reading.steps.required)
     step, whole = _waits(paths)
     tied = np.array([int(np.count_nonzero(wait == 0)) for wait in step], dtype=np.int64)
     columns: dict[str, Any] = {
         reading.counted: entered.taken,
         "conversion": grouping.ratio(entered.taken, entered.base),
-        "conversion_low": low if len(paths) else np.zeros(len(low)),
-        "conversion_high": high if len(paths) else np.ones(len(high)),
+        "conversion_low": low,
+        "conversion_high": high,
         "step_conversion": grouping.ratio(before.taken, before.base),
         "dropped": np.where(required, before.base - before.taken, 0),
         "tied": tied,
@@ -141,9 +142,9 @@ def customers_frame(
     sides = paths.held or [(np.empty(0, dtype=np.int64), nobody)] * len(hold)
     keys = [
         paths.ticks[0],
-        *(rank(values, use.argument)[codes] for use, (codes, values) in zip(reversed(hold), reversed(sides), strict=True)),
+        *(_frames.rank(values, use.argument)[codes] for use, (codes, values) in zip(reversed(hold), reversed(sides), strict=True)),
     ]
-    order = np.lexsort((*keys, rank(ids, "customer")[paths.person]))
+    order = np.lexsort((*keys, _frames.rank(ids, "customer")[paths.person]))
     ordered = paths.take(order)
     content: dict[str, Column] = {customer.column: _frames.take(ids, ordered.person)}
     content |= {use.column: _frames.take(values, codes[order]) for use, (codes, values) in zip(hold, sides, strict=True)}
@@ -152,13 +153,3 @@ def customers_frame(
     if ordered.row is not None:
         content |= {f"row_{number}": _frames.whole_or_null(backend, rows, rows >= 0) for number, rows in enumerate(ordered.row, 1)}
     return _frames.build(backend, content)
-
-
-def rank(values: _frames.Values, argument: str) -> Ints:
-    """The place of each distinct value among all, in increasing order."""
-    order = _frames.sort_order(values, argument)
-    if order is None:
-        return np.arange(len(values))
-    place = np.empty(len(values), dtype=np.int64)
-    place[order] = np.arange(len(values))
-    return place
