@@ -27,7 +27,10 @@ FILES = {
 MODULES = tuple(name.removeprefix("opsmetrics").removeprefix(".") or "__init__" for name in FILES)
 """Modules by their names inside the package: "errors", "_kernels.rates", "segments"; "__init__" is the package itself."""
 
-GROUND = {"errors", "_checks", "_clock", "_frames", "_kernels", "_marks", "_parts", "_render", "_results", "customers", "events"}
+GROUND = {
+    "errors", "_checks", "_clock", "_frames", "_kernels", "_marks", "_parts", "_patterns", "_render", "_results",
+    "activity", "customers", "events",
+}  # fmt: skip
 """Families of modules that any topic may stand on."""
 
 MAY_IMPORT = {
@@ -39,10 +42,12 @@ MAY_IMPORT = {
     "_frames": {"errors", "_checks", "_clock", "_kernels"},
     "_marks": {"errors", "_checks", "_clock", "_frames", "_kernels"},
     "_parts": {"errors", "_checks", "_clock", "_frames", "_kernels", "_marks"},
+    "_patterns": {"errors", "_marks"},
     "_results": {"errors", "_frames", "_render", "plotting"},
-    "customers": GROUND - {"events"},
-    "events": GROUND - {"customers"},
-    "datasets": GROUND - {"customers", "events"},
+    "activity": GROUND - {"customers", "events"},
+    "customers": GROUND - {"activity", "events"},
+    "events": GROUND - {"activity", "customers"},
+    "datasets": GROUND - {"activity", "customers", "events"},
     "__main__": {"__init__"},
 }
 """What a family may import of the package besides itself. A family not named here is a topic: it may import GROUND."""

@@ -9,6 +9,7 @@ from typing import Self
 
 from opsmetrics import _checks
 from opsmetrics._kernels import calendars
+from opsmetrics._kernels.periods import Periods
 from opsmetrics.errors import ParameterError
 
 _YEAR_ONE = _checks.day_number(dt.date.min)
@@ -54,7 +55,7 @@ class Clock:
 
     def periods(self, ticks: calendars.Ints, period: str) -> calendars.Ints:
         """The first day of the local day, week, month, quarter or year of each tick."""
-        return calendars.period_starts(self.days(ticks), period)
+        return Periods.of(period).starts(self.days(ticks))
 
     def midnight(self, day: int) -> int:
         """The first tick of a local day."""

@@ -17,11 +17,6 @@ Ints = npt.NDArray[np.int64]
 TICKS_PER_DAY = {"D": 1, "s": 86_400, "ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
 """Ticks in 24 hours, by time unit."""
 
-MONTHS_IN = {"month": 1, "quarter": 3, "year": 12}
-"""Months in the periods that are made of months."""
-
-PERIODS = ("day", "week", *MONTHS_IN)
-
 MISSING = np.iinfo(np.int64).min
 """The tick that stands for "no time" (numpy's NaT)."""
 
@@ -49,17 +44,6 @@ def local_days(ticks: Ints, unit: str, zone: dt.tzinfo | None) -> Ints:
     row, second = utc_day - first, ticks // per_second
     offset = np.where(second < change[row], before[row], after[row])
     return np.asarray((ticks + offset * per_second) // per_day)
-
-
-def period_starts(days: Ints, period: str) -> Ints:
-    """The first day of the period that each day lies in; weeks begin on Monday (ISO 8601)."""
-    if period == "day":
-        return days
-    if period == "week":
-        return np.asarray(days - (days + 3) % 7)  # 1970-01-01 was a Thursday
-    months = days.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
-    size = MONTHS_IN[period]
-    return np.asarray((months // size * size).astype("datetime64[M]").astype("datetime64[D]").astype(np.int64))
 
 
 def local_day(nanoseconds: int, zone: dt.tzinfo | None) -> int:

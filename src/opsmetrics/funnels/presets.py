@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from opsmetrics import _checks
-from opsmetrics.funnels.steps import Of, Step
+from opsmetrics._patterns import Of
+from opsmetrics.funnels.steps import Step
 
 _AIPL = {"en": ("awareness", "interest", "purchase", "loyalty"), "zh": ("认知", "兴趣", "购买", "忠诚")}
 _AARRR = {

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from opsmetrics import _checks, _frames, _parts, _render, events
 from opsmetrics._frames import Backend, Use
-from opsmetrics._kernels import calendars
+from opsmetrics._kernels import periods
 from opsmetrics._marks import Marker
 from opsmetrics._results import Result, Table, dropped_notes, shown
 from opsmetrics.errors import ParameterError
@@ -316,7 +316,7 @@ class Funnel(Result[FrameT_co]):
         ['2025-01-01', '2025-02-01', '2025-03-01']
         """
         asked = self._demand_log("trend")
-        _checks.choice("period", period, calendars.PERIODS)
+        _checks.choice("period", period, periods.WORDS)
         paths = asked.again(Carry("period", period))
         return answers.breakdown(
             paths, asked.reading, asked.backend, "period", self._told(period=period, tz=asked.rules.clock.local), periods=True,
