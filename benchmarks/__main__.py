@@ -6,13 +6,13 @@ import os
 import platform
 import sys
 
-from benchmarks import funnel, funnel_intervals, import_cost, rfm
+from benchmarks import funnel, funnel_intervals, import_cost, lifecycle, return_probability, rfm
 
 
 def main() -> int:
     """All benchmarks; 1 where a target was missed."""
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}\n")
-    met = [import_cost.main(), rfm.main(), funnel.main(), funnel_intervals.main()]
+    met = [import_cost.main(), rfm.main(), funnel.main(), funnel_intervals.main(), lifecycle.main(), return_probability.main()]
     return 0 if all(met) else 1
 
 

@@ -19,10 +19,13 @@ from opsmetrics._results import Result
 
 ROOT = Path(om.__file__).parent
 
-FRAMES = {"orders", "events", "units", "before", "after", "scored", "summary", "scores"}
+FRAMES = {"data", "orders", "events", "units", "before", "after", "scored", "summary", "scores"}
 """The tables that functions and methods start from. They come first, and may be given by position."""
 
-POSITIONAL = FRAMES | {"customers", "regions", "saved", "ax", "steps", "counts", "formula", "of", "column", "start", "end", "period"}
+POSITIONAL = FRAMES | {
+    "customers", "regions", "saved", "ax", "steps", "counts", "formula", "of", "column", "start", "end", "period",
+    "rules", "key", "name", "stages", "dates",
+}  # fmt: skip
 """What else is plain enough without its name: ``make_orders(50)``, ``SegmentMap([...])``, ``from_dict(saved)``, ``plot(ax)``."""
 
 COLUMNS = {"customer", "time", "amount", "event", "order_id", "unit", "variant", "label", "by", "tie_key"}
@@ -35,6 +38,8 @@ OPTIONS = {
     "otherwise", "labels", "basis", "centre", "comparison",
     "step_window", "min_gap", "entry", "count", "exclude", "exclusion", "hold", "entries_between", "allow_missing", "gap", "optional",
     "at", "baseline", "denominator", "quantiles", "edges",
+    "week_start", "new_after", "between", "default", "channel", "lapsed", "top", "horizon", "p_dormant", "p_churned", "bands",
+    "cohort", "value", "same_day", "within",
     "awareness", "interest", "purchase", "loyalty", "acquisition", "activation", "retention", "referral", "revenue",
 }  # fmt: skip
 """Everything else. A new word is a decision: look first whether one of these means the same, then add it here."""
@@ -167,10 +172,14 @@ def test_arguments_have_the_words_of_the_house(name):
     assert {p.name for p in parameters(CALLABLES[name])} <= POSITIONAL | COLUMNS | OPTIONS
 
 
+VARIADIC = {"rules"}
+"""A stage and the rules it has, one after the other: ``Stage("dormant", {...}, {...})``."""
+
+
 @pytest.mark.parametrize("name", CALLABLES)
 def test_frames_come_first_and_the_rest_by_keyword(name):
     found = parameters(CALLABLES[name])
-    assert all(p.kind in {p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY} for p in found), "no *args, no **kwargs"
+    assert all(p.kind in {p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY} or p.name in VARIADIC for p in found), "no *args, no **kwargs"
     by_position = {p.name for p in found if p.kind is p.POSITIONAL_OR_KEYWORD}
     assert by_position <= POSITIONAL
     assert {p.name for p in found} & FRAMES <= by_position
@@ -182,8 +191,12 @@ def test_columns_have_no_default_but_labels_of_our_own(name):
     assert set(defaults.values()) <= {inspect.Parameter.empty, None, "segment"}
 
 
-TWO_MEANINGS = {"order": {"Sequence[str]", "Order"}}
-"""Of labels, the order they come in; of a funnel, the order that its steps are taken in. The field calls both so."""
+TWO_MEANINGS = {
+    "order": {"Sequence[str]", "Order"},
+    "within": {"int | str | dt.timedelta", "int | str | dt.timedelta | Sequence[int | str | dt.timedelta]"},
+}
+"""Of labels, the order they come in; of a funnel, the order that its steps are taken in. The field calls both so. Repurchase is asked
+within several spans at once, activation within one."""
 
 
 @pytest.mark.parametrize("word", sorted(COLUMNS | OPTIONS))
@@ -241,7 +254,36 @@ def things() -> dict[str, Any]:
     made += [om.Step("view"), om.prepare_events(events, **columns), funnel, funnel.by("channel"), funnel.times(1, 2), funnel.survival()]
     made += [funnel.compare("channel", baseline="ads"), funnel.next_events(1)]
     made += [om.sessionize(events, customer="customer", time="time"), om.path_transitions(events, **columns)]
+    made += [*lives(), *habits()]
     return {type(thing).__name__: thing for thing in made}
+
+
+def lives() -> list[Any]:
+    """What the lifecycle family makes."""
+    orders, columns = om.make_orders(customers=400, rng=1), {"customer": "customer", "time": "time"}
+    states = om.lifecycle(orders.assign(shop="north"), **columns, amount="amount", period="month")
+    stages = om.Stages([om.Stage("silent", {"recency": (91, None)}), om.Stage("one", {"orders": 1})], default="more")
+    summary = om.customer_summary(orders, **columns, amount="amount", as_of="2025-09-30")
+    staged = stages.assign(summary)
+    rates = staged.kpis(orders.assign(big=orders["amount"] > 90), {"big": "big"}, customer="customer")
+    history = stages.assign_at(orders, ["2025-06-30", "2025-12-31"], **columns, amount="amount")
+    fitted = om.Stages.default().fit(orders, **columns, horizon=30, p_dormant=0.25, p_churned=0.2)
+    rules = {"awareness": "view", "interest": "cart", "purchase": "pay", "loyalty": 2}
+    events = om.make_events(customers=40, rng=1)
+    before, after = (om.aipl(events, rules, **columns, event="event", as_of=day) for day in ("2025-02-28", "2025-03-31"))
+    return [
+        states, states.by("shop"), stages.stages[0], stages, staged, rates, history, om.Stages.default(), fitted, before,
+        before.flow(after),
+    ]  # fmt: skip
+
+
+def habits() -> list[Any]:
+    """What the retention family makes."""
+    events, columns = om.make_events(customers=40, rng=1), {"customer": "customer", "time": "time"}
+    return [
+        om.retention(events, **columns), om.repurchase_rate(events, **columns), om.next_period_rate(events, **columns),
+        om.stickiness(events, **columns), om.activation_rate(events, "pay", **columns, event="event"),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", OBJECTS)

@@ -8,6 +8,7 @@ import functools
 import json
 import pickle
 import time
+import warnings
 from typing import Any
 
 import numpy as np
@@ -55,8 +56,38 @@ def made(name: str) -> dict[str, Any]:
         om.path_transitions(log, **names, gap="30min"),
         om.sessionize(log, customer="customer", time="time"),
     )
-    found = (summary, scores, report, report.segments, moves, *answers, *paths)
+    found = (summary, scores, report, report.segments, moves, *answers, *paths, *lives(given, log, columns), *habits(given, log))
     return {type(result).__name__: result for result in found}
+
+
+def lives(given: Any, log: Any, columns: dict[str, str]) -> tuple[Any, ...]:
+    """The results of the lifecycle family."""
+    states = om.lifecycle(given, **columns, as_of="2026-01-10")
+    summary = om.customer_summary(given, **columns, as_of="2025-12-31")
+    stages = om.Stages([om.Stage("silent", {"recency": (60, None)}), om.Stage("one", {"orders": 1})], default="more")
+    staged = stages.assign(summary)
+    history = stages.assign_at(given, ["2025-08-31", "2025-12-31"], **columns)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", om.OpsmetricsWarning)  # thirty customers are too few to know
+        fitted = om.Stages.default().fit(given, **columns, horizon=30)
+    rules: dict[str, Any] = {"awareness": "view", "interest": ["cart", "favourite"], "purchase": "pay", "loyalty": 2}
+    before, after = (
+        om.aipl(log, rules, customer="customer", event="event", time="time", as_of=day, window=30, channel="channel")
+        for day in ("2025-02-15", "2025-03-31")
+    )
+    rates = staged.kpis(log, {"cart": "cart", "help": "help"}, customer="customer", event="event")
+    visits = om.lifecycle(log, customer="customer", time="time", period="week").by("channel")
+    return (states, visits, staged, rates, history, fitted, before, before.flow(after))
+
+
+def habits(given: Any, log: Any) -> tuple[Any, ...]:
+    """The results of the retention family."""
+    columns = {"customer": "customer", "time": "time"}
+    shop = {"tz": "Asia/Shanghai", "as_of": "2025-12-31"}
+    return (
+        om.retention(given, **columns, **shop), om.repurchase_rate(given, **columns, **shop), om.next_period_rate(given, **columns, **shop),
+        om.stickiness(log, **columns), om.activation_rate(log, "pay", **columns, event="event"),
+    )  # fmt: skip
 
 
 @functools.cache

@@ -9,6 +9,10 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from opsmetrics.cohorts.activations import Activation, activation_rate
+    from opsmetrics.cohorts.habits import Stickiness, stickiness
+    from opsmetrics.cohorts.repurchases import NextPeriod, Repurchase, next_period_rate, repurchase_rate
+    from opsmetrics.cohorts.retentions import Retention, retention
     from opsmetrics.customers import CustomerSummary, customer_summary
     from opsmetrics.datasets import load_cdnow, make_events, make_orders
     from opsmetrics.errors import ColumnError, DataError, FitError, OpsmetricsError, OpsmetricsWarning, ParameterError
@@ -18,6 +22,12 @@ if TYPE_CHECKING:
     from opsmetrics.funnels.presets import aarrr_steps, aipl_steps
     from opsmetrics.funnels.results import Funnel
     from opsmetrics.funnels.steps import Step
+    from opsmetrics.lifecycles.aipls import AIPL, aipl
+    from opsmetrics.lifecycles.flows import AIPLFlow
+    from opsmetrics.lifecycles.growth import Lifecycle, LifecycleBreakdown, lifecycle
+    from opsmetrics.lifecycles.models import FittedStages, StageModel
+    from opsmetrics.lifecycles.staged import Staged, StageHistory, StageKPIs
+    from opsmetrics.lifecycles.stages import Stage, Stages
     from opsmetrics.migration import Transitions, transitions
     from opsmetrics.paths import PathTransitions, Sessions, path_transitions, sessionize
     from opsmetrics.segments.maps import MapCheck, SegmentMap
@@ -29,7 +39,10 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "AIPL",
     "RFM",
+    "AIPLFlow",
+    "Activation",
     "ColumnError",
     "ConversionCurve",
     "CustomerSummary",
@@ -37,40 +50,64 @@ __all__ = [
     "EventLog",
     "FitError",
     "FittedRFMScorer",
+    "FittedStages",
     "Funnel",
     "FunnelBreakdown",
     "FunnelComparison",
+    "Lifecycle",
+    "LifecycleBreakdown",
     "MapCheck",
     "NextEvents",
+    "NextPeriod",
     "OpsmetricsError",
     "OpsmetricsWarning",
     "ParameterError",
     "PathTransitions",
     "RFMScorer",
     "RFMScores",
+    "Repurchase",
+    "Retention",
     "SegmentMap",
     "SegmentSummary",
     "Sessions",
+    "Stage",
+    "StageHistory",
+    "StageKPIs",
+    "StageModel",
+    "Staged",
+    "Stages",
     "Step",
     "StepTimes",
+    "Stickiness",
     "Transitions",
     "aarrr_steps",
+    "activation_rate",
+    "aipl",
     "aipl_steps",
     "customer_summary",
     "funnel",
     "funnel_from_counts",
+    "lifecycle",
     "load_cdnow",
     "make_events",
     "make_orders",
+    "next_period_rate",
     "path_transitions",
     "prepare_events",
+    "repurchase_rate",
+    "retention",
     "rfm",
     "segment_summary",
     "sessionize",
+    "stickiness",
     "transitions",
 ]
 
 _HOMES = {
+    "cohorts.activations": ("Activation", "activation_rate"),
+    "cohorts.habits": ("Stickiness", "stickiness"),
+    "cohorts.repurchases": ("NextPeriod", "Repurchase", "next_period_rate", "repurchase_rate"),
+    "cohorts.retentions": ("Retention", "retention"),
     "customers": ("CustomerSummary", "customer_summary"),
     "datasets": ("load_cdnow", "make_events", "make_orders"),
     "errors": ("ColumnError", "DataError", "FitError", "OpsmetricsError", "OpsmetricsWarning", "ParameterError"),
@@ -80,6 +117,12 @@ _HOMES = {
     "funnels.presets": ("aarrr_steps", "aipl_steps"),
     "funnels.results": ("Funnel",),
     "funnels.steps": ("Step",),
+    "lifecycles.aipls": ("AIPL", "aipl"),
+    "lifecycles.flows": ("AIPLFlow",),
+    "lifecycles.growth": ("Lifecycle", "LifecycleBreakdown", "lifecycle"),
+    "lifecycles.models": ("FittedStages", "StageModel"),
+    "lifecycles.staged": ("StageHistory", "StageKPIs", "Staged"),
+    "lifecycles.stages": ("Stage", "Stages"),
     "migration": ("Transitions", "transitions"),
     "paths": ("PathTransitions", "Sessions", "path_transitions", "sessionize"),
     "segments.maps": ("MapCheck", "SegmentMap"),

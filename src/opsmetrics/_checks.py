@@ -28,7 +28,7 @@ _NANOSECONDS_IN = {
 }  # fmt: skip
 
 
-def _is_number(value: Any, kind: type) -> bool:
+def is_number(value: Any, kind: type) -> bool:
     """Whether a value is a number of this kind; booleans are not numbers here."""
     return isinstance(value, kind) and not isinstance(value, (bool, np.bool_))
 
@@ -44,7 +44,7 @@ def choice(argument: str, value: object, allowed: Collection[WordT]) -> WordT:
 
 def whole_number(argument: str, value: Any, low: int, high: int, *, hint: str = "") -> int:
     """An integer inside [low, high]; booleans and 5.5 are not integers."""
-    if _is_number(value, numbers.Integral) and low <= int(value) <= high:
+    if is_number(value, numbers.Integral) and low <= int(value) <= high:
         return int(value)
     raise ParameterError(
         f"{argument}={value!r} is out of range; it must be a whole number from {low} to {high}.{hint}",
@@ -54,16 +54,16 @@ def whole_number(argument: str, value: Any, low: int, high: int, *, hint: str = 
 
 def number(argument: str, value: Any, *, place: str | None = None) -> int | float:
     """A real, finite number; whole numbers stay whole."""
-    if _is_number(value, numbers.Real) and -_HUGE <= value <= _HUGE:
+    if is_number(value, numbers.Real) and -_HUGE <= value <= _HUGE:
         return int(value) if isinstance(value, numbers.Integral) else float(value)
     raise ParameterError(f"{place or argument}={value!r} must be a finite number, at most 1e15 in size.", code=f"parameter.{argument}")
 
 
 def fraction(argument: str, value: Any) -> float:
     """A number strictly between 0 and 1, and not so near to an end that floats cannot tell them apart."""
-    if _is_number(value, numbers.Real) and 1e-12 < value < 1 - 1e-12:
+    if is_number(value, numbers.Real) and 1e-12 < value < 1 - 1e-12:
         return float(value)
-    hint = f" Did you mean {value / 100:g}?" if _is_number(value, numbers.Real) and 1 < value < 100 else ""
+    hint = f" Did you mean {value / 100:g}?" if is_number(value, numbers.Real) and 1 < value < 100 else ""
     raise ParameterError(f"{argument}={value!r} must lie between 0 and 1.{hint}", code=f"parameter.{argument}")
 
 
@@ -116,9 +116,24 @@ def named(argument: str, values: object, names: Sequence[str]) -> Mapping[str, o
     return values
 
 
+def word(argument: str, value: object) -> str:
+    """A name: a text that is not empty."""
+    if isinstance(value, str) and value.strip():
+        return value
+    raise ParameterError(f"{argument}={value!r} must be a name, a text that is not empty.", code=f"parameter.{argument}")
+
+
+def names(argument: str, given: str | Mapping[str, str], known: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """Names in one of the languages known, or the caller's own for each English one."""
+    if isinstance(given, str):
+        return tuple(known[choice(argument, given, tuple(known))])
+    own = named(argument, given, known["en"])
+    return tuple(word(argument, own[name]) for name in known["en"])
+
+
 def generator(argument: str, value: Any) -> np.random.Generator:
     """A random generator, from a seed or as it is (SPEC 7)."""
-    seed = value is None or (_is_number(value, numbers.Integral) and value >= 0)
+    seed = value is None or (is_number(value, numbers.Integral) and value >= 0)
     if seed or isinstance(value, np.random.Generator):
         return np.random.default_rng(value)
     raise ParameterError(
@@ -164,7 +179,7 @@ def days(argument: str, value: Any) -> int | None:
         count = int(value // _NUMPY_DAY) if fixed and value % _NUMPY_DAY == np.timedelta64(0, "D") else None
     elif isinstance(value, dt.timedelta) and value == value:
         count = value // _DAY if value % _DAY == dt.timedelta(0) else None
-    elif _is_number(value, numbers.Integral):
+    elif is_number(value, numbers.Integral):
         count = int(value)
     elif isinstance(value, str) and (match := re.fullmatch(r"\s*(\d{1,9})\s*([DWdw])\s*", value)):
         count = int(match[1]) * _DAYS_IN[match[2].upper()]
@@ -187,7 +202,7 @@ def duration(argument: str, value: Any, *, least: int = 0, days: bool = False) -
             span = int(value.astype(np.int64)) * step * _NANOSECONDS_IN[_NUMPY_UNITS[unit]]
     elif isinstance(value, dt.timedelta) and value == value:
         span = _nanoseconds(value) + int(getattr(value, "nanoseconds", 0))
-    elif days and _is_number(value, numbers.Integral):
+    elif days and is_number(value, numbers.Integral):
         span = int(value) * _NANOSECONDS_IN["d"]
     elif isinstance(value, str) and re.fullmatch(r"(\s*\d{1,18}(\.\d{1,18})?\s*[A-Za-z]+)+\s*", value):
         parts = [

@@ -125,7 +125,7 @@ def family(frame: Eager | Lazy) -> nw.Implementation:
 
 
 def check(frame: Eager | Lazy, uses: Sequence[Use]) -> Mapping[str, nw.dtypes.DType]:
-    schema: Mapping[str, nw.dtypes.DType] = frame.collect_schema()
+    schema = _schema(frame)
     names = list(schema)
     seen: dict[str, str] = {}
     for use in uses:
@@ -147,6 +147,20 @@ def check(frame: Eager | Lazy, uses: Sequence[Use]) -> Mapping[str, nw.dtypes.DT
         if not _plays(schema[use.column], use.role, frame.implementation):
             raise _wrong_type(use, _type_name(frame, use.column))
     return schema
+
+
+def _schema(frame: Eager | Lazy) -> Mapping[str, nw.dtypes.DType]:
+    """The types of the columns; that of pandas' stamps in zones with a sign or a digit in their name, which narwhals does not read, too."""
+    schema: dict[str, nw.dtypes.DType] = dict(frame.collect_schema())
+    if not frame.implementation.is_pandas() or nw.Unknown not in schema.values():
+        return schema
+    import pandas as pd
+
+    own = dict(zip(schema, cast("pd.DataFrame", frame.to_native()).dtypes, strict=True))
+    return {
+        name: nw.Datetime(cast("Any", own[name]).unit, str(own[name].tz)) if isinstance(own[name], pd.DatetimeTZDtype) else dtype
+        for name, dtype in schema.items()
+    }
 
 
 def _plays(dtype: nw.dtypes.DType, role: Role, kind: Backend) -> bool:

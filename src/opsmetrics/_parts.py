@@ -110,7 +110,8 @@ def read(argument: str, frame: object, uses: Sequence[Use], *, tz: str | None = 
     """
     native = _frames.wrap(argument, frame)
     schema = _frames.check(native, uses)
-    clock = next(_frames.clock_of(schema[u.column], u, tz, _frames.engine(native)) for u in uses if u.role == "time")
+    clocks = (_frames.clock_of(schema[u.column], u, tz, _frames.engine(native)) for u in uses if u.role == "time")
+    clock = next(clocks, None) or Clock.of("D", None, tz)  # where no use is that of a time, nobody looks at the clock
     columns = dict.fromkeys([*(u.column for u in uses), *([] if marker is None else marker.columns)])
     customer, in_engine = uses[0].column, _frames.engine(native) is not None
     needed = native.select(list(columns)) if in_engine else native
@@ -118,7 +119,9 @@ def read(argument: str, frame: object, uses: Sequence[Use], *, tz: str | None = 
     def parts() -> Parts:
         rows = 0
         wanted = needed if marker is None else marker.pushed_down(needed)
-        for fetched in _chunks(wanted, customer, ordered=marker is not None):
+        # The first row of a customer, whose label counts, is the first of the input among those of one time.
+        ordered = marker is not None or any(use.role == "label" for use in uses)
+        for fetched in _chunks(wanted, customer, ordered=ordered):
             rows += len(fetched)
             chunk = Chunk(fetched) if marker is None else _marked(fetched, marker, placed=not in_engine)
             if len(chunk) >= ROWS_TO_SPLIT:

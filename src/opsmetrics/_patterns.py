@@ -39,19 +39,19 @@ def _where(argument: str, of: Mapping[str, Any], event: str | None, kinds: Mappi
             code=f"parameter.{argument}",
         )
     label, found = ("any event", Pattern(None)) if of.get("event") is None else pattern(argument, of["event"], event, kinds)
-    conditions = tuple((str(column), _values(argument, column, wanted, kinds)) for column, wanted in where.items())
+    conditions = tuple((str(column), values(argument, column, wanted, kinds)) for column, wanted in where.items())
     said = ", ".join(f"{column}={'|'.join(map(str, values))}" for column, values in conditions)
     return (f"{label} [{said}]" if said else label), Pattern(found.events, conditions, found.flag)
 
 
-def _values(argument: str, column: object, wanted: object, kinds: Mapping[str, str]) -> tuple[Any, ...]:
+def values(argument: str, column: object, wanted: object, kinds: Mapping[str, str]) -> tuple[Any, ...]:
     """The values that a column may have, each of a type that the column can hold."""
     if not isinstance(column, str) or column not in kinds:
         raise ColumnError(
             f"{argument} looks at {column!r}, which is not a column of the frame; it has {list(kinds)}.{nearest(column, kinds)}",
             code="column.missing",
         )
-    values = tuple(word(value) for value in (wanted if isinstance(wanted, (list, tuple, set, frozenset)) else [wanted]))
+    given = tuple(word(value) for value in (wanted if isinstance(wanted, (list, tuple, set, frozenset)) else [wanted]))
     types: dict[str, tuple[type, ...]] = {"flag": (bool,), "text": (str,), "whole": (int,), "real": (int, float)}
     kind = kinds[column]
     if kind not in types:
@@ -60,16 +60,16 @@ def _values(argument: str, column: object, wanted: object, kinds: Mapping[str, s
             f"condition.",
             code="column.type",
         )
-    for value in values:
+    for value in given:
         if not isinstance(value, types[kind]) or (isinstance(value, bool) and kind != "flag") or not _storable(value):
             raise ParameterError(
                 f"{argument} compares {column!r} with {value!r}, but the column holds {_SPOKEN[kind]}; give a value of its type, or "
                 f"name a boolean column.",
                 code=f"parameter.{argument}",
             )
-    if not values:
+    if not given:
         raise ParameterError(f"{argument} gives no value for {column!r}; name at least one.", code=f"parameter.{argument}")
-    return tuple(float(value) for value in values) if kind == "real" else values
+    return tuple(float(value) for value in given) if kind == "real" else given
 
 
 _SPOKEN = {"flag": "true and false", "text": "text", "whole": "whole numbers", "real": "numbers", "other": "something else"}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar, cast, o
 import numpy as np
 
 from opsmetrics import _frames, _render
+from opsmetrics.errors import ParameterError
 
 if TYPE_CHECKING:
     import polars as pl
@@ -165,6 +166,38 @@ class Result(Generic[FrameT_co]):
         from opsmetrics import plotting
 
         return plotting.draw(self, ax)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The caller's table as it was, to be asked again; it does not travel with an answer to another process."""
+
+    argument: str
+    _frame: Any
+
+    @classmethod
+    def of(cls, argument: str, frame: object) -> Self:
+        """Keep a frame as it is now."""
+        return cls(argument, _frames.snapshot(_frames.wrap(argument, frame)))
+
+    @property
+    def frame(self) -> Any:
+        """The table, behind the common interface."""
+        if self._frame is None:
+            raise ParameterError(
+                f"this result came from another process, to which its {self.argument} did not travel; ask it where it was made.",
+                code="parameter.log",
+            )
+        return self._frame
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, _: object) -> Self:
+        return self
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.argument, None)
 
 
 def table_of(given: object) -> Any:

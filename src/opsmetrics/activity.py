@@ -28,7 +28,7 @@ from opsmetrics.errors import DataError
 Bools: TypeAlias = npt.NDArray[np.bool_]
 Period: TypeAlias = Literal["month", "day", "week", "quarter", "year"]
 WeekStart: TypeAlias = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
-Moment: TypeAlias = "str | dt.date | dt.datetime | np.datetime64"
+Moment: TypeAlias = str | dt.date | dt.datetime | np.datetime64
 
 MOST_PERIODS = 100_000
 """More periods than these are a stray date, or a unit mistaken for another."""
@@ -180,10 +180,10 @@ def usable(part: _parts.Part, observed: Observed) -> Rows:
 def cells(rows: Rows, observed: Observed, customers: int) -> Cells:
     """The cells of some rows: one for each customer and period."""
     numbers = observed.periods.number(observed.clock.days(rows.ticks))
-    if numbers.size and int(numbers.max()) - int(numbers.min()) >= MOST_PERIODS:
-        first, last = (str(np.datetime64(int(day), "D")) for day in observed.periods.start(np.array([numbers.min(), numbers.max()])))
+    if numbers.size and observed.last - int(numbers.min()) >= MOST_PERIODS:
+        first, last = (str(np.datetime64(int(day), "D")) for day in observed.periods.start(np.array([numbers.min(), observed.last])))
         raise DataError(
-            f"time= spans {int(numbers.max()) - int(numbers.min()) + 1:,} periods, from {first} to {last}; {MOST_PERIODS:,} are the most. "
+            f"time= spans {observed.last - int(numbers.min()) + 1:,} periods, from {first} to {last}; {MOST_PERIODS:,} are the most. "
             "Check for stray dates, or choose a longer period.",
             code="data.time",
         )
@@ -275,3 +275,19 @@ def span_of(tally: Tally, last: int) -> Tally:
 def group_column(names: Values, positions: Ints) -> Column:
     """The names of groups by position; null for those without a value."""
     return _frames.take_or_null(names, np.where(positions == len(names), -1, positions))
+
+
+def by_size(counts: Ints, names: Values) -> Ints:
+    """The groups of anybody, those with most new customers (the second measure) first, then by value; those without a value last."""
+    there = np.flatnonzero(counts.any(axis=(0, 2)))
+    rank = np.append(_frames.rank(names, "column"), len(names))
+    return there[np.lexsort((rank[there], -counts[1].sum(axis=1)[there], there == len(names)))]
+
+
+def demand_activity(counts: Ints, observed: Observed, columns: dict[str, str]) -> None:
+    """Somebody did something before the data ended."""
+    if not counts.any():
+        raise DataError(
+            f"as_of={observed.text!r} leaves no activity in {columns['time']!r}; choose a later as_of, or check the columns.",
+            code="data.no_activity",
+        )

@@ -18,7 +18,7 @@ from opsmetrics import _checks, _frames, _parts, _render
 from opsmetrics._frames import Column, Ints, Use
 from opsmetrics._kernels import calendars, grouping, purchases
 from opsmetrics._results import SHOWN, Result, Table, dropped_notes, shown
-from opsmetrics.errors import ColumnError, DataError
+from opsmetrics.errors import ColumnError, DataError, ParameterError
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -34,7 +34,7 @@ Refunds = Literal["net", "drop", "error"]
 MissingCustomer = Literal["error", "drop"]
 
 RESERVED = frozenset({
-    "recency", "frequency", "monetary", "orders", "revenue", "refunded", "refunds", "first_order", "last_order",
+    "recency", "frequency", "monetary", "orders", "revenue", "refunded", "tenure", "refunds", "first_order", "last_order",
     "r_score", "f_score", "m_score", "rfm_score", "rfm_code", "segment",
 })  # fmt: skip
 """Columns that the table of customers gets, here or on its way to segments."""
@@ -48,7 +48,8 @@ class CustomerSummary(Result[FrameT_co]):
     ----------
     table : frame
         The customer column, then ``recency`` (whole local days), ``frequency``, ``monetary``, ``orders``, ``revenue`` (net of refunds),
-        ``refunded`` (an amount, >= 0), ``first_order`` and ``last_order`` (times); sorted by customer.
+        ``refunded`` (an amount, >= 0), ``tenure`` (whole local days since the first purchase), ``first_order`` and ``last_order`` (times);
+        sorted by customer.
     refund_only : frame
         Customers with refunds and no purchase in the window: the customer column, ``refunds`` (a count) and ``refunded``.
     customer : str
@@ -220,6 +221,41 @@ def customer_summary(
     return _finish(facts, source.backend, clock, today, customer, params)
 
 
+def summaries_at(
+    orders: FrameT,
+    moments: Sequence[_checks.Moment],
+    *,
+    customer: str,
+    time: str,
+    amount: str,
+    tz: str | None,
+    missing_customer: MissingCustomer,
+) -> list[CustomerSummary[FrameT]]:
+    """The customer table as of several moments, from one pass: each order is added once, to the first moment that covers it."""
+    _checks.choice("missing_customer", missing_customer, get_args(MissingCustomer))
+    if not moments:
+        raise ParameterError("dates=[] is empty; give at least one date.", code="parameter.dates")
+    uses = [Use("customer", customer, "key"), Use("time", time, "time"), Use("amount", amount, "number")]
+    source = _parts.read("orders", orders, uses, tz=tz)
+    if customer in RESERVED:
+        raise ColumnError(f"customer={customer!r} is also a column of the result; rename it first.", code="column.reserved")
+    clock, columns = source.clock, {use.argument: use.column for use in uses}
+    ends = np.array([clock.end("dates", moment) for moment in moments], dtype=np.int64)
+    if (late := np.flatnonzero(np.diff(ends) <= 0)).size:
+        before, after = (moments[place].text for place in (int(late[0]), int(late[0]) + 1))
+        raise ParameterError(f"dates must increase; {after!r} follows {before!r}. Sort them, each once.", code="parameter.dates")
+    rules = Rules(calendars.MISSING + 1, int(ends[-1]), clock, "orders", "net", columns)
+    parts = _parts.fold(source, lambda part: partial_at(part, rules, ends))
+    found = []
+    for place, moment in enumerate(moments):
+        facts = merge([part[place] for part in parts])
+        _refuse(facts, missing_customer, "net", columns, moment.text)
+        params: dict[str, object] = {"columns": columns, "as_of": moment.text, "window": None, "tz": clock.local, "frequency": "orders"}
+        params |= {"monetary": "net", "refunds": "net", "missing_customer": missing_customer, "rows": facts.rows}
+        found.append(_finish(facts, source.backend, clock, clock.day_of("dates", moment), customer, params))
+    return found
+
+
 # ------------------------------------------------------------------------------------------- partial, merge, finish
 
 
@@ -238,6 +274,29 @@ def partial(part: _parts.Part, rules: Rules) -> Facts:
     _refuse_no_date(bought.first[has_bought], bought.last[has_bought], rules)
     days = purchases.days_per_customer(np.unique(np.concatenate(pairs)), len(part.customers))
     return Facts(part.customers, bought, days, part.rows, dropped)
+
+
+def partial_at(part: _parts.Part, rules: Rules, ends: Ints) -> list[Facts]:
+    """Fold the orders of some whole customers up to each of several ticks, the last of which is that of the rules."""
+    keep, dropped = _usable(part, rules)
+    people = len(part.customers)
+    fresh = [purchases.Purchases.none(people) for _ in ends]
+    rows = np.zeros(len(ends), dtype=np.int64)
+    for codes, ticks, units in _batches(part, keep, rules, dropped):
+        place = np.searchsorted(ends, ticks, side="right")
+        for number, bought in enumerate(fresh):
+            own = place == number
+            rows[number] += np.count_nonzero(own)
+            bought.add(codes[own], ticks[own], units[own])
+    later = int(rows.sum()) - np.cumsum(rows)
+    found: list[Facts] = []
+    for number, bought in enumerate(fresh):
+        so_far = bought if not found else found[-1].bought.plus(bought)
+        own_dropped = dropped + Counter({"after as_of": int(later[number])})
+        has_bought = so_far.orders > 0
+        _refuse_no_date(so_far.first[has_bought], so_far.last[has_bought], rules)
+        found.append(Facts(part.customers, so_far, np.zeros(people, dtype=np.int64), part.rows, own_dropped))
+    return found
 
 
 def merge(facts: Sequence[Facts]) -> Facts:
@@ -273,6 +332,7 @@ def _finish(
         "orders": p.orders,
         "revenue": net,
         "refunded": grouping.money(p.refunded),
+        "tenure": today - clock.days(p.first),
         "first_order": _frames.stamps(backend, p.first, clock),
         "last_order": _frames.stamps(backend, p.last, clock),
     }

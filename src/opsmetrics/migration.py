@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar, overload
+from typing import Any, Final, TypeAlias, TypeVar, overload
 
 import numpy as np
-import numpy.typing as npt
 
 from opsmetrics import _checks, _frames, _render
 from opsmetrics._frames import Column, Ints, Use
 from opsmetrics._kernels import grouping, rates
 from opsmetrics._results import SHOWN_LABELS, Result, Table, table_of
-from opsmetrics.errors import DataError, ParameterError, warn
+from opsmetrics.errors import DataError, ParameterError, nearest, warn
 
 FrameT = TypeVar("FrameT")
 FrameT_co = TypeVar("FrameT_co", covariant=True)
@@ -23,6 +22,9 @@ ENTRY: Final = "(new)"
 
 EXIT: Final = "(gone)"
 """The column of customers who are not there any more."""
+
+_Special: TypeAlias = tuple[list[int], list[int]]
+"""The places of lapsed and of top labels."""
 
 RESERVED: Final = frozenset({ENTRY, EXIT, "source"})
 
@@ -41,8 +43,9 @@ class Transitions(Result[FrameT_co]):
     shares : frame
         The matrix of row shares: each row adds up to 1; missing where nobody started.
     rates : frame
-        ``direction`` (up, down, stayed, gone; without an order moved, stayed, gone), ``customers``, ``rate`` among all customers there
-        before, ``rate_low``, ``rate_high``.
+        ``direction`` (up, down, stayed, gone; without an order moved, stayed, gone; "won back" and "top lost" where lapsed and top labels
+        are named), ``customers``, ``of`` (customers there before; of these two, those lapsed, or at the top), ``rate``, ``rate_low``,
+        ``rate_high``.
 
     Examples
     --------
@@ -61,7 +64,7 @@ class Transitions(Result[FrameT_co]):
     def _view(self) -> _render.View:
         columns, rows = _frames.head(self._tables["shares"], SHOWN_LABELS)
         _, found = _frames.head(self._tables["rates"])
-        spoken = {f"{row[0]} rate": f"{row[2]:.1%} [{row[3]:.1%}, {row[4]:.1%}]" for row in found if row[2] is not None}
+        spoken = {f"{row[0]} rate": f"{row[3]:.1%} [{row[4]:.1%}, {row[5]:.1%}]" for row in found if row[3] is not None}
         return _render.View(
             title="Transitions: share of each source (row) by target (column)",
             facts=self.params | spoken,
@@ -75,17 +78,17 @@ class Transitions(Result[FrameT_co]):
 
 @overload
 def transitions(
-    before: Result[FrameT], after: Result[FrameT], *, customer: str | None = None, label: str = "segment",
-    order: Sequence[str] | None = None, confidence: float = 0.95,
+    before: Result[FrameT], after: Result[FrameT], *, customer: str | None = None, label: str | None = None,
+    order: Sequence[str] | None = None, lapsed: Sequence[str] | None = None, top: Sequence[str] | None = None, confidence: float = 0.95,
 ) -> Transitions[FrameT]: ...  # fmt: skip
 @overload
 def transitions(
-    before: FrameT, after: FrameT, *, customer: str | None = None, label: str = "segment",
-    order: Sequence[str] | None = None, confidence: float = 0.95,
+    before: FrameT, after: FrameT, *, customer: str | None = None, label: str | None = None,
+    order: Sequence[str] | None = None, lapsed: Sequence[str] | None = None, top: Sequence[str] | None = None, confidence: float = 0.95,
 ) -> Transitions[FrameT]: ...  # fmt: skip
 def transitions(
-    before: Any, after: Any, *, customer: str | None = None, label: str = "segment",
-    order: Sequence[str] | None = None, confidence: float = 0.95,
+    before: Any, after: Any, *, customer: str | None = None, label: str | None = None,
+    order: Sequence[str] | None = None, lapsed: Sequence[str] | None = None, top: Sequence[str] | None = None, confidence: float = 0.95,
 ) -> Transitions[Any]:  # fmt: skip
     """Count the moves of customers between labels at two dates (also known as: 分层迁移, 金字塔流动).
 
@@ -95,17 +98,22 @@ def transitions(
         One row per customer with a label. Between two RFM reports use the same scorer, else the edges move as well as the customers.
     customer : str, optional
         The column of the customer; known already where `before` is a result.
-    label : str
-        The column of the label.
+    label : str, optional
+        The column of the label; that of the result where `before` is one ("segment", or "stage" of staged customers), else "segment".
     order : sequence of str, optional
         All labels from the lowest to the highest, for labels that have an order; gives the rates up and down.
+    lapsed : sequence of str, optional
+        Labels of those who have stopped, such as dormant and churned; gives the win-back rate (召回率), the share of them that has another
+        label after.
+    top : sequence of str, optional
+        Labels of the most valuable; with `lapsed` gives their churn (高价值流失), the share of them that is lapsed or gone after.
     confidence : float
         Of the Wilson intervals, between 0 and 1.
 
     Returns
     -------
     Transitions
-        Counts of customers, shares of each source, and rates among all customers there before, as fractions.
+        Counts of customers, shares of each source, and rates among the customers there before, as fractions.
 
     Raises
     ------
@@ -114,7 +122,8 @@ def transitions(
     DataError
         A customer in two rows of one side; customers or labels that are null; a label named "(new)" or "(gone)".
     ParameterError
-        An order that leaves out or repeats a label; a confidence outside (0, 1); no name for the customer column.
+        An order that leaves out or repeats a label; lapsed or top labels that never occur or are both; a confidence outside (0, 1); no
+        name for the customer column.
 
     References
     ----------
@@ -144,15 +153,20 @@ def transitions(
             warn(
                 f"before and after were {fault}, so the rule moved as well as the customers; hand the first report's {rule} to the second."
             )
+    label = label if label is not None else next((str(getattr(result, "label", "segment")) for result in results), "segment")
     uses = [Use("customer", key, "key"), Use("label", label, "key")]
     sides = [_side(argument, given, uses) for argument, given in (("before", before), ("after", after))]
     (old, new), people = _frames.encode_together([side[key] for side in sides], uses[0])
     for argument, codes in (("before", old), ("after", new)):
         _demand_one_row_each(argument, key, codes)
     names, labels = _labels([side[label] for side in sides], uses[1], order, getattr(results[0], "segment_names", ()) if results else ())
+    special = _special(names, lapsed, top)
     moves = _moves(old, new, labels, len(people), len(names))
     params: dict[str, object] = {"label": label, "order": None if order is None else names, "confidence": confidence}
-    return _result(sides[0].implementation, names, moves, order is not None, confidence, params | {"before": len(old), "after": len(new)})
+    params |= {argument: given if given is None else list(given) for argument, given in (("lapsed", lapsed), ("top", top))}
+    return _result(
+        sides[0].implementation, names, moves, order is not None, special, confidence, params | {"before": len(old), "after": len(new)}
+    )
 
 
 def _side(argument: str, given: Any, uses: Sequence[Use]) -> Any:
@@ -201,7 +215,7 @@ def _moves(old: Ints, new: Ints, labels: Sequence[Ints], people: int, size: int)
 
 
 def _result(
-    backend: _frames.Backend, names: list[str], moves: Ints, ordered: bool, confidence: float, params: dict[str, object]
+    backend: _frames.Backend, names: list[str], moves: Ints, ordered: bool, special: _Special, confidence: float, params: dict[str, object]
 ) -> Transitions[Any]:
     sources, targets = [*names, ENTRY], [*names, EXIT]
     totals = moves.sum(axis=1)
@@ -222,20 +236,46 @@ def _result(
         "table": _frames.build(backend, long),
         "counts": _frames.build(backend, {"source": rows, **{name: moves[:, i] for i, name in enumerate(targets)}}),
         "shares": _frames.build(backend, {"source": rows, **{name: shares[:, i] for i, name in enumerate(targets)}}),
-        "rates": _frames.build(backend, _rates(backend, moves, ordered, confidence)),
+        "rates": _frames.build(backend, _rates(backend, moves, ordered, special, confidence)),
     }
     return Transitions(_tables=tables, params=params, dropped={})
 
 
-def _rates(backend: _frames.Backend, moves: Ints, ordered: bool, confidence: float) -> dict[str, Column]:
+def _special(names: Sequence[str], lapsed: object, top: object) -> _Special:
+    """The places of the lapsed and of the top labels."""
+    places: dict[str, list[int]] = {}
+    for argument, given in (("lapsed", lapsed), ("top", top)):
+        wanted = [] if given is None else _checks.listed(argument, given)
+        for name in wanted:
+            if name not in names:
+                raise ParameterError(
+                    f"{argument} has {name!r}, which is no label here; the labels are {list(names)}.{nearest(name, names)}",
+                    code=f"parameter.{argument}",
+                )
+        places[argument] = sorted({names.index(name) for name in wanted})
+    if both := sorted(set(places["lapsed"]) & set(places["top"])):
+        raise ParameterError(f"top and lapsed both have {names[both[0]]!r}; a customer is one or the other.", code="parameter.top")
+    if places["top"] and not places["lapsed"]:
+        raise ParameterError("top was given without lapsed; name the labels of those who have stopped.", code="parameter.top")
+    return places["lapsed"], places["top"]
+
+
+def _rates(backend: _frames.Backend, moves: Ints, ordered: bool, special: _Special, confidence: float) -> dict[str, Column]:
     """How many of those there before went where; "up" is above the diagonal of the ordered labels."""
-    inner = moves[:-1, :-1]
+    inner, everybody = moves[:-1, :-1], int(moves[:-1].sum())
     stayed, gone = int(np.trace(inner)), int(moves[:-1, -1].sum())
     up, down = int(np.triu(inner, 1).sum()), int(np.tril(inner, -1).sum())
-    found = {"up": up, "down": down} if ordered else {"moved": up + down}
-    found |= {"stayed": stayed, "gone": gone}
-    customers = np.array(list(found.values()), dtype=np.int64)
-    low, high = rates.wilson(customers, inner.sum() + gone, confidence)
-    whole: npt.NDArray[Any] = grouping.ratio(customers, inner.sum() + gone)
+    found = {"up": (up, everybody), "down": (down, everybody)} if ordered else {"moved": (up + down, everybody)}
+    found |= {"stayed": (stayed, everybody), "gone": (gone, everybody)}
+    lapsed, top = special
+    if lapsed:
+        back = inner[lapsed].sum() - inner[np.ix_(lapsed, lapsed)].sum()
+        found["won back"] = int(back), int(moves[lapsed].sum())
+    if top:
+        found["top lost"] = int(inner[np.ix_(top, lapsed)].sum() + moves[top, -1].sum()), int(moves[top].sum())
+    customers, of = (np.array(numbers, dtype=np.int64) for numbers in zip(*found.values(), strict=True))
+    low, high = rates.wilson(customers, of, confidence)
     direction = _frames.words(backend, list(found), np.arange(len(found)))
-    return {"direction": direction, "customers": customers, "rate": whole, "rate_low": low, "rate_high": high}
+    return {
+        "direction": direction, "customers": customers, "of": of, "rate": grouping.ratio(customers, of), "rate_low": low, "rate_high": high,
+    }  # fmt: skip

@@ -184,6 +184,59 @@ def funnelled() -> None:
     assert_type(om.aarrr_steps(acquisition="a", activation="b", retention="c", referral="d", revenue="e")[0].label, str | None)
 
 
+def lived() -> None:
+    orders = om.make_orders(customers=60, rng=1)
+    states = om.lifecycle(
+        orders, customer="customer", time="time", amount="amount", period=28, as_of="2025-12-31", tz="Asia/Shanghai", week_start="sunday",
+        new_after="90D", confidence=0.9,
+    )  # fmt: skip
+    assert_type(states, om.Lifecycle[pd.DataFrame])
+    assert_type(states.revenue, pd.DataFrame)
+    visits = om.lifecycle(om.make_events(40, kind="polars", rng=1), customer="customer", time="time", period="week")
+    assert_type(visits.by("channel"), om.LifecycleBreakdown[pl.DataFrame])
+    stages = om.Stages(
+        [om.Stage("silent", {"recency": (90, None)}), om.Stage("few", {"orders": [1, 2]}, {"revenue": (0, 10)})], default="rest"
+    )
+    assert_type(om.Stages.from_dict(stages.to_dict()), om.Stages)
+    summary = om.customer_summary(orders, customer="customer", time="time", amount="amount", as_of="2025-12-31")
+    staged = stages.assign(summary)
+    assert_type(staged, om.Staged[pd.DataFrame])
+    assert_type(stages.assign(summary.table, customer="customer").overlaps, pd.DataFrame)
+    log = om.make_events(40, rng=1)
+    rates = staged.kpis(log, {"pays": "pay"}, customer="customer", event="event", time="time", between=(None, "2026-01-01"))
+    assert_type(rates, om.StageKPIs[pd.DataFrame])
+    history = stages.assign_at(orders, [dt.date(2025, 9, 30), "2025-12-31"], customer="customer", time="time", amount="amount")
+    assert_type(history, om.StageHistory[pd.DataFrame])
+    assert_type(om.transitions(staged, staged, lapsed=["silent"], top=["rest"]).rates, pd.DataFrame)
+    assert_type(om.Stages.default(labels="zh"), om.StageModel)
+
+
+def fitted() -> None:
+    orders = om.make_orders(customers=2_000, rng=1)
+    model = om.Stages.default().fit(orders, customer="customer", time="time", horizon="30D", p_dormant=0.25, p_churned=0.2, bands=(1, 2, 5))
+    assert_type(model, om.FittedStages[pd.DataFrame])
+    assert_type(model.curves, pd.DataFrame)
+    assert_type(model.stages, om.Stages)
+
+
+def came_back() -> None:
+    orders, events = om.make_orders(customers=20, kind="polars", rng=1), om.make_events(customers=40, rng=1)
+    cohorts = om.retention(orders, customer="customer", time="time", amount="amount", value="amount")
+    assert_type(cohorts, om.Retention[pl.DataFrame])
+    assert_type(cohorts.triangle, pl.DataFrame)
+    assert_type(om.repurchase_rate(orders, customer="customer", time="time", within=["30D", 60]), om.Repurchase[pl.DataFrame])
+    assert_type(om.next_period_rate(orders, customer="customer", time="time", period="quarter"), om.NextPeriod[pl.DataFrame])
+    assert_type(om.stickiness(events, customer="customer", time="time", window=30), om.Stickiness[pd.DataFrame])
+    active = om.activation_rate(events, "pay", customer="customer", event="event", time="time", within="3D")
+    assert_type(active, om.Activation[pd.DataFrame])
+    before = om.aipl(
+        events, {"awareness": "view", "interest": ["cart"], "purchase": "pay", "loyalty": 2},
+        customer="customer", event="event", time="time", as_of="2025-02-28", window=30, channel="channel", labels="zh",
+    )  # fmt: skip
+    assert_type(before, om.AIPL[pd.DataFrame])
+    assert_type(before.flow(before), om.AIPLFlow[pd.DataFrame])
+
+
 def told() -> None:
     orders = om.make_orders(customers=20, rng=1)
     report = om.rfm(orders, customer="customer", time="time", amount="amount", as_of="2026-01-01")

@@ -87,10 +87,7 @@ def cells(codes: Ints, periods: Ints, customers: int, units: Ints | None = None)
         units = None if units is None else units[order]
         bought = None if bought is None else bought[order]
     orders = rows if bought is None else np.bincount(slot[bought], minlength=size)
-    money = None
-    if units is not None:
-        money = np.zeros(size, dtype=np.int64)
-        np.add.at(money, slot, units)
+    money = None if units is None else grouping.sums(slot, size, units)
     found = Cells(place // width, place % width + low, orders, money)
     if size == len(place):
         return found

@@ -79,11 +79,16 @@ def extremes(values: Floats) -> tuple[float, float]:
     return float(values.min(initial=0.0)), float(values.max(initial=0.0))
 
 
+def sums(codes: Ints, size: int, values: Ints) -> Ints:
+    """Exact sums of whole numbers per group."""
+    found = np.zeros(size, dtype=np.int64)
+    np.add.at(found, codes, values)
+    return found
+
+
 def whole_sums(codes: Ints, size: int, counts: Floats) -> Ints:
     """Sums of whole numbers per group. Wants the sum of all sizes <= `LARGEST_WHOLE`."""
-    sums = np.zeros(size, dtype=np.int64)
-    np.add.at(sums, codes, np.rint(counts).astype(np.int64))
-    return sums
+    return sums(codes, size, np.rint(counts).astype(np.int64))
 
 
 def money_sums(codes: Ints, size: int, amounts: Floats) -> Floats:

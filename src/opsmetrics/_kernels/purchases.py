@@ -48,6 +48,17 @@ class Purchases:
         np.minimum.at(self.first, codes, ticks)
         np.maximum.at(self.last, codes, ticks)
 
+    def plus(self, later: Self) -> Self:
+        """What the same customers had bought, and what they bought later."""
+        return type(self)(
+            orders=self.orders + later.orders,
+            first=np.minimum(self.first, later.first),
+            last=np.maximum(self.last, later.last),
+            bought=self.bought + later.bought,
+            refunds=self.refunds + later.refunds,
+            refunded=self.refunded + later.refunded,
+        )
+
     def take(self, positions: npt.NDArray[np.integer]) -> Self:
         """Customers by position."""
         return type(self)(*(getattr(self, field.name)[positions] for field in fields(self)))

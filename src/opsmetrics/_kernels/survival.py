@@ -33,8 +33,6 @@ def kaplan_meier(times: Ints, happened: npt.NDArray[np.bool_], confidence: float
     E. L. Kaplan & P. Meier (1958), Nonparametric estimation from incomplete observations, JASA 53, 457-481. J. D. Kalbfleisch & R. L.
     Prentice (2002), The Statistical Analysis of Failure Time Data, 2nd ed., 1.4 (the interval).
     """
-    from scipy.special import ndtri
-
     time = np.unique(np.append(times[happened], times[times == times.max(initial=0)][:1]))
     ends = np.sort(times[happened])
     events = np.diff(np.searchsorted(ends, time, side="right"), prepend=0).astype(np.int64)
@@ -42,11 +40,58 @@ def kaplan_meier(times: Ints, happened: npt.NDArray[np.bool_], confidence: float
     at_risk = len(times) - np.searchsorted(ordered, time, side="left")
     left = np.sort(times[~happened])
     censored = np.diff(np.searchsorted(left, time, side="left"), append=len(left))
-    survival = np.asarray(np.cumprod(1 - events / at_risk), dtype=np.float64)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        greenwood = np.cumsum(events / (at_risk * (at_risk - events)))
-        half = ndtri(0.5 + confidence / 2) * np.sqrt(greenwood) / np.abs(np.log(survival))
-        low, high = survival ** np.exp(half), survival ** np.exp(-half)
-    gone, whole = survival == 0, survival == 1  # nothing is known of the spread where nothing, or everything, has happened
-    low, high = np.where(gone, 0.0, np.where(whole, 1.0, low)), np.where(gone, 0.0, np.where(whole, 1.0, high))
+    survival, spread = product_limit(events, at_risk)
+    low, high = log_log(survival, spread, confidence)
     return Curve(time, at_risk, events, censored, survival, low, high)
+
+
+def product_limit(events: Ints, at_risk: Ints) -> tuple[Floats, Floats]:
+    """S at each time, and Greenwood's sum of d / (n (n - d)) up to it, from events d and those at risk n."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        survival = np.cumprod(np.where(at_risk > 0, 1 - events / at_risk, 1.0))
+        spread = np.cumsum(np.where(events > 0, events / (at_risk * (at_risk - events)), 0.0))
+    return np.asarray(survival, dtype=np.float64), np.asarray(spread, dtype=np.float64)
+
+
+def log_log(survival: Floats, spread: Floats, confidence: float) -> tuple[Floats, Floats]:
+    """The interval of S on the scale of log(-log S); nothing is known of the spread where nothing, or everything, has happened."""
+    from scipy.special import ndtri
+
+    with np.errstate(divide="ignore", invalid="ignore"):
+        half = ndtri(0.5 + confidence / 2) * np.sqrt(spread) / np.abs(np.log(survival))
+        low, high = survival ** np.exp(half), survival ** np.exp(-half)
+    gone, whole = survival == 0, survival == 1
+    return np.where(gone, 0.0, np.where(whole, 1.0, low)), np.where(gone, 0.0, np.where(whole, 1.0, high))
+
+
+@dataclass(frozen=True, slots=True)
+class Returning:
+    """After t = 0, 1, ... days of silence: how many are watched to t + H, S(t), and the chance to return within H days, with its ends."""
+
+    watched: Ints
+    survival: Floats
+    probability: Floats
+    low: Floats
+    high: Floats
+
+
+def returning(events: Ints, censored: Ints, horizon: int, least: int, confidence: float) -> Returning:
+    """P(return within H | silent for t) = (S(t) - S(t + H)) / S(t) from counts of gaps by whole days, returned and still open.
+
+    Only for t at which as many as `least` gaps are watched until t + H: beyond, the curve hangs on a few. S(t + H) / S(t) is itself a
+    product limit, over the days after t, so Greenwood's sum over these days gives its interval. Those who are silent longer are no likelier
+    to return, so the probability is made non-increasing.
+    """
+    seen = events + censored
+    at_risk = seen.sum() - np.cumsum(seen) + seen
+    survival, spread = product_limit(events, at_risk)
+    known = max(int(np.count_nonzero(at_risk >= least)) - horizon, 0)  # those at risk never grow in number
+    stays = np.divide(survival[horizon:][:known], survival[:known], out=np.ones(known), where=survival[:known] > 0)
+    low, high = log_log(stays, spread[horizon:][:known] - spread[:known], confidence)
+    return Returning(
+        watched=at_risk[horizon:][:known],
+        survival=survival[:known],
+        probability=np.minimum.accumulate(1 - stays),
+        low=np.minimum.accumulate(1 - high),
+        high=np.minimum.accumulate(1 - low),
+    )

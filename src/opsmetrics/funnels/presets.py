@@ -103,9 +103,5 @@ def _labelled(
     optional: frozenset[int] | set[int] = frozenset(),
 ) -> list[Step]:
     """Steps with the labels of a language, or with those that the caller gives."""
-    if isinstance(labels, str):
-        chosen = names[_checks.choice("labels", labels, ("zh", "en"))]
-    else:
-        given = _checks.named("labels", labels, names["en"])
-        chosen = [str(given[name]) for name in names["en"]]
+    chosen = _checks.names("labels", labels, names)
     return [Step(of, label=label, optional=place in optional) for place, (of, label) in enumerate(zip(events, chosen, strict=True))]

@@ -112,7 +112,7 @@ def understand(steps: object, event: str | None, kinds: Mapping[str, str]) -> St
     if sum(not step.optional for step in whole) < 2:
         raise ParameterError("steps has one required step; name two or more that must be taken.", code="parameter.steps")
     read = [pattern("steps", step.of, event, kinds) for step in whole]
-    labels = [_label(step.label) if step.label is not None else label for step, (label, _) in zip(whole, read, strict=True)]
+    labels = [_checks.word("label", step.label) if step.label is not None else label for step, (label, _) in zip(whole, read, strict=True)]
     return Steps(_numbered(labels), tuple(pattern for _, pattern in read), tuple(bool(step.optional) for step in whole))
 
 
@@ -155,12 +155,6 @@ def _span(bounds: Mapping[str, object], steps: Steps) -> tuple[int, int]:
             code="parameter.exclude",
         )
     return after, before
-
-
-def _label(label: object) -> str:
-    if isinstance(label, str) and label.strip():
-        return label
-    raise ParameterError(f"label={label!r} must be a text that is not empty.", code="parameter.label")
 
 
 def _listed(argument: str, values: object) -> list[Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from opsmetrics.plotting import customers, funnels, paths
+from opsmetrics.plotting import cohorts, customers, funnels, lifecycles, paths
 from opsmetrics.plotting.canvas import draw
 
-__all__ = ["customers", "draw", "funnels", "paths"]
+__all__ = ["cohorts", "customers", "draw", "funnels", "lifecycles", "paths"]
