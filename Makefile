@@ -10,7 +10,7 @@ export PIP_BUILD_CONSTRAINT := constraints.txt
 .PHONY: demo test lint types docs wheel bench clean
 
 demo: $(VENV)/.demo  ## Install, and run the tour on real data
-	$(BIN)/python -m opsmetrics
+	$(BIN)/python -m opsmetrics $(wildcard ../shared/data/online_retail.parquet)
 
 test: $(VENV)/.test  ## Install the test group, and run the whole suite
 	$(BIN)/python -m pytest
@@ -38,7 +38,7 @@ $(VENV)/.pip:
 	touch $@
 
 $(VENV)/.demo: $(VENV)/.pip pyproject.toml constraints.txt
-	$(INSTALL) --editable ".[lifetimes]"
+	$(INSTALL) --editable ".[lifetimes,polars]"
 	touch $@
 
 $(VENV)/.test: $(VENV)/.pip pyproject.toml constraints.txt

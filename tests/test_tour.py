@@ -8,10 +8,12 @@ import sys
 import time
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 import opsmetrics as om
 from opsmetrics.__main__ import FAMILIES
+from tests.support import data
 
 SECONDS = 10
 
@@ -78,6 +80,39 @@ def test_shows_the_funnel_and_who_leaves_it(said: str) -> None:
     assert f"second purchase{again:>11,}" in said
     for words in ("Funnel by channel, against direct", "The next event after cart, instead of checkout", "忠诚"):
         assert words in said
+
+
+def test_says_whether_new_or_old_customers_were_lost_and_who_moved(said: str) -> None:
+    """The states of CDNOW's customers, counted here by hand, and the answers that follow from them."""
+    purchases = om.load_cdnow()
+    quarters = purchases.assign(quarter=purchases["date"].dt.to_period("Q")).groupby("quarter")["customer"].unique().map(set)
+    kept, gone = len(quarters.iloc[-1] & quarters.iloc[-2]), len(quarters.iloc[-2] - quarters.iloc[-1])
+    line = next(row for row in said.splitlines() if row.strip().startswith("1998-04-01"))
+    assert {f"{kept:,}", f"{gone:,}", f"{len(quarters.iloc[-1]):,}"} <= set(line.split())
+    for words in (
+        "Retention: 3 cohorts",
+        "repurchase rate (customers)",
+        "within 90 days",
+        "Stages of the life cycle, fitted",
+        "won back rate",
+    ):
+        assert words in said
+    assert "A-I-P-L flow: what became of each stage" in said
+
+
+def test_answers_for_the_order_lines_of_online_retail(online_retail: pd.DataFrame) -> None:
+    """As `make demo` shows it where the table is at hand: the customers of the last quarter, counted here by hand."""
+    run = subprocess.run(
+        [sys.executable, "-m", "opsmetrics", str(data("online_retail.parquet"))], capture_output=True, check=False, timeout=60
+    )
+    assert run.returncode == 0
+    said = run.stdout.decode("utf-8").partition("Online Retail\n")[2]
+    totals = online_retail.groupby(["InvoiceNo", "CustomerID"], as_index=False).agg(amount=("amount", "sum"), day=("InvoiceDate", "min"))
+    last = totals[(totals["amount"] >= 0) & (totals["day"] >= "2011-10-01")]["CustomerID"].nunique()
+    line = next(row for row in said.splitlines() if row.strip().startswith("2011-10-01"))
+    assert line.split()[1] == f"{last:,}"
+    assert line.rstrip().endswith("not over")
+    assert "won back rate" in said
 
 
 @pytest.mark.parametrize(

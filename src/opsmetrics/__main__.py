@@ -1,4 +1,7 @@
-"""The tour: what each family tells an analyst about the real purchases of 23,570 customers. Run it with ``python -m opsmetrics``."""
+"""The tour: what each family tells an analyst about the real purchases of 23,570 customers.
+
+Run it with ``python -m opsmetrics``. A path to the order lines of Online Retail adds what that shop lost.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,8 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import opsmetrics as om
 
@@ -15,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 HALF_TIME, THE_END = "1997-12-31", "1998-06-30"
+SILENT = ("churned", "dormant")
 
 
 def rfm_tour(purchases: pd.DataFrame) -> None:
@@ -57,11 +62,71 @@ def funnel_tour(purchases: pd.DataFrame) -> None:
     print(om.funnel(log, om.aipl_steps(awareness="view", interest=["favourite", "cart"], purchase="pay", labels="zh")))
 
 
-FAMILIES: tuple[tuple[str, Callable[[pd.DataFrame], None]], ...] = (("RFM", rfm_tour), ("Funnels", funnel_tour))
+def lifecycle_tour(purchases: pd.DataFrame) -> None:
+    """Did the shop lose new customers, old customers, or repeat purchase, and who moved where; and the stages before a purchase."""
+    answer_loss(Shop(purchases, "customer", "date", "amount", HALF_TIME, THE_END))
+    print("\nBefore they buy they look: the A-I-P-L stages of a generated shop, and what became of each in a month:\n")
+    events = om.make_events(customers=5_000, rng=7)
+    rules: dict[str, str | int | list[str]] = {"awareness": "view", "interest": ["favourite", "cart"], "purchase": "pay", "loyalty": 2}
+    february, march = (
+        om.aipl(events, rules, customer="customer", event="event", time="time", as_of=day, window=30, channel="channel")
+        for day in ("2025-02-28", "2025-03-30")
+    )
+    print(february.flow(march))
 
 
-def main() -> int:
-    """Run every family over CDNOW."""
+@dataclass(frozen=True)
+class Shop:
+    """Orders, their columns, and two dates to compare."""
+
+    orders: Any
+    customer: str
+    time: str
+    amount: str
+    before: str
+    after: str
+    horizon: int = 90
+
+
+def answer_loss(shop: Shop) -> None:
+    """One question after another to a table of orders."""
+    orders, customer, time = shop.orders, shop.customer, shop.time
+    print("Did we lose new customers, or old ones? Each quarter's customers are new, retained or back; those who are gone are churned.\n")
+    print(om.lifecycle(orders, customer=customer, time=time, amount=shop.amount, period="quarter"))
+    print("\nOr does nobody buy again? Of those who came in a month, how many buy in each month after:\n")
+    print(om.retention(orders, customer=customer, time=time, amount=shop.amount))
+    print("\nRepurchase has several names: by customer and by order (复购率), within so many days of the first purchase:\n")
+    print(om.repurchase_rate(orders, customer=customer, time=time, amount=shop.amount))
+    print("\nWhen is a customer dormant, and when churned? When too few return of those who were silent as long:\n")
+    fitted = om.Stages.default().fit(orders, customer=customer, time=time, amount=shop.amount, horizon=shop.horizon, p_dormant=0.25)
+    print(fitted)
+    print(f"\nWho moved where from {shop.before} to {shop.after}? The same limits at both dates:\n")
+    before, after = (
+        fitted.assign(om.customer_summary(orders, customer=customer, time=time, amount=shop.amount, as_of=day, missing_customer="drop"))
+        for day in (shop.before, shop.after)
+    )
+    names = fitted.stages.names
+    print(om.transitions(before, after, order=names, lapsed=[name for name in names if name in SILENT], top=names[-1:]))
+
+
+def retail(path: str) -> Shop:
+    """The order lines of the public Online Retail table (UCI), added up to orders. Its customers come back soon, or late."""
+    import polars as pl
+
+    lines = pl.read_parquet(path).with_columns(amount=pl.col("Quantity") * pl.col("UnitPrice"))
+    orders = lines.group_by("InvoiceNo", "CustomerID").agg(pl.col("InvoiceDate").min(), pl.col("amount").sum())
+    return Shop(orders.sort("InvoiceDate", "InvoiceNo"), "CustomerID", "InvoiceDate", "amount", "2011-06-30", "2011-12-09", horizon=60)
+
+
+FAMILIES: tuple[tuple[str, Callable[[pd.DataFrame], None]], ...] = (
+    ("RFM", rfm_tour),
+    ("Funnels", funnel_tour),
+    ("Lifecycle and retention", lifecycle_tour),
+)
+
+
+def main(*order_lines: str) -> int:
+    """Run every family over CDNOW, and the question of what was lost over a table of order lines, where there is one."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal without block characters or Chinese still gets the numbers
     started = time.perf_counter()
@@ -75,13 +140,16 @@ def main() -> int:
     for number, (name, tour) in enumerate(FAMILIES, 1):
         print(f"\n{'=' * 100}\n{number}. {name}\n{'=' * 100}")
         tour(purchases)
+    for path in order_lines:
+        print(f"\n{'=' * 100}\nThe same questions to a shop that sells every day: Online Retail\n{'=' * 100}")
+        answer_loss(retail(path))
     print(f"\nThe tour took {time.perf_counter() - started:.1f} seconds. Where to go next: README.md, docs/, notebooks/.")
     return 0
 
 
 if __name__ == "__main__":
     try:
-        sys.exit(main())
+        sys.exit(main(*sys.argv[1:]))
     except BrokenPipeError:  # the reader has seen enough, as in "| head"; nothing may be flushed to it at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

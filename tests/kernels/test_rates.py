@@ -178,6 +178,15 @@ def test_copies_tell_nothing_new():
     assert rates.effective_size(0, 0, 0, 0, 0, 0) == 0.0
 
 
+@given(st.integers(1, 40), st.integers(1, 40), st.lists(st.integers(1, 60), min_size=1, max_size=30))
+def test_clusters_of_one_rate_tell_no_more_than_they_are_many(y, more, sizes):
+    """Also a single one: in floats the spread is a rest of rounding, which must not be taken for a variance."""
+    x, many = y + more, len(sizes)
+    total, squares = sum(sizes), sum(size * size for size in sizes)
+    found = rates.effective_size(y * total, x * total, y * y * squares, x * y * squares, x * x * squares, many)
+    assert found == many
+
+
 @settings(max_examples=25)  # the witness is slow
 @given(p=st.lists(st.floats(0, 1), min_size=1, max_size=12))
 def test_holm_is_that_of_statsmodels(p):

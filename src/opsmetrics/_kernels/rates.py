@@ -7,6 +7,9 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 
+_ROUNDING = 1e-12
+"""What is left of a sum of squares by rounding, as a part of its terms."""
+
 
 def wilson(successes: npt.ArrayLike, trials: npt.ArrayLike, confidence: float) -> tuple[Floats, Floats]:
     """Wilson's score interval of a proportion: low and high.
@@ -70,18 +73,18 @@ def effective_size(
 
     The rate p = sum(y) / sum(x) is a ratio of sums over m clusters; its variance is m/(m-1) sum((y - p x)^2) / sum(x)^2 (W. G. Cochran
     (1977), Sampling Techniques, 3rd ed., 6.3). Independent trials would have the variance p(1-p)/n, so n = p(1-p)/variance, never more
-    than there are trials: E. L. Korn & B. I. Graubard (1998), Survey Methodology 24, 193-201. Where every trial, or none, succeeds, the
-    clusters count.
+    than there are trials: E. L. Korn & B. I. Graubard (1998), Survey Methodology 24, 193-201. Where all clusters have one rate (every
+    trial, or none, succeeds, or there is one cluster) they show no spread, and count as one trial each.
 
     Parameters are the sums over clusters of y, x, y^2, xy, x^2, and the number of clusters with x > 0.
     """
     k, n, kk, kn, nn, m = (np.asarray(sums, dtype=np.float64) for sums in (y, x, yy, xy, xx, clusters))
     p = _rate(k, n)
     with np.errstate(divide="ignore", invalid="ignore"):
-        spread = np.maximum(kk - 2 * p * kn + p * p * nn, 0.0) * m / (m - 1) / (n * n)
-        size = p * (1 - p) / spread
-    extreme = (k == 0) | (k == n) | ~np.isfinite(size)
-    return np.where(n > 0, np.where(extreme, m, np.minimum(size, n)), 0.0)
+        squares = kk - 2 * p * kn + p * p * nn
+        size = p * (1 - p) / (squares * m / (m - 1) / (n * n))
+    alike = (m <= 1) | (squares <= _ROUNDING * (kk + p * p * nn))
+    return np.where(n > 0, np.where(alike, m, np.minimum(size, n)), 0.0)
 
 
 def _rate(k: npt.ArrayLike, n: npt.ArrayLike) -> Floats:

@@ -208,20 +208,11 @@ def _measures(counts: Ints, within: Sequence[int], confidence: float) -> dict[st
     taken = np.array([said["repeaters"], said["repeats"], *again, said["once"]], dtype=np.int64)
     of = np.array([said["buyers"], said["purchases"], *followed, said["followed"]], dtype=np.int64)
     trials = of.astype(np.float64)
-    trials[1] = _worth(*(said[name] for name in ("repeats", "purchases", "yy", "xy", "xx", "buyers")))
+    trials[1] = float(rates.effective_size(*(said[name] for name in ("repeats", "purchases", "yy", "xy", "xx", "buyers"))))
     known = np.ones(len(of), dtype=np.bool_)
     names = [BY_CUSTOMERS, BY_ORDERS, *(f"within {days} day{'s' if days > 1 else ''}" for days in within), ONE_TIME]
     columns: dict[str, Column] = {"measure": np.array(names, dtype=object), "numerator": taken, "denominator": of}
     return columns | observations.share_columns("rate", taken, of, confidence, known, trials)
-
-
-def _worth(y: int, x: int, yy: int, xy: int, xx: int, clusters: int) -> float:
-    """How many independent trials purchases are worth; where all customers have the same rate they tell no more than they are many.
-
-    That they have the same rate is told in whole numbers: the rest of a sum of floats would be taken for a small variance.
-    """
-    alike = yy * x * x - 2 * y * x * xy + y * y * xx == 0
-    return float(clusters) if alike or clusters == 1 else float(rates.effective_size(y, x, yy, xy, xx, clusters))
 
 
 # --------------------------------------------------------------------------------------------------------- next period

@@ -246,7 +246,7 @@ class Stages:
         if self.default_stage is None and nobody.any():
             columns = dict.fromkeys(column for stage in self.stages for rule in stage.rules for column in rule)
             row = int(np.flatnonzero(nobody)[0])
-            example = ", ".join(f"{column}={frame[column][row]!r}" for column in columns)
+            example = ", ".join(f"{column}={_frames.take(frame[column], np.array([row])).to_list()[0]!r}" for column in columns)
             raise DataError(
                 f"stages holds nobody among {int(nobody.sum()):,} of {len(nobody):,} customers, such as one with {example}; widen a rule, "
                 "or give default='others'.",
