@@ -20,15 +20,18 @@ from opsmetrics._frames import Ints, Use, Values
 from opsmetrics._kernels import sequences
 from opsmetrics._kernels.calendars import MISSING
 from opsmetrics._kernels.sequences import Log
-from opsmetrics._marks import Marker, look_up
+from opsmetrics._marks import Marker, Pattern, look_up
 from opsmetrics._parts import Part, Source
-from opsmetrics.errors import ColumnError, DataError, ParameterError
+from opsmetrics.errors import ColumnError, DataError, ParameterError, nearest
 
 FrameT = TypeVar("FrameT")
 FrameT_co = TypeVar("FrameT_co", covariant=True)
 
 _Extra: TypeAlias = "dict[str, tuple[npt.NDArray[Any], Values | None]]"
 """Columns of a frame in its own order, and the distinct values of those that are labels."""
+
+_LISTED = 20
+"""Events that a sentence names at most."""
 
 MISSING_CUSTOMER, MISSING_TIME = "missing customer", "missing time"
 
@@ -280,6 +283,22 @@ def latest(events: object, time: Use) -> int:
 def names_of(events: object, event: str) -> list[Any]:
     """The events that occur in a log."""
     return events.names if isinstance(events, EventLog) else _frames.some(_frames.wrap("events", events), event)
+
+
+def demand_known(argument: str, patterns: Sequence[Pattern], seen: frozenset[str | int], log: object, event: str | None, fix: str) -> None:
+    """The events that an argument names occur; those that never do are mostly typos."""
+    missing = [word for word in dict.fromkeys(word for pattern in patterns for word in pattern.events or ()) if word not in seen]
+    there = names_of(log, str(event)) if missing else []
+    for name in missing:
+        if name in there:  # it occurs, but only in rows that the engine left out
+            continue
+        more = f" and {len(there) - _LISTED:,} more" if len(there) > _LISTED else ""
+        listed = ", ".join(repr(one) for one in there[:_LISTED]) + more
+        raise ParameterError(
+            f"{argument} names the event {name!r}, which never occurs in {event!r}; it has {listed or 'no event'}.{nearest(name, there)} "
+            f"{fix}",
+            code=f"parameter.{argument}.missing",
+        )
 
 
 # --------------------------------------------------------------------------------------------------------------- order

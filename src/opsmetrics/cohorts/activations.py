@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial as bind
 from typing import Any, Literal, TypeAlias, TypeVar
@@ -17,14 +16,12 @@ from opsmetrics._marks import Marker
 from opsmetrics._results import SHOWN_LABELS, Result, Table, dropped_notes, shown
 from opsmetrics.activity import Log, Tally, WeekStart
 from opsmetrics.cohorts import observations
-from opsmetrics.errors import ParameterError, nearest
+from opsmetrics.events import demand_known
 
 FrameT = TypeVar("FrameT")
 FrameT_co = TypeVar("FrameT_co", covariant=True)
 
 Weeks: TypeAlias = Literal["week", "day", "month", "quarter", "year"]
-
-_LISTED = 20
 
 
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)
@@ -165,7 +162,7 @@ def activation_rate(
     log = activity.observe("events", frame, uses, tz=tz, as_of=as_of, period=period, week_start=week_start, marker=marker)
     asked = _Asked(log, log.observed.clock.whole_ticks(span))
     parts = _parts.fold(log.source, bind(_partial, asked=asked))
-    _demand_known(marker.words, frozenset[str | int]().union(*(seen for _, seen in parts)), frame, event)
+    demand_known("key", (pattern,), frozenset[str | int]().union(*(seen for _, seen in parts)), frame, event, "Check its spelling.")
     found = activity.add_up([tally for tally, _ in parts])
     activity.demand_activity(found.counts[:1], log.observed, log.columns)
     columns: dict[str, object] = {**log.columns, **({} if event is None else {"event": event})}
@@ -188,19 +185,6 @@ def _partial(part: _parts.Part, asked: _Asked) -> tuple[Tally, frozenset[str | i
     counts = [numbers, numbers[starts.eligible], numbers[starts.eligible & starts.activated]]
     size = observed.last - base + 1
     return Tally(base, np.stack([np.bincount(c - base, minlength=size) for c in counts])[:, None, :], rows.dropped), part.seen
-
-
-def _demand_known(words: Sequence[str | int], seen: frozenset[str | int], frame: Any, event: str | None) -> None:
-    """Events that never occur are mostly typos."""
-    for name in words:
-        if name in seen:
-            continue
-        there = _frames.some(frame, str(event))
-        listed = ", ".join(repr(one) for one in there[:_LISTED]) + (f" and {len(there) - _LISTED:,} more" if len(there) > _LISTED else "")
-        raise ParameterError(
-            f"key names the event {name!r}, which never occurs in {event!r}; it has {listed or 'no event'}.{nearest(name, there)}",
-            code="parameter.key.missing",
-        )
 
 
 def _finish(found: Tally, log: Log, confidence: float) -> dict[str, Any]:

@@ -15,9 +15,9 @@ from opsmetrics._frames import Use
 from opsmetrics._kernels import grouping, rates, sequences
 from opsmetrics._kernels.attempts import Exclusion, Plan
 from opsmetrics._marks import Marker
-from opsmetrics._results import Later
-from opsmetrics.errors import ColumnError, DataError, ParameterError, nearest
-from opsmetrics.events import Columns, EventLog, check, kinds_of, latest, names_of, opened, read
+from opsmetrics._results import Held, Later
+from opsmetrics.errors import ColumnError, DataError, ParameterError
+from opsmetrics.events import Columns, EventLog, check, demand_known, kinds_of, latest, opened, read
 from opsmetrics.funnels import facts, tables
 from opsmetrics.funnels.facts import Paths, Rules
 from opsmetrics.funnels.results import Asked, Funnel, customers_later
@@ -190,11 +190,12 @@ def funnel(
     rules = Rules(plan, clock, held, None if amount is None else "amount")
     paths = facts.merge(_parts.fold(source, functools.partial(facts.partial, rules=rules)), plan.size, held, None)
     if not allow_missing:
-        _demand_known(paths, wanted, excluded, columns, log)
+        for argument, patterns in (("steps", wanted.patterns), ("exclude", excluded.patterns)):
+            demand_known(argument, patterns, paths.seen, log, columns.event, "Pass allow_missing=True if it may be absent.")
     _demand_finite(paths, amount)
     labels = tuple(f"at least {k} of {plan.size}" for k in range(1, plan.size + 1)) if order == "any" else wanted.labels
     reading = tables.Reading(labels, wanted, clock, level, "attempts" if plan.totals else "customers", clustered=plan.totals or bool(held))
-    asked = Asked(log, tuple(uses), columns, marker, rules, reading, source.backend, latest(log, uses[1]), tz)
+    asked = Asked(Held("log", log), tuple(uses), columns, marker, rules, reading, source.backend, latest(log, uses[1]), tz)
     table = _frames.build(source.backend, {"step": _frames.series(source.backend, labels, _frames.TEXT), **tables.measures(paths, reading)})
     params: dict[str, object] = {
         "columns": {use.argument: use.column for use in uses} | {"event": columns.event}, "steps": list(wanted.labels),
@@ -379,23 +380,6 @@ def _between(given: object, clock: Clock) -> tuple[int, int]:
             f"entries_between={tuple(map(str, given))} ends before it begins; swap the two.", code="parameter.entries_between"
         )
     return begin, end
-
-
-def _demand_known(paths: Paths, wanted: Steps, excluded: Excluded, columns: Columns, events: object) -> None:
-    """Events that never occur are mostly typos."""
-    for argument, patterns in (("steps", wanted.patterns), ("exclude", excluded.patterns)):
-        for name in dict.fromkeys(word for pattern in patterns for word in pattern.events or ()):
-            if name in paths.seen:
-                continue
-            there = names_of(events, str(columns.event))
-            if name in there:  # it occurs, but only in rows that the engine left out
-                continue
-            listed = ", ".join(repr(one) for one in there[:20]) + (f" and {len(there) - 20:,} more" if len(there) > 20 else "")
-            raise ParameterError(
-                f"{argument} names the event {name!r}, which never occurs in {columns.event!r}; it has {listed or 'no event'}."
-                f"{nearest(name, there)} Pass allow_missing=True if it may be absent.",
-                code=f"parameter.{argument}.missing",
-            )
 
 
 def _demand_finite(paths: Paths, amount: str | None) -> None:

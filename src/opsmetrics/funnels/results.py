@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial as bind
-from typing import Any, Literal, Self, TypeVar, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +15,7 @@ from opsmetrics import _checks, _frames, _parts, _render, events
 from opsmetrics._frames import Backend, Use
 from opsmetrics._kernels import periods
 from opsmetrics._marks import Marker
-from opsmetrics._results import Result, Table, dropped_notes, shown
+from opsmetrics._results import Held, Result, Table, dropped_notes, shown
 from opsmetrics.errors import ParameterError
 from opsmetrics.funnels import answers, facts
 from opsmetrics.funnels.answers import ConversionCurve, FunnelBreakdown, FunnelComparison, NextEvents, StepTimes
@@ -36,7 +35,7 @@ _HIDDEN = ("conversion_low", "conversion_high", "tied", "p90_step_seconds")
 class Asked:
     """A log and what was asked of it, so that it can be asked again."""
 
-    log: object
+    log: Held
     uses: tuple[Use, ...]
     columns: events.Columns
     marker: Marker
@@ -46,24 +45,10 @@ class Asked:
     end: int
     tz: str | None
 
-    def __copy__(self) -> Self:
-        return self
-
-    def __deepcopy__(self, _: object) -> Self:
-        return self
-
-    def __reduce__(self) -> tuple[object, ...]:
-        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        return type(self), tuple((fields | {"log": None}).values())  # the caller's table does not travel with the answer
-
     def again(self, carry: Carry, use: Use | None = None, *, every: bool = False) -> Paths:
         """The paths, each with one more value: that of a column, where it is used, or of the period of entry."""
-        if self.log is None:
-            raise ParameterError(
-                "this funnel came from another process, to which its log did not travel; ask it where it was made.", code="parameter.log"
-            )
         uses = (*self.uses, *([] if use is None or use in self.uses else [use]))
-        source = events.read(self.log, uses, replace(self.marker, every=self.marker.every or every), self.tz)
+        source = events.read(self.log.frame, uses, replace(self.marker, every=self.marker.every or every), self.tz)
         rules = replace(self.rules, carry=carry)
         found = _parts.fold(source, bind(facts.partial, rules=rules))
         return facts.merge(found, len(self.reading.labels), rules.hold, use)

@@ -19,6 +19,7 @@ from opsmetrics._patterns import Of, word
 from opsmetrics._results import Result, Table, dropped_notes, shown
 from opsmetrics.activity import Observed
 from opsmetrics.errors import ColumnError, DataError, ParameterError
+from opsmetrics.events import demand_known
 from opsmetrics.lifecycles import flows, holders, matching
 from opsmetrics.lifecycles.flows import RESERVED, AIPLFlow
 from opsmetrics.lifecycles.holders import NAMES, SIZE, Asked, Holders
@@ -231,7 +232,7 @@ def aipl(
     observed = log.observed
     start = calendars.MISSING + 1 if span is None else observed.clock.midnight(observed.today - span + 1)
     found = _parts.fold(log.source, bind(_partial, observed=observed, start=start, least=least))
-    matching.demand_known(marker.patterns, frozenset().union(*(part.seen for part in found)), frame, event)
+    demand_known("rules", marker.patterns, frozenset().union(*(part.seen for part in found)), frame, event, matching.ABSENT)
     if not any(part.matched for part in found):
         raise DataError(
             f"as_of={observed.text!r} leaves no row that matches a rule and has a {customer!r} and a {time!r}; choose a later as_of, or "

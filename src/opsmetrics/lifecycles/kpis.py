@@ -15,6 +15,7 @@ from opsmetrics import _checks, _frames, _parts, events
 from opsmetrics._frames import Backend, Column, Ints, Use, Values
 from opsmetrics._kernels import calendars, grouping, rates
 from opsmetrics.errors import ColumnError, DataError, ParameterError
+from opsmetrics.events import demand_known
 from opsmetrics.lifecycles import matching
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def reached(
         raise DataError(f"data is a {kinds[0]} frame and the customers are in a {kinds[1]} frame; give both in one kind.", code="data.kind")
     clock = None if time is None else source.clock
     parts = _parts.fold(source, bind(_partial, clock=clock, span=_span(between, source.clock)))
-    matching.demand_known(marker.patterns, frozenset().union(*(part.seen for part in parts)), frame, event)
+    demand_known("rules", marker.patterns, frozenset().union(*(part.seen for part in parts)), frame, event, matching.ABSENT)
     marks = _of(people, parts, uses[0], marker.dtype)
     found = np.array([marks & marks.dtype.type(1 << bit) != 0 for bit in range(len(named))], dtype=np.bool_)
     return Reached(found, sum((part.dropped for part in parts), Counter[str]()), list(named))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-from opsmetrics import _patterns, events
+from opsmetrics import _patterns
 from opsmetrics._frames import Use
-from opsmetrics._marks import MOST_PATTERNS, Marker, Pattern
-from opsmetrics.errors import ParameterError, nearest
+from opsmetrics._marks import MOST_PATTERNS, Marker
+from opsmetrics.errors import ParameterError
 
 _LISTED = 20
 
@@ -15,6 +15,9 @@ _LISTED = 20
 def uses_of(customer: str, time: str | None) -> list[Use]:
     """The columns that every row needs, the customer's first."""
     return [Use("customer", customer, "key"), *([] if time is None else [Use("time", time, "time")])]
+
+
+ABSENT = "Where it may be absent, name a boolean column instead."
 
 
 def event_use(event: str | None) -> list[Use]:
@@ -28,21 +31,3 @@ def understand(rules: Mapping[str, object], event: str | None, kinds: Mapping[st
         raise ParameterError(f"rules has {len(rules)} entries; {MOST_PATTERNS} are the most. Ask in several calls.", code="parameter.rules")
     read = {name: _patterns.pattern("rules", of, event, kinds) for name, of in rules.items()}
     return {name: label for name, (label, _) in read.items()}, Marker(event, tuple(found for _, found in read.values()))
-
-
-def demand_known(patterns: Sequence[Pattern], seen: frozenset[str | int], frame: object, event: str | None) -> None:
-    """Events that never occur are mostly typos."""
-    missing = [word for word in dict.fromkeys(word for pattern in patterns for word in pattern.events or ()) if word not in seen]
-    if not missing or event is None:
-        return
-    there = events.names_of(frame, event)
-    for name in missing:
-        if name in there:  # it occurs, but only in rows that the engine left out
-            continue
-        more = f" and {len(there) - _LISTED:,} more" if len(there) > _LISTED else ""
-        listed = ", ".join(repr(one) for one in there[:_LISTED]) + more
-        raise ParameterError(
-            f"rules names the event {name!r}, which never occurs in {event!r}; it has {listed or 'no event'}.{nearest(name, there)} Where "
-            "it may be absent, name a boolean column instead.",
-            code="parameter.rules.missing",
-        )

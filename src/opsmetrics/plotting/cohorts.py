@@ -102,7 +102,15 @@ def _lines(result: Retention[Any], ax: Axes | None, cohorts: int) -> Axes:
     for place, row in enumerate(rows):
         shares = numbers(row[columns.index("0") :])[drawn]
         names.append(f"{series.said(row[0])} ({row[1]:,})")
-        ax.plot(ages, shares, marker=MARKS[place], markersize=4, color=COLOURS[place], linewidth=1.3, label=series.labelled(names[-1]))
+        ax.plot(
+            ages,
+            shares,
+            marker=MARKS[place],
+            markersize=series.dots(ages),
+            color=COLOURS[place],
+            linewidth=1.3,
+            label=series.labelled(names[-1]),
+        )
         top = max(top, float(np.nanmax(shares, initial=0.0)))
     middle = numbers(average["retention"])[drawn]
     low, high = (numbers(average.get(f"retention_{end}", average["retention"]))[drawn] for end in ("low", "high"))
@@ -238,7 +246,10 @@ def _activation(result: Activation[Any], ax: Axes | None) -> Axes:
     days, customers, eligible = series.days_of(table["period"]), numbers(table["customers"]), numbers(table["eligible"])
     middle, low, high = (numbers(table[name]) for name in ("rate", "rate_low", "rate_high"))
     ax = new_axes(ax, 9.0, 4.2)
-    ax.errorbar(days, middle, yerr=whiskers(middle, low, high), fmt="none", ecolor=GREY, elinewidth=1.0, capsize=2)
+    if len(days) <= series.POINTS:
+        ax.errorbar(days, middle, yerr=whiskers(middle, low, high), fmt="none", ecolor=GREY, elinewidth=1.0, capsize=2)
+    else:
+        ax.fill_between(days, low, high, color=BLUE, alpha=0.18, linewidth=0)
     series.line(ax, days, middle, (eligible == customers) | np.isnan(middle), colour=BLUE)
     series.calendar(ax, days, period)
     ax.set_ylim(0, series.roof(middle, high))

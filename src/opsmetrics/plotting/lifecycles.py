@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+import operator
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from opsmetrics import _frames
 from opsmetrics.lifecycles.aipls import AIPL
 from opsmetrics.lifecycles.flows import AIPLFlow
 from opsmetrics.lifecycles.growth import Lifecycle, LifecycleBreakdown
@@ -107,10 +110,10 @@ def _by(period: str) -> str:
 @draw.register(LifecycleBreakdown)
 def _actives(result: LifecycleBreakdown[Any], ax: Axes | None) -> Axes:
     """Active customers of each value, period by period."""
-    table, by, period = read(result), str(result.params["column"]), str(result.params["period"])
-    size = len(set(table["period"]))
-    groups = len(table["period"]) // size
+    by, period = str(result.params["column"]), str(result.params["period"])
+    table, groups = _largest(result)
     shown = min(groups, series.VALUES)
+    size = len(table["period"]) // shown
     days = series.days_of(table["period"][:size])
     complete, truncated = (series.flags(table[name][:size]) for name in ("complete", "truncated"))
     ax = new_axes(ax, 9.0, 4.6)
@@ -125,6 +128,21 @@ def _actives(result: LifecycleBreakdown[Any], ax: Axes | None) -> Axes:
     ax.set_ylabel("active customers")
     title = f"Active customers by {series.one(period)} and {by}{series.largest(groups, by)}{_doubts(result)}"
     return finish(ax, title, grid="y", above=series.legend(ax, names))
+
+
+def _largest(result: LifecycleBreakdown[Any]) -> tuple[dict[str, list[Any]], int]:
+    """The rows of the values that are drawn, which come first, and how many values there are; each has a row for every period."""
+    native = result._tables["table"]
+    every = _frames.height(native)
+    for rows in itertools.accumulate(itertools.repeat(2), operator.mul, initial=512):
+        names, head = _frames.head(native, rows)
+        periods = [row[names.index("period")] for row in head]
+        size = next((place for place in range(1, len(periods)) if periods[place] == periods[0]), every if rows >= every else 0)
+        if size:
+            break
+    kept = series.VALUES * size
+    names, head = _frames.head(native, kept) if kept > len(head) else (names, head[:kept])
+    return {name: [row[place] for row in head] for place, name in enumerate(names)}, every // size
 
 
 # ------------------------------------------------------------------------------------------------------------------ stages

@@ -30,8 +30,8 @@ _LETTERS = 84
 _BARS = 120
 """Up to so many bars stand apart; more are drawn as one shape."""
 
-_POINTS = 80
-"""Up to so many points of a line have a mark of their own."""
+POINTS = 80
+"""Up to so many points of a line have a mark of their own; where there are more they have dots, which a point that stands alone needs."""
 
 
 def days_of(values: Sequence[Any]) -> Days:
@@ -137,8 +137,8 @@ def shade(ax: Axes, chosen: Bools, sides: Days) -> None:
 
 def line(ax: Axes, days: Days, heights: Floats, complete: Bools, *, colour: str, mark: str = "o", label: str | None = None) -> None:
     """A line over periods; where it may still change it is dashed, and its marks are hollow."""
-    marker, name = mark if len(days) <= _POINTS else "", None if label is None else labelled(label)
-    ax.plot(days, np.where(complete, heights, np.nan), marker=marker, markersize=4.5, color=colour, linewidth=1.5, label=name)
+    size, name = dots(days), None if label is None else labelled(label)
+    ax.plot(days, np.where(complete, heights, np.nan), marker=mark, markersize=size, color=colour, linewidth=1.5, label=name)
     if not complete.all():
         young = ~complete | np.append(~complete[1:], False)  # with the point before, from which the dashes lead
         ax.plot(days, np.where(young, heights, np.nan), "--", color=colour, linewidth=1.5)
@@ -150,9 +150,14 @@ def band(ax: Axes, at: npt.NDArray[Any], middle: Floats, low: Floats, high: Floa
     known = ~np.isnan(middle)
     alone = known & ~np.append(known[1:], False) & ~np.append(False, known[:-1])
     ax.fill_between(at, low, high, color=colour, alpha=0.18, linewidth=0)
-    ax.plot(at, middle, marker="o" if len(at) <= _POINTS else "", markersize=4.5, color=colour, linewidth=1.5)
+    ax.plot(at, middle, marker="o", markersize=dots(at), color=colour, linewidth=1.5)
     if alone.any():
         ax.errorbar(at[alone], middle[alone], yerr=whiskers(middle, low, high)[:, alone], fmt="none", ecolor=colour, elinewidth=1.2)
+
+
+def dots(at: npt.NDArray[Any]) -> float:
+    """The size of marks."""
+    return 4.5 if len(at) <= POINTS else 1.5
 
 
 def roof(middle: Floats, high: Floats) -> float:
