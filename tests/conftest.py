@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import pandas as pd
 import pytest
@@ -19,6 +20,20 @@ settings.load_profile("suite")
 def kind(request: pytest.FixtureRequest) -> Kind:
     """Each kind of frame in turn; every test that takes a frame runs over all of them."""
     return request.param
+
+
+@pytest.fixture
+def agg() -> Iterator[None]:
+    """Draw without a screen, and put everything back."""
+    import matplotlib as mpl
+    from matplotlib import pyplot as plt
+
+    before = mpl.get_backend()
+    mpl.use("Agg")
+    plt.close("all")
+    yield
+    plt.close("all")
+    mpl.use(before)
 
 
 @pytest.fixture(scope="session")

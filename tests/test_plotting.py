@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import matplotlib as mpl
@@ -19,19 +19,10 @@ import opsmetrics as om
 from opsmetrics.plotting.canvas import _CJK_FAMILIES
 from tests.support import Kind, columns_of, to_pandas
 
+pytestmark = pytest.mark.usefixtures("agg")
+
 ARGUMENTS: dict[str, Any] = {"customer": "customer", "time": "time", "amount": "amount"}
 CJK = set(_CJK_FAMILIES)
-
-
-@pytest.fixture(autouse=True)
-def agg() -> Iterator[None]:
-    """Draw without a screen, and put everything back."""
-    before = mpl.get_backend()
-    mpl.use("Agg")
-    plt.close("all")
-    yield
-    plt.close("all")
-    mpl.use(before)
 
 
 @pytest.fixture(scope="module")

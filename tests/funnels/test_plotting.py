@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import matplotlib as mpl
@@ -17,20 +16,11 @@ import opsmetrics as om
 from opsmetrics.plotting.canvas import _CJK_FAMILIES, COLOURS, LIGHT
 from tests.support import Kind
 
+pytestmark = pytest.mark.usefixtures("agg")
+
 COLUMNS: dict[str, Any] = {"customer": "customer", "event": "event", "time": "time"}
 STEPS = ["view", "cart", "checkout", "pay"]
 HALF_HOURS = [f"{30 * i}min" for i in range(41)]
-
-
-@pytest.fixture(autouse=True)
-def agg() -> Iterator[None]:
-    """Draw without a screen, and put everything back."""
-    before = mpl.get_backend()
-    mpl.use("Agg")
-    plt.close("all")
-    yield
-    plt.close("all")
-    mpl.use(before)
 
 
 @pytest.fixture(scope="module")

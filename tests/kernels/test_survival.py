@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from statsmodels.duration.survfunc import SurvfuncRight
 
-from opsmetrics._kernels.survival import kaplan_meier
+from opsmetrics._kernels.survival import kaplan_meier, returning
 
 # Freireich et al. (1963), remission of leukaemia under 6-mercaptopurine in weeks, a plus for censored; the curve is that of
 # Kalbfleisch & Prentice.
@@ -71,3 +71,51 @@ def test_nobody_and_nothing():
     assert none.time.size == 0
     waiting = kaplan_meier(np.array([3, 5]), np.array([False, False]), 0.95)
     assert (waiting.time.tolist(), waiting.survival.tolist(), waiting.events.tolist()) == ([5], [1.0], [0])
+
+
+GAPS = st.lists(st.tuples(st.integers(1, 14), st.booleans()), min_size=1, max_size=60)
+
+
+def counted(gaps):
+    """Gaps by whole days, ended and open."""
+    size = max(days for days, _ in gaps) + 1
+    return [np.bincount([days for days, ended in gaps if ended == kind], minlength=size).astype(np.int64) for kind in (True, False)]
+
+
+@settings(max_examples=30)
+@given(gaps=GAPS, horizon=st.integers(1, 6), least=st.integers(1, 4))
+def test_the_chance_to_return_is_that_of_a_refit_on_those_still_silent(gaps, horizon, least):
+    """S(t + H) / S(t) and Greenwood's variance of it, by statsmodels on the gaps longer than t, their days counted from t."""
+    found = returning(*counted(gaps), horizon, least, 0.95)
+    days, ended = np.array([days for days, _ in gaps]), np.array([int(ended) for _, ended in gaps])
+    chance, low, high = [], [], []
+    for t in range(len(found.probability)):
+        assert found.watched[t] == (days >= t + horizon).sum() >= least
+        whole = SurvfuncRight(days, ended)
+        assert found.survival[t] == pytest.approx(np.append(1.0, whole.surv_prob)[np.searchsorted(whole.surv_times, t, side="right")])
+        again = SurvfuncRight(days[days > t] - t, ended[days > t])
+        last = int(np.searchsorted(again.surv_times, horizon, side="right")) - 1
+        s = again.surv_prob[last] if last >= 0 else 1.0
+        chance.append(1 - s)
+        if 0 < s < 1:
+            half = 1.959963984540054 * again.surv_prob_se[last] / (s * np.log(s))
+            low.append(1 - s ** np.exp(half))
+            high.append(1 - s ** np.exp(-half))
+        else:
+            low.append(1 - s)
+            high.append(1 - s)
+    assert found.probability == pytest.approx(np.minimum.accumulate(chance) if chance else [], abs=1e-12)
+    assert found.low == pytest.approx(np.minimum.accumulate(low) if low else [], abs=1e-9)
+    assert found.high == pytest.approx(np.minimum.accumulate(high) if high else [], abs=1e-9)
+    assert (days >= len(found.probability) + horizon).sum() < least
+
+
+def test_a_short_history_says_nothing():
+    events, censored = np.array([0, 3, 1]), np.array([1, 0, 2])
+    assert returning(events, censored, 3, 1, 0.95).probability.size == 0  # nobody is watched for three days
+    assert returning(events, censored, 1, 8, 0.95).probability.size == 0  # there are seven
+    assert returning(np.zeros(0, np.int64), np.zeros(0, np.int64), 5, 1, 0.95).survival.size == 0
+    two = returning(events, censored, 2, 3, 0.95)
+    assert two.watched.tolist() == [3]
+    assert two.probability.tolist() == pytest.approx([1 - 3 / 6 * 2 / 3])
+    assert 0 < two.low[0] < two.probability[0] < two.high[0] < 1
