@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALL := $(PIP) install --quiet --constraint constraints.txt
 EXTRAS := plot,polars,duckdb,lifetimes
+TOUR := polars,lifetimes
 export PIP_BUILD_CONSTRAINT := constraints.txt
 
 .PHONY: demo test lint types docs wheel bench clean
@@ -38,7 +39,7 @@ $(VENV)/.pip:
 	touch $@
 
 $(VENV)/.demo: $(VENV)/.pip pyproject.toml constraints.txt
-	$(INSTALL) --editable ".[lifetimes,polars]"
+	$(INSTALL) --editable ".[$(TOUR)]"
 	touch $@
 
 $(VENV)/.test: $(VENV)/.pip pyproject.toml constraints.txt

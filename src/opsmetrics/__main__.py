@@ -105,7 +105,7 @@ def answer_loss(shop: Shop) -> None:
         fitted.assign(om.customer_summary(orders, customer=customer, time=time, amount=shop.amount, as_of=day, missing_customer="drop"))
         for day in (shop.before, shop.after)
     )
-    names = fitted.stages.names
+    names = fitted.names
     print(om.transitions(before, after, order=names, lapsed=[name for name in names if name in SILENT], top=names[-1:]))
 
 

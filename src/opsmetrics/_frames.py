@@ -432,19 +432,22 @@ def factorize(values: npt.NDArray[Any]) -> tuple[Ints, npt.NDArray[Any]]:
     return codes.astype(np.int64, copy=False), np.asarray(distinct)
 
 
-def encode_together(sides: Sequence[nw.Series[Any]], use: Use) -> tuple[list[Ints], nw.Series[Any]]:
-    """One coding for the same column before and after."""
+def encode_together(
+    sides: Sequence[nw.Series[Any]], use: Use, names: tuple[str, str] = ("before", "after")
+) -> tuple[list[Ints], nw.Series[Any]]:
+    """One coding for the same column of two tables, which have these names in a sentence."""
     kinds = [s.implementation for s in sides]
     if len(set(kinds)) > 1:
         raise DataError(
-            f"before is a {kinds[0].name.lower()} frame and after a {kinds[1].name.lower()} frame; give both in one kind.", code="data.kind"
+            f"{names[0]} is a {kinds[0].name.lower()} frame and {names[1]} a {kinds[1].name.lower()} frame; give both in one kind.",
+            code="data.kind",
         )
-    alike = _alike([plain(s) for s in sides], use)
+    alike = _alike([plain(s) for s in sides], use, names)
     codes, distinct = encode(concat(alike), use)
     return np.split(codes, np.cumsum([len(s) for s in sides])[:-1]), distinct
 
 
-def _alike(sides: Sequence[nw.Series[Any]], use: Use) -> list[nw.Series[Any]]:
+def _alike(sides: Sequence[nw.Series[Any]], use: Use, names: tuple[str, str]) -> list[nw.Series[Any]]:
     """Columns of one type, where no value changes by it: text with text, whole numbers with whole numbers or with exact floats."""
     dtypes = [s.dtype for s in sides]
     if len(set(dtypes)) == 1:
@@ -459,9 +462,15 @@ def _alike(sides: Sequence[nw.Series[Any]], use: Use) -> list[nw.Series[Any]]:
         if low >= -(2**53) and high <= 2**53:
             return [s.cast(nw.Float64) for s in sides]
     raise ColumnError(
-        f"{use.argument}={use.column!r} holds {dtypes[0]} before and {dtypes[1]} after, whose values cannot be compared. Cast one of them.",
+        f"{use.argument}={use.column!r} holds {dtypes[0]} {_place(names[0])} and {dtypes[1]} {_place(names[1])}, whose values cannot be "
+        "compared. Cast one of them.",
         code="column.type",
     )
+
+
+def _place(name: str) -> str:
+    """Where something is found: before, after, or in a table."""
+    return name if name in {"before", "after"} else f"in {name}"
 
 
 def sort_order(values: nw.Series[Any], argument: str) -> Ints | None:

@@ -202,7 +202,7 @@ class Held:
 
 def table_of(given: object) -> Any:
     """The main table of a result; a frame is its own."""
-    return given._tables["table"] if isinstance(given, Result) else given
+    return given.table if isinstance(given, Result) else given
 
 
 def shown(params: Mapping[str, object]) -> dict[str, object]:

@@ -23,8 +23,8 @@ ENTRY: Final = "(new)"
 EXIT: Final = "(gone)"
 """The column of customers who are not there any more."""
 
-_Special: TypeAlias = tuple[list[int], list[int]]
-"""The places of lapsed and of top labels."""
+_Special: TypeAlias = tuple[Ints | None, Ints | None]
+"""The places of lapsed and of top labels, None where none were named."""
 
 RESERVED: Final = frozenset({ENTRY, EXIT, "source"})
 
@@ -96,6 +96,7 @@ def transitions(
     ----------
     before, after : RFM or frame
         One row per customer with a label. Between two RFM reports use the same scorer, else the edges move as well as the customers.
+        Two dates are two looks: who came back and lapsed again between them has not moved.
     customer : str, optional
         The column of the customer; known already where `before` is a result.
     label : str, optional
@@ -106,7 +107,7 @@ def transitions(
         Labels of those who have stopped, such as dormant and churned; gives the win-back rate (召回率), the share of them that has another
         label after.
     top : sequence of str, optional
-        Labels of the most valuable; with `lapsed` gives their churn (高价值流失), the share of them that is lapsed or gone after.
+        Labels of the most valuable; with `lapsed`, gives their churn (高价值流失), the share of them that is lapsed or gone after.
     confidence : float
         Of the Wilson intervals, between 0 and 1.
 
@@ -160,7 +161,7 @@ def transitions(
     for argument, codes in (("before", old), ("after", new)):
         _demand_one_row_each(argument, key, codes)
     names, labels = _labels([side[label] for side in sides], uses[1], order, getattr(results[0], "segment_names", ()) if results else ())
-    special = _special(names, lapsed, top)
+    special = _special(names, lapsed, top, getattr(results[0], "segment_names", ()) if results else ())
     moves = _moves(old, new, labels, len(people), len(names))
     params: dict[str, object] = {"label": label, "order": None if order is None else names, "confidence": confidence}
     params |= {argument: given if given is None else list(given) for argument, given in (("lapsed", lapsed), ("top", top))}
@@ -241,23 +242,26 @@ def _result(
     return Transitions(_tables=tables, params=params, dropped={})
 
 
-def _special(names: Sequence[str], lapsed: object, top: object) -> _Special:
-    """The places of the lapsed and of the top labels."""
+def _special(names: Sequence[str], lapsed: object, top: object, usual: Sequence[str]) -> _Special:
+    """The places of the lapsed and of the top labels; nobody need be in a label that the result knows."""
     places: dict[str, list[int]] = {}
     for argument, given in (("lapsed", lapsed), ("top", top)):
-        wanted = [] if given is None else _checks.listed(argument, given)
+        if given is None:
+            continue
+        wanted = _checks.listed(argument, given)
         for name in wanted:
-            if name not in names:
+            if name not in names and name not in usual:
                 raise ParameterError(
                     f"{argument} has {name!r}, which is no label here; the labels are {list(names)}.{nearest(name, names)}",
                     code=f"parameter.{argument}",
                 )
-        places[argument] = sorted({names.index(name) for name in wanted})
-    if both := sorted(set(places["lapsed"]) & set(places["top"])):
+        places[argument] = sorted({names.index(name) for name in wanted if name in names})
+    if both := sorted(set(places.get("lapsed", [])) & set(places.get("top", []))):
         raise ParameterError(f"top and lapsed both have {names[both[0]]!r}; a customer is one or the other.", code="parameter.top")
-    if places["top"] and not places["lapsed"]:
+    if top is not None and lapsed is None:
         raise ParameterError("top was given without lapsed; name the labels of those who have stopped.", code="parameter.top")
-    return places["lapsed"], places["top"]
+    lapsed_at, top_at = (np.array(places[name], dtype=np.int64) if name in places else None for name in ("lapsed", "top"))
+    return lapsed_at, top_at
 
 
 def _rates(backend: _frames.Backend, moves: Ints, ordered: bool, special: _Special, confidence: float) -> dict[str, Column]:
@@ -268,10 +272,10 @@ def _rates(backend: _frames.Backend, moves: Ints, ordered: bool, special: _Speci
     found = {"up": (up, everybody), "down": (down, everybody)} if ordered else {"moved": (up + down, everybody)}
     found |= {"stayed": (stayed, everybody), "gone": (gone, everybody)}
     lapsed, top = special
-    if lapsed:
+    if lapsed is not None:
         back = inner[lapsed].sum() - inner[np.ix_(lapsed, lapsed)].sum()
         found["won back"] = int(back), int(moves[lapsed].sum())
-    if top:
+    if top is not None and lapsed is not None:
         found["top lost"] = int(inner[np.ix_(top, lapsed)].sum() + moves[top, -1].sum()), int(moves[top].sum())
     customers, of = (np.array(numbers, dtype=np.int64) for numbers in zip(*found.values(), strict=True))
     low, high = rates.wilson(customers, of, confidence)

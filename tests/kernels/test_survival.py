@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from statsmodels.duration.survfunc import SurvfuncRight
+from statsmodels.stats.proportion import proportion_confint
 
 from opsmetrics._kernels.survival import kaplan_meier, returning
 
@@ -103,7 +104,7 @@ def test_the_chance_to_return_is_that_of_a_refit_on_those_still_silent(gaps, hor
             high.append(1 - s ** np.exp(-half))
         else:
             low.append(1 - s)
-            high.append(1 - s)
+            high.append(proportion_confint(0, found.watched[t], method="wilson")[1] if s == 1 else 1.0)  # none of those watched returned
     assert found.probability == pytest.approx(np.minimum.accumulate(chance) if chance else [], abs=1e-12)
     assert found.low == pytest.approx(np.minimum.accumulate(low) if low else [], abs=1e-9)
     assert found.high == pytest.approx(np.minimum.accumulate(high) if high else [], abs=1e-9)

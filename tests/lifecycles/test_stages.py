@@ -435,3 +435,22 @@ def test_moves_between_staged_customers_need_no_names(orders: pd.DataFrame) -> N
     assert {tuple(row)[2:] for row in long.moves.to_numpy().tolist()} == {
         (row["source"], row["target"], row["customers"]) for row in records(moves.table)
     }
+
+
+def test_a_stage_that_nobody_is_in_may_be_named_as_lapsed():
+    """Its name is known to the staged table, so it is no mistake; nobody was there to be won back."""
+    stages = om.Stages([om.Stage("lost", {"recency": (400, None)}), om.Stage("here", {"recency": (0, 399)})])
+    summary = om.customer_summary(om.make_orders(customers=30, rng=1), customer="customer", time="time", amount="amount", as_of="2025-12-31")
+    staged = stages.assign(summary)
+    rates = om.transitions(staged, staged, lapsed=["lost"], top=["here"]).rates.set_index("direction")
+    assert rates.loc["won back", ["customers", "of"]].tolist() == [0, 0]
+    assert rates.loc["top lost", ["customers", "of"]].tolist() == [0, 30]
+
+
+def test_several_dates_are_no_side_of_a_transition():
+    """A history has a row per date, so customers repeat: the sentence says so, whatever the table is made of."""
+    stages = om.Stages([om.Stage("silent", {"recency": (91, None)})], default="active")
+    orders = om.make_orders(customers=30, rng=1)
+    history = stages.assign_at(orders, ["2025-06-30", "2025-12-31"], customer="customer", time="time", amount="amount")
+    with pytest.raises(om.DataError, match="repeats in"):
+        om.transitions(history, history, label="stage")

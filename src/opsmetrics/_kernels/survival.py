@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from opsmetrics._kernels import rates
+
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
@@ -79,17 +81,20 @@ def returning(events: Ints, censored: Ints, horizon: int, least: int, confidence
     """P(return within H | silent for t) = (S(t) - S(t + H)) / S(t) from counts of gaps by whole days, returned and still open.
 
     Only for t at which as many as `least` gaps are watched until t + H: beyond, the curve hangs on a few. S(t + H) / S(t) is itself a
-    product limit, over the days after t, so Greenwood's sum over these days gives its interval. Those who are silent longer are no likelier
-    to return, so the probability is made non-increasing.
+    product limit, over the days after t, so Greenwood's sum over these days gives its interval; where nobody returned, that has no spread,
+    and Wilson's interval of none among those watched stands in. Those who are silent longer are no likelier to return, so the probability
+    is made non-increasing.
     """
     seen = events + censored
     at_risk = seen.sum() - np.cumsum(seen) + seen
     survival, spread = product_limit(events, at_risk)
     known = max(int(np.count_nonzero(at_risk >= least)) - horizon, 0)  # those at risk never grow in number
     stays = np.divide(survival[horizon:][:known], survival[:known], out=np.ones(known), where=survival[:known] > 0)
+    watched = at_risk[horizon:][:known]
     low, high = log_log(stays, spread[horizon:][:known] - spread[:known], confidence)
+    low = np.where(stays == 1, 1 - rates.wilson(0, watched, confidence)[1], low)
     return Returning(
-        watched=at_risk[horizon:][:known],
+        watched=watched,
         survival=survival[:known],
         probability=np.minimum.accumulate(1 - stays),
         low=np.minimum.accumulate(1 - high),

@@ -141,14 +141,7 @@ def _of(people: Values, parts: Sequence[_Marked], use: Use, dtype: np.dtype[Any]
     if not others or len(people) == 0:
         return np.zeros(len(people), dtype=dtype)
     theirs = _frames.concat(others)
-    try:
-        (asked, known), distinct = _frames.encode_together([people, theirs], use)
-    except ColumnError:
-        raise ColumnError(
-            f"customer={use.column!r} holds {theirs.dtype} in data, but the customers asked for are {people.dtype}, and the two cannot be "
-            "compared. Cast one of them.",
-            code="column.type",
-        ) from None
+    (asked, known), distinct = _frames.encode_together([people, theirs], use, ("the staged table", "data"))
     table = np.zeros(len(distinct) + 1, dtype=dtype)  # the last place is that of a null id
     table[known] = np.concatenate([part.marks for part in parts if len(part.people)])
     return np.asarray(table[asked])

@@ -169,7 +169,7 @@ class StageModel:
         }  # fmt: skip
         return FittedStages(
             _tables=tables, params=params, dropped=dict(found.dropped), stages=_compiled(self.names, starts, limits), bands=starts,
-            _probability=tuple(curve.probability for curve in curves),
+            names=self.names, _probability=tuple(curve.probability for curve in curves),
         )  # fmt: skip
 
 
@@ -190,6 +190,8 @@ class FittedStages(Result[FrameT_co]):
         The same as rules, which `Stages.to_dict` writes to JSON.
     bands : tuple of int
         The numbers of orders with which the bands begin.
+    names : tuple of str
+        All five stages from the lowest to the highest, as ``order`` of `transitions` wants them.
 
     Examples
     --------
@@ -203,6 +205,7 @@ class FittedStages(Result[FrameT_co]):
 
     stages: Stages
     bands: tuple[int, ...]
+    names: tuple[str, ...]
     _probability: tuple[Floats, ...]
 
     curves = Table()
