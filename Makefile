@@ -14,7 +14,7 @@ demo: $(VENV)/.demo  ## Install, and run the tour on real data
 	$(BIN)/python -m opsmetrics $(wildcard ../shared/data/online_retail.parquet)
 
 test: $(VENV)/.test  ## Install the test group, and run the whole suite
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses=auto
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff check

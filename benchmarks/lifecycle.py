@@ -48,7 +48,7 @@ def states_by_sql(table: pa.Table) -> pa.Table:
     """The same with window functions, on both cores."""
     connection = duckdb.connect()
     connection.register("log", table)
-    return connection.execute(STATES_SQL).to_arrow_table()
+    return connection.sql(STATES_SQL).to_arrow_table()
 
 
 def triangle(frame: pd.DataFrame) -> pd.DataFrame:

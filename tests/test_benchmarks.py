@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import tracemalloc
+from pathlib import Path
 
+import numpy as np
 import polars as pl
+import pyarrow as pa
 import pytest
 
-from benchmarks import funnel, funnel_intervals, rfm, timing
+from benchmarks import funnel, funnel_intervals, lifecycle, return_probability, rfm, timing
+from tests.support import data
 
 
 def test_the_contenders_answer_the_same_question() -> None:
@@ -66,3 +70,31 @@ def test_scratch_memory_stays_below_the_columns() -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak <= 1.5 * sum(orders[name].nbytes for name in orders)
+
+
+def test_the_contenders_tell_the_same_states_and_triangle() -> None:
+    """The recipes and the window functions are outside witnesses of the counts."""
+    orders = rfm.orders(20_000, 2_000)
+    mine, shift = lifecycle.states(orders), lifecycle.states_by_shift(orders)
+    sql = lifecycle.states_by_sql(pa.Table.from_pandas(orders[["customer", "time"]], preserve_index=False)).to_pandas()
+    for name in ("active", "new", "retained", "resurrected"):
+        assert mine[name].tolist() == shift[name].tolist() == sql[name].tolist(), name
+    assert mine["churned"].tolist()[1:] == shift["leaving"].tolist()[:-1] == sql["leaving"].tolist()[:-1]
+    ours, pivot = lifecycle.triangle(orders), lifecycle.triangle_by_pivot(orders)
+    shares = ours[[str(age) for age in pivot.columns]].to_numpy()
+    known = ~np.isnan(shares) & ~np.isnan(pivot.to_numpy())
+    assert known.sum() > 100
+    assert shares[known] == pytest.approx(pivot.to_numpy()[known])
+
+
+def test_pages_quote_what_the_calibration_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    """Every line of figures on the page is a line of the run."""
+    data("online_retail.parquet")
+    return_probability.main()
+    printed = {" ".join(line.split()) for line in capsys.readouterr().out.splitlines()}
+    root = Path(__file__).resolve().parents[1] / "docs"
+    for page in (root / "lifecycle.md", root / "zh" / "lifecycle.md"):
+        after = page.read_text("utf-8").partition("python -m benchmarks.return_probability")[2]
+        quoted = [" ".join(line.split()) for line in after.partition("```text\n")[2].partition("```")[0].splitlines() if "[" in line]
+        assert len(quoted) >= 5
+        assert set(quoted) <= printed, set(quoted) - printed

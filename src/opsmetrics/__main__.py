@@ -105,8 +105,10 @@ def answer_loss(shop: Shop) -> None:
         fitted.assign(om.customer_summary(orders, customer=customer, time=time, amount=shop.amount, as_of=day, missing_customer="drop"))
         for day in (shop.before, shop.after)
     )
-    names = fitted.names
-    print(om.transitions(before, after, order=names, lapsed=[name for name in names if name in SILENT], top=names[-1:]))
+    best = fitted.names[-1:] if str(list(fitted.table["dormant_after"])[-1]).isdigit() else None
+    if best is None:
+        print(f"(The history is too short to tell when a customer in {fitted.names[-1]} is lost, so no churn of theirs is told.)\n")
+    print(om.transitions(before, after, order=fitted.names, lapsed=SILENT, top=best))
 
 
 def retail(path: str) -> Shop:

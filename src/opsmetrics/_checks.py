@@ -10,7 +10,7 @@ import zoneinfo
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
 import numpy as np
 
@@ -29,8 +29,8 @@ _NANOSECONDS_IN = {
 
 
 def is_number(value: Any, kind: type) -> bool:
-    """Whether a value is a number of this kind; booleans are not numbers here."""
-    return isinstance(value, kind) and not isinstance(value, (bool, np.bool_))
+    """Whether a value is a number of this kind; booleans are not numbers here, nor are spans of time, which numpy counts among them."""
+    return isinstance(value, kind) and not isinstance(value, (bool, np.bool_, np.timedelta64))
 
 
 def choice(argument: str, value: object, allowed: Collection[WordT]) -> WordT:
@@ -85,7 +85,7 @@ def increasing(argument: str, values: object) -> tuple[float, ...]:
 
 def listed(argument: str, values: object) -> list[Any]:
     """A list of values, not a text and not one value."""
-    if isinstance(values, Iterable) and not isinstance(values, (str, bytes, Mapping)):
+    if isinstance(values, Iterable) and not isinstance(values, (str, bytes, Mapping)) and getattr(values, "ndim", 1) > 0:
         return list(values)
     raise ParameterError(f"{argument}={values!r} must be a list.", code=f"parameter.{argument}")
 
@@ -116,9 +116,14 @@ def named(argument: str, values: object, names: Sequence[str]) -> Mapping[str, o
     return values
 
 
+def is_word(value: object) -> TypeGuard[str]:
+    """Whether a value is a text that is not empty, and that can be written: no half of a surrogate pair."""
+    return isinstance(value, str) and bool(value.strip()) and not any("\ud800" <= letter <= "\udfff" for letter in value)
+
+
 def word(argument: str, value: object) -> str:
     """A name: a text that is not empty."""
-    if isinstance(value, str) and value.strip():
+    if is_word(value):
         return value
     raise ParameterError(f"{argument}={value!r} must be a name, a text that is not empty.", code=f"parameter.{argument}")
 

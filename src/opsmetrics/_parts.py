@@ -209,7 +209,8 @@ def _sorted_batches(frame: Lazy, customer: str, *, ordered: bool) -> Iterator[Ea
     # By the bytes of a text, not by its collation, under which different customers may interleave.
     key = f"encode({name})" if _frames.is_text(frame, customer) else name
     if ordered:  # the engine's sort does not keep the rows of a customer in their order
-        relation = relation.project(f'*, row_number() over () as "{_PLACE}"').order(f'{key}, "{_PLACE}"').project(f'* exclude ("{_PLACE}")')
+        place = next(free for free in (_PLACE + "_" * size for size in itertools.count()) if free not in map(str.lower, relation.columns))
+        relation = relation.project(f'*, row_number() over () as "{place}"').order(f'{key}, "{place}"').project(f'* exclude ("{place}")')
     else:
         relation = relation.order(key)
     waiting: pa.Table | None = None

@@ -69,7 +69,7 @@ def values(argument: str, column: object, wanted: object, kinds: Mapping[str, st
             )
     if not given:
         raise ParameterError(f"{argument} gives no value for {column!r}; name at least one.", code=f"parameter.{argument}")
-    return tuple(float(value) for value in given) if kind == "real" else given
+    return tuple(dict.fromkeys(float(value) for value in given) if kind == "real" else dict.fromkeys(given))
 
 
 _SPOKEN = {"flag": "true and false", "text": "text", "whole": "whole numbers", "real": "numbers", "other": "something else"}

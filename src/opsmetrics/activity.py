@@ -180,14 +180,27 @@ def usable(part: _parts.Part, observed: Observed) -> Rows:
 def cells(rows: Rows, observed: Observed, customers: int) -> Cells:
     """The cells of some rows: one for each customer and period."""
     numbers = observed.periods.number(observed.clock.days(rows.ticks))
-    if numbers.size and observed.last - int(numbers.min()) >= MOST_PERIODS:
-        first, last = (str(np.datetime64(int(day), "D")) for day in observed.periods.start(np.array([numbers.min(), observed.last])))
+    if numbers.size:
+        _refuse_no_period(int(numbers.min()), observed)
+    return kernel.cells(rows.codes, numbers, customers, rows.units)
+
+
+def _refuse_no_period(earliest: int, observed: Observed) -> None:
+    """Too many periods, and periods that begin before there are dates."""
+    starts = observed.periods.start(np.array([earliest, observed.last]))
+    if observed.last - earliest >= MOST_PERIODS:
+        first, last = (str(np.datetime64(int(day), "D")) for day in starts)
         raise DataError(
-            f"time= spans {observed.last - int(numbers.min()) + 1:,} periods, from {first} to {last}; {MOST_PERIODS:,} are the most. "
+            f"time= spans {observed.last - earliest + 1:,} periods, from {first} to {last}; {MOST_PERIODS:,} are the most. "
             "Check for stray dates, or choose a longer period.",
             code="data.time",
         )
-    return kernel.cells(rows.codes, numbers, customers, rows.units)
+    if starts[0] + _EPOCH < 1:
+        raise DataError(
+            "time= lies in a period that begins before the year 1, where the calendar has no dates; choose a shorter period, or check for "
+            "stray dates.",
+            code="data.time",
+        )
 
 
 def first_values(rows: Rows, column: npt.NDArray[Any], customers: int) -> Ints:

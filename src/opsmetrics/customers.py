@@ -6,6 +6,7 @@ customers are put side by side (`merge`), and the measures are read off them (`f
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -240,12 +241,16 @@ def summaries_at(
     if customer in RESERVED:
         raise ColumnError(f"customer={customer!r} is also a column of the result; rename it first.", code="column.reserved")
     clock, columns = source.clock, {use.argument: use.column for use in uses}
-    ends = np.array([clock.end("dates", moment) for moment in moments], dtype=np.int64)
-    if (late := np.flatnonzero(np.diff(ends) <= 0)).size:
-        before, after = (moments[place].text for place in (int(late[0]), int(late[0]) + 1))
-        raise ParameterError(f"dates must increase; {after!r} follows {before!r}. Sort them, each once.", code="parameter.dates")
-    rules = Rules(calendars.MISSING + 1, int(ends[-1]), clock, "orders", "net", columns)
-    parts = _parts.fold(source, lambda part: partial_at(part, rules, ends))
+    ends = [clock.end("dates", moment) for moment in moments]
+    for place, (before, after) in enumerate(itertools.pairwise(ends)):
+        if after <= before:
+            raise ParameterError(
+                f"dates must increase; {moments[place + 1].text!r} follows {moments[place].text!r}. Sort them, each once.",
+                code="parameter.dates",
+            )
+    rules = Rules(calendars.MISSING + 1, ends[-1], clock, "orders", "net", columns)
+    last = np.array([min(max(end - 1, calendars.MISSING), np.iinfo(np.int64).max) for end in ends], dtype=np.int64)
+    parts = _parts.fold(source, lambda part: partial_at(part, rules, last))
     found = []
     for place, moment in enumerate(moments):
         facts = merge([part[place] for part in parts])
@@ -276,14 +281,14 @@ def partial(part: _parts.Part, rules: Rules) -> Facts:
     return Facts(part.customers, bought, days, part.rows, dropped)
 
 
-def partial_at(part: _parts.Part, rules: Rules, ends: Ints) -> list[Facts]:
-    """Fold the orders of some whole customers up to each of several ticks, the last of which is that of the rules."""
+def partial_at(part: _parts.Part, rules: Rules, last: Ints) -> list[Facts]:
+    """Fold the orders of some whole customers up to each of several ticks, each included; the rules end after the last of them."""
     keep, dropped = _usable(part, rules)
     people = len(part.customers)
-    fresh = [purchases.Purchases.none(people) for _ in ends]
-    rows = np.zeros(len(ends), dtype=np.int64)
+    fresh = [purchases.Purchases.none(people) for _ in last]
+    rows = np.zeros(len(last), dtype=np.int64)
     for codes, ticks, units in _batches(part, keep, rules, dropped):
-        place = np.searchsorted(ends, ticks, side="right")
+        place = np.searchsorted(last, ticks)
         for number, bought in enumerate(fresh):
             own = place == number
             rows[number] += np.count_nonzero(own)

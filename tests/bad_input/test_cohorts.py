@@ -67,6 +67,7 @@ COMMON = [
         for period in (0, -7, 1.5, None, True, "0D", "7X", [7], dt.timedelta(hours=5))
         for one in everywhere(f"period {period!r}", P, "parameter.period", but=NO_PERIOD, period=period)
     ],
+    *everywhere("a span that begins before the calendar", D, "data.time", "year 1", but=NO_PERIOD, period=1_000_000),
     *everywhere("week_start", P, "parameter.week_start", "Did you mean 'monday'?", but=NO_PERIOD, week_start="mon"),
     *everywhere("as_of before the data", D, "data.no_activity", "as_of='2025-12-31'", "'at'", as_of="2025-12-31"),
     *everywhere("as_of no time", P, "parameter.as_of", "as_of='soon'", as_of="soon"),
@@ -101,6 +102,10 @@ COMMON = [
 RETENTION = [
     refuse("cohort missing", on("retention", cohort="whta"), C, "column.missing", "cohort='whta'", "Did you mean 'what'?"),
     refuse("cohort None", on("retention", cohort=None), C, "column.name"),
+    *[
+        refuse(f"cohort a {type(cohort).__name__}", on("retention", cohort=cohort), C, "column.name")
+        for cohort in (np.array(["first", "what"]), pd.Series(["what", "first"]), pd.NA, ["first"])
+    ],
     refuse("cohort the customer", on("retention", cohort="uid"), C, "column.repeated", "customer"),
     refuse("cohort of times", on("retention", log(then=pd.to_datetime(STAMPS)), cohort="then"), C, "column.type"),
     refuse("kind", on("retention", kind="unbound"), P, "parameter.kind", "Did you mean 'unbounded'?"),
@@ -118,7 +123,7 @@ REPURCHASE = [
     refuse("same_day", on("repurchase", same_day="merged"), P, "parameter.same_day", "Did you mean 'merge'?"),
     *[
         refuse(f"within {within!r}", on("repurchase", within=within), P, "parameter.within")
-        for within in (0, -1, 1.5, None, True, "30", "a month", [], [30, 0], [None], [[30]], {30, 90}, "30h")
+        for within in (0, -1, 1.5, None, True, "30", "a month", [], [30, 0], [None], [[30]], [30, [90]], {30, 90}, "30h")
     ],
     refuse("within twice", on("repurchase", within=[90, 30, "90D"]), P, "parameter.within", "repeats [90]", "[30, 90]"),
     *[refuse(f"window {window!r}", on("repurchase", window=window), P, "parameter.window") for window in (0, -1, 1.5, True, "x", [7])],

@@ -143,6 +143,7 @@ CASES_ACCOUNTS = [
     *[refuse(f"new_after {new_after!r}", on(new_after=new_after), *NEW_AFTER) for new_after in (0, -1, 1.5, "30", "1M", True, "soon", [1])],
     refuse("confidence 95", on(confidence=95), P, "parameter.confidence", "Did you mean 0.95?"),
     refuse("confidence 1", on(confidence=1), P, "parameter.confidence"),
+    refuse("confidence a span of time", on(confidence=np.timedelta64(1, "D")), P, "parameter.confidence"),
     refuse("as_of no date", on(as_of="yesterday"), P, "parameter.as_of"),
     refuse("as_of before the data", on(as_of="2025-12-31"), *NOTHING, "2025-12-31", "paid_at"),
     refuse("as_of an hour before", on(as_of="2026-01-05 09:59"), *NOTHING),
@@ -177,6 +178,10 @@ CASES_ACCOUNTS = [
     refuse("a stray date by day", on(YEAR_ONE, period="day"), *TIME, "739,617 periods", "0001-01-01", "stray dates", "longer period"),
     refuse("a stray date by 7D", on(YEAR_ONE, period=7), *TIME, "105,660 periods"),
     refuse("as_of far ahead by day", on(period="day", as_of="9999-12-30"), *TIME, "periods"),
+    refuse("a span that begins before the calendar", on(period=1_000_000), *TIME, "year 1", "shorter period"),
+    refuse(
+        "a week that begins before the calendar", on(polars_at(dt.datetime(1, 1, 2)), period="week", week_start="sunday"), *TIME, "year 1"
+    ),
     refuse(
         "times beyond the calendar",
         on(polars_at(dt.datetime(2026, 1, 1)).with_columns(paid_at=pl.lit(10**18).cast(pl.Datetime("us")))),
@@ -204,6 +209,7 @@ CASES_RULES = [
     refuse("name empty", lambda: om.Stage(" "), P, "parameter.name"),
     refuse("name a number", lambda: om.Stage(5), P, "parameter.name", "5"),
     refuse("name None", lambda: om.Stage(None, {"orders": 1}), P, "parameter.name"),
+    refuse("name half a letter", lambda: om.Stage("\ud800"), P, "parameter.name"),
     *[
         refuse(f"rule {rule!r}", stages([rule]), *RULES, "'s0'")
         for rule in (
@@ -229,6 +235,8 @@ CASES_RULES = [
             {"orders": b"x"},
             {"orders": 1j},
             {"orders": (dt.date(2026, 1, 1), None)},
+            {"orders": np.timedelta64(1, "D")},
+            {"orders": (np.timedelta64(1, "D"), None)},
         )
     ],
     refuse("ends swapped", stages({"orders": (3, 2)}), *RULES, "(3, 2)", "swap"),
@@ -236,6 +244,7 @@ CASES_RULES = [
     refuse("column a number", stages({5: 1}), *NAME, "5"),
     refuse("no stages", lambda: om.Stages([]), *STAGES, "at least one"),
     refuse("stages a text", lambda: om.Stages("churned"), *STAGES, "must be a list"),
+    refuse("stages a scalar of numpy", lambda: om.Stages(np.array("churned")), *STAGES, "must be a list"),
     refuse("stages a stage", lambda: om.Stages(om.Stage("x")), *STAGES, "must be a list"),
     refuse("stages a mapping", lambda: om.Stages({"x": {"orders": 1}}), *STAGES),
     refuse("a rule for a stage", lambda: om.Stages([{"orders": 1}]), *STAGES, "om.Stage"),
@@ -404,6 +413,26 @@ def test_stages_that_seem_out_of_reach_and_are_not() -> None:
         assert reachable().names == ("s0", "s1", "rest")
 
 
+@pytest.mark.parametrize("name", ["place in the relation", "Place in the Relation"])
+def test_a_column_named_as_the_place_of_rows(name: str) -> None:
+    for old in ("uid", "paid_at", "channel"):
+        frame = duckdb.from_arrow(pa.Table.from_pandas(renamed(old, name), preserve_index=False))
+        names = {argument: name if column == old else column for argument, column in NAMES.items()}
+        label = name if old == "channel" else "channel"
+        assert columns_of(om.lifecycle(frame, **names).by(label).table)[label] == ["ads"] * 3 + ["web"] * 0 + [None] * 3
+
+
+def test_a_value_may_be_given_twice(kind: Kind) -> None:
+    frame = kind.make(people(level=[0.5, 1.5, 0.5, 2.5]))
+    for rule, expected in (
+        ({"orders": [1, 1]}, [1, 0, 0, 1]),
+        ({"channel": ["ads", "ads"]}, [1, 0, 0, 1]),
+        ({"level": [0.5, 0.5]}, [1, 0, 1, 0]),
+    ):
+        staged = om.Stages([om.Stage("s", rule)], default="rest").assign(frame)
+        assert columns_of(staged.table)["stage"] == [["rest", "s"][holds] for holds in expected]
+
+
 def test_one_customer_and_one_period(kind: Kind) -> None:
     one = kind.make(orders().head(1))
     found = om.lifecycle(one, **MONEY, period="year")
@@ -451,6 +480,22 @@ def test_a_stray_date_is_refused_wherever_a_part_begins(monkeypatch: pytest.Monk
     for frame in (YEAR_ONE, duckdb.from_arrow(YEAR_ONE.to_arrow())):
         check_refused(lambda frame=frame: states(frame, period="day"), *TIME, ["739,617 periods"])
     assert len(columns_of(states(YEAR_ONE, period="month").table)["period"]) == 24_301
+
+
+def test_dates_after_the_end_of_64_bits() -> None:
+    """Nanoseconds end in 2262; the calendar of the dates does not. The last of them belongs to the first date that covers it."""
+    ticks = [0, 2**63 - 10**15, 2**63 - 1]
+    late = pl.DataFrame({"uid": ["a", "b", "c"], "amount": [1.0] * 3, "paid_at": pl.Series(ticks).cast(pl.Datetime("ns"))})
+    found = at(["1500-01-01", "1970-01-01", "2262-04-10", "2300-01-01", "9999-12-31"], late)
+    check_refused(found, om.DataError, "data.*", ["1500-01-01"])
+    counts = columns_of(at(["1970-01-01", "2262-04-10", "2300-01-01", "9999-12-31"], late)().counts)["customers"]
+    assert [sum(counts[row : row + 2]) for row in range(0, 8, 2)] == [1, 2, 3, 3]
+
+
+@pytest.mark.parametrize(("tick", "zone", "year"), [(2 - 2**63, "America/Sao_Paulo", 1677), (2**63 - 1, "Asia/Kathmandu", 2262)])
+def test_a_zone_at_the_ends_of_64_bits(tick: int, zone: str, year: int) -> None:
+    frame = pl.DataFrame({"uid": ["a"], "paid_at": pl.Series([tick]).cast(pl.Datetime("ns"))})
+    assert columns_of(states(frame, period="year", tz=zone).table)["period"] == [dt.datetime(year, 1, 1)]
 
 
 def test_the_last_days_of_the_calendar() -> None:

@@ -362,3 +362,37 @@ def test_a_repr_has_the_triangle_in_per_cent(orders: pd.DataFrame) -> None:
     assert "100.0%" in said
     assert "2025-01-01" in said
     assert "ages up to" in str(retention(orders, **NAMES, period="week"))
+
+
+ZONES = ["America/New_York", "Asia/Shanghai", "Europe/London"]
+
+
+@pytest.mark.parametrize("zone", ZONES)
+def test_a_zone_is_its_local_clock(zone: str) -> None:
+    """Instants under a zone, over both changes of the clock, are the stamps on its walls without one."""
+    utc = om.make_events(customers=80, rng=3)
+    utc["time"] = utc["time"] + pd.Timedelta(days=25)  # into the spring change of New York and London
+    walls = utc.assign(time=utc["time"].dt.tz_localize("UTC").dt.tz_convert(zone).dt.tz_localize(None))
+    columns: dict[str, Any] = {"customer": "customer", "time": "time"}
+    asks = [
+        lambda frame, **tz: om.retention(frame, **columns, period="day", **tz).table,
+        lambda frame, **tz: om.repurchase_rate(frame, **columns, within=[1, 7], **tz).table,
+        lambda frame, **tz: om.next_period_rate(frame, **columns, period="week", **tz).table,
+        lambda frame, **tz: om.stickiness(frame, **columns, window=7, **tz).table,
+    ]
+    for ask in asks:
+        pd.testing.assert_frame_equal(ask(utc, tz=zone), ask(walls))
+
+
+def test_whole_weeks_later_all_is_the_same() -> None:
+    """Relabelling periods: only the names of the periods change."""
+    events = om.make_events(customers=80, rng=3)
+    later = events.assign(time=events["time"] + pd.Timedelta(weeks=5))
+    columns: dict[str, Any] = {"customer": "customer", "time": "time"}
+    for ask in (
+        lambda frame: om.retention(frame, **columns, period="week").triangle.drop(columns="cohort"),
+        lambda frame: om.next_period_rate(frame, **columns, period="week").table.drop(columns="period"),
+        lambda frame: om.stickiness(frame, **columns).table.drop(columns="day"),
+        lambda frame: om.activation_rate(frame, "pay", **columns, event="event").table.drop(columns="period"),
+    ):
+        pd.testing.assert_frame_equal(ask(events), ask(later))

@@ -75,6 +75,7 @@ def by_hand(frame: pd.DataFrame, people: list[Any], first: dt.date | None, last:
     ], dropped
 
 
+@pytest.mark.filterwarnings("ignore:between ends after the last row")
 @settings(max_examples=80)
 @given(logs(), ids, ends, ends)
 def test_who_reached_what_as_plain_python_counts_it(frame: pd.DataFrame, people: list[Any], one: int | None, other: int | None) -> None:

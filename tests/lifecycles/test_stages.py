@@ -440,7 +440,9 @@ def test_moves_between_staged_customers_need_no_names(orders: pd.DataFrame) -> N
 def test_a_stage_that_nobody_is_in_may_be_named_as_lapsed():
     """Its name is known to the staged table, so it is no mistake; nobody was there to be won back."""
     stages = om.Stages([om.Stage("lost", {"recency": (400, None)}), om.Stage("here", {"recency": (0, 399)})])
-    summary = om.customer_summary(om.make_orders(customers=30, rng=1), customer="customer", time="time", amount="amount", as_of="2025-12-31")
+    summary = om.customer_summary(
+        om.make_orders(customers=30, rng=1), customer="customer", time="time", amount="amount", as_of="2025-12-31"
+    )
     staged = stages.assign(summary)
     rates = om.transitions(staged, staged, lapsed=["lost"], top=["here"]).rates.set_index("direction")
     assert rates.loc["won back", ["customers", "of"]].tolist() == [0, 0]

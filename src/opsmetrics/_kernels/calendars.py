@@ -43,7 +43,7 @@ def local_days(ticks: Ints, unit: str, zone: dt.tzinfo | None) -> Ints:
     per_second = per_day // 86_400
     row, second = utc_day - first, ticks // per_second
     offset = np.where(second < change[row], before[row], after[row])
-    return np.asarray((ticks + offset * per_second) // per_day)
+    return np.asarray(utc_day + (ticks - utc_day * per_day + offset * per_second) // per_day)  # near the ends of 64 bits no sum is larger
 
 
 def local_day(nanoseconds: int, zone: dt.tzinfo | None) -> int:

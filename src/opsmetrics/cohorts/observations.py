@@ -56,7 +56,7 @@ def elapsed(argument: str, value: int | str | dt.timedelta | None) -> int:
 
 def spans(argument: str, values: int | str | dt.timedelta | Sequence[int | str | dt.timedelta]) -> tuple[int, ...]:
     """One number of days or several, each once."""
-    several = isinstance(values, (list, tuple, range, np.ndarray)) and np.ndim(values) > 0
+    several = isinstance(values, (list, tuple, range)) or (isinstance(values, np.ndarray) and values.ndim > 0)
     found = tuple(span(argument, value) for value in (cast("Sequence[Any]", values) if several else [cast("Any", values)]))
     if not found:
         raise ParameterError(f"{argument}=[] is empty; give at least one number of days, such as 90.", code=f"parameter.{argument}")

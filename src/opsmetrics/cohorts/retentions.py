@@ -186,7 +186,7 @@ def retention(
     level = _checks.fraction("confidence", confidence)
     _demand_consistent(kind, value, amount)
     uses = activity.uses_of(customer, time, amount)
-    by = None if cohort == FIRST else Use("cohort", cohort, "label")
+    by = None if _is_first(cohort) else Use("cohort", cohort, "label")
     # With a marker an engine hands over each customer's rows in their order, on which his first row depends among rows of one time.
     marker = None if by is None else Marker(None, (), every=True)
     all_uses = uses if by is None else [*uses, by]
@@ -200,6 +200,10 @@ def retention(
         "cohort": cohort, "kind": kind, "value": value, "confidence": level, "customers": int(found.counts[1].sum()),
     }  # fmt: skip
     return Retention(_tables=tables, params=params, dropped=dict(found.dropped))
+
+
+def _is_first(cohort: object) -> bool:
+    return isinstance(cohort, str) and cohort == FIRST
 
 
 def _demand_consistent(kind: str, value: str, amount: str | None) -> None:

@@ -222,7 +222,7 @@ def aipl(
     span = _checks.days("window", window)
     _checks.moment("as_of", as_of)  # a report of stages has no date by default
     frame = _frames.snapshot(_frames.wrap("events", events))
-    uses = [*matching.uses_of(customer, time), *([] if channel is None else [Use("channel", channel, "label")])]
+    uses = [*activity.uses_of(customer, time), *([] if channel is None else [Use("channel", channel, "label")])]
     _frames.check(frame, [*uses, *matching.event_use(event)])
     _demand_free({"customer": customer} | ({} if channel is None else {"channel": channel}))
     named = _checks.named("rules", rules, _KEYS)

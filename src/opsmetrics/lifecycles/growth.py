@@ -17,10 +17,13 @@ from opsmetrics._kernels.growth import Accounts, Money
 from opsmetrics._marks import Marker
 from opsmetrics._results import SHOWN_LABELS, Held, Result, Table, dropped_notes, shown
 from opsmetrics.activity import Log, Period, Tally, WeekStart
-from opsmetrics.errors import ColumnError
+from opsmetrics.errors import ColumnError, DataError
 
 FrameT = TypeVar("FrameT")
 FrameT_co = TypeVar("FrameT_co", covariant=True)
+
+MOST_CELLS = 4_000_000
+"""More values and periods than these are a column of ids, or the wrong period."""
 
 _HIDDEN = ("retention_rate_low", "retention_rate_high", "truncated", "complete")
 _FLAGS = {
@@ -276,8 +279,18 @@ def _partial(part: _parts.Part, log: Log, by: str | None = None) -> tuple[Tally,
         first = activity.first_values(rows, part[by], people)
         group = np.where(first < 0, groups - 1, first)
     base = int(cells.period.min(initial=log.observed.last))
+    _demand_few(groups, log.observed.last - base + 1, log)
     since = int(log.observed.clock.days(rows.ticks.min(keepdims=True))[0]) if rows.ticks.size else log.observed.today
     return Tally(base, growth.tally(cells, group, groups, base, log.observed.last - base + 1), rows.dropped, names), since
+
+
+def _demand_few(groups: int, periods: int, log: Log) -> None:
+    if groups * periods > MOST_CELLS:
+        raise DataError(
+            f"column={log.columns.get('column')!r} has {groups - 1:,} values, which over {periods:,} periods make more rows than "
+            f"{MOST_CELLS:,}, which is the most. Group the values, or choose a longer period.",
+            code="data.groups",
+        )
 
 
 def _finish(found: Tally, since: int, log: Log, asked: _Asked, column: str | None = None) -> tuple[dict[str, Any], dict[str, object]]:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from opsmetrics import _checks, _frames, _parts, events
 from opsmetrics._frames import Backend, Column, Ints, Use, Values
 from opsmetrics._kernels import calendars, grouping, rates
-from opsmetrics.errors import ColumnError, DataError, ParameterError
+from opsmetrics.errors import ColumnError, DataError, ParameterError, warn
 from opsmetrics.events import demand_known
 from opsmetrics.lifecycles import matching
 
@@ -73,7 +73,10 @@ def reached(
         kinds = [backend.name.lower() for backend in (source.backend, people.implementation)]
         raise DataError(f"data is a {kinds[0]} frame and the customers are in a {kinds[1]} frame; give both in one kind.", code="data.kind")
     clock = None if time is None else source.clock
-    parts = _parts.fold(source, bind(_partial, clock=clock, span=_span(between, source.clock)))
+    span = _span(between, source.clock)
+    if between is not None:
+        _tell_what_is_not_over(frame, uses[1], source.clock, span)
+    parts = _parts.fold(source, bind(_partial, clock=clock, span=span))
     demand_known("rules", marker.patterns, frozenset().union(*(part.seen for part in parts)), frame, event, matching.ABSENT)
     marks = _of(people, parts, uses[0], marker.dtype)
     found = np.array([marks & marks.dtype.type(1 << bit) != 0 for bit in range(len(named))], dtype=np.bool_)
@@ -86,7 +89,7 @@ def _named(rules: object) -> Mapping[str, object]:
             f"rules={_checks.short(rules)} must be a mapping of names to events, such as {{'bought': 'pay'}}.", code="parameter.rules"
         )
     for name in rules:
-        if not isinstance(name, str) or not name.strip():
+        if not _checks.is_word(name):
             raise ParameterError(f"rules has the name {name!r}; a name is a text that is not empty.", code="parameter.rules")
     return rules
 
@@ -114,6 +117,16 @@ def _span(between: object, clock: Clock) -> tuple[int, int]:
     if begin >= end:
         raise ParameterError(f"between={tuple(map(str, between))} ends before it begins; swap the two.", code="parameter.between")
     return begin, end
+
+
+def _tell_what_is_not_over(frame: _frames.Eager | _frames.Lazy, time: Use, clock: Clock, span: tuple[int, int]) -> None:
+    """A span that reaches beyond the last row has rates that may still rise."""
+    last = _frames.latest(frame, time)
+    if span[1] == _ALWAYS[1] or last == calendars.MISSING or not clock.covers(last, last):
+        return
+    if span[1] > clock.midnight(int(clock.days(np.array([last]))[0]) + 1):
+        day = np.datetime64(int(clock.days(np.array([last]))[0]), "D")
+        warn(f"between ends after the last row, of {day}: customers may still act, and the rates are those so far.")
 
 
 def _partial(part: _parts.Part, clock: Clock | None, span: tuple[int, int]) -> _Marked:

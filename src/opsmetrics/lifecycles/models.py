@@ -241,8 +241,8 @@ class FittedStages(Result[FrameT_co]):
         -------
         Staged
             The table with the columns ``stage`` and ``return_probability`` (the chance to buy again within the horizon, as a fraction), and
-            counts of customers per stage. Silence longer than the history can judge has the last chance that is known, an upper bound,
-            since chances do not rise with silence; NaN where none is known.
+            counts of customers per stage. Silence longer than the history can judge has the last chance that is known: too high
+            if anything, as long as later seasons are like those the curve was fitted to. NaN where none is known.
 
         Raises
         ------
@@ -262,10 +262,17 @@ class FittedStages(Result[FrameT_co]):
         >>> fitted.assign(summary).label
         'stage'
         """
+        window = summary.params.get("window") if isinstance(summary, Result) else None
+        if window is not None:
+            raise ParameterError(
+                f"summary covers a window of {window} days, but the bands count all orders of a customer; summarise without a window.",
+                code="parameter.summary",
+            )
         found = self.stages.assign(summary, customer=customer)
         demand_free(found.customer, ("return_probability",))
         frame = _frames.in_memory(found._tables["table"])
-        return replace(found, _tables={**found._tables, "table": _frames.append(frame, {"return_probability": self._chances(frame)})})
+        table = _frames.append(frame, {"return_probability": self._chances(frame)})
+        return replace(found, _tables={**found._tables, "table": table}, segment_names=self.names)
 
     def _chances(self, frame: _frames.Eager) -> Floats:
         """The chance that each customer returns within the horizon; the last that is known where the silence is longer."""

@@ -26,6 +26,7 @@ FrameT_co = TypeVar("FrameT_co", covariant=True)
 
 AS_OF: Final = "as_of"
 STAGE: Final = "stage"
+ALSO: Final = "also"
 
 
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)
@@ -40,7 +41,9 @@ class Staged(Result[FrameT_co]):
         One row per stage, in order: ``stage``, ``customers``, ``customer_share``, ``matched`` (customers whom its rules hold) and ``taken``
         (of these, those whom an earlier stage took).
     overlaps : frame
-        Customers who hold the rules of more stages than theirs: ``stage``, ``also`` (a later stage whose rules hold them), ``customers``.
+        How many hold the rules of more stages than theirs: ``stage``, ``also`` (a later stage whose rules hold them), ``customers``.
+    overlapping : frame
+        Who they are: the customer column (``row``, the place in the summary from 0, where no customer is known), ``stage``, ``also``.
     customer : str or None
         The column of the customer, where the summary knows it.
     label : str
@@ -63,12 +66,13 @@ class Staged(Result[FrameT_co]):
 
     stages = Table()
     overlaps = Table()
+    overlapping = Table()
 
     def _view(self) -> _render.View:
         columns, rows = _frames.head(self._tables["stages"], SHOWN_LABELS)
         total, several = _frames.height(self._tables["table"]), _frames.height(self._tables["overlaps"])
         notes = ["customers with their stage: .table"]
-        notes += ["customers who hold the rules of several stages: .overlaps"] if several else []
+        notes += ["customers who hold the rules of several stages: .overlaps, .overlapping"] if several else []
         return _render.View(
             title=f"Stages: {total:,} customers",
             facts=shown(self.params),
@@ -108,7 +112,7 @@ class Staged(Result[FrameT_co]):
         time : str, optional
             The column of the time; needed for `between`.
         between : pair, optional
-            Only rows from the first moment to the second, both included; either may be None.
+            Only rows from the first moment to the second, both included; either may be None. A warning says so where the data ends before.
         by : str, optional
             A column of the staged table: groups nested in each stage.
         tz : str, optional
@@ -280,8 +284,9 @@ def staged(names: Sequence[str], frame: _frames.Eager, place: Ints, held: Bools,
         ),
         "overlaps": _frames.build(
             backend,
-            {STAGE: _frames.words(backend, names, first), "also": _frames.words(backend, names, later), "customers": also[later, first]},
+            {STAGE: _frames.words(backend, names, first), ALSO: _frames.words(backend, names, later), "customers": also[later, first]},
         ),
+        "overlapping": Later(lambda: _overlapping(names, frame, place, taken, customer)),
     }
     base = summary if isinstance(summary, Result) else None
     params = {} if base is None else dict(base.params)
@@ -292,6 +297,16 @@ def staged(names: Sequence[str], frame: _frames.Eager, place: Ints, held: Bools,
         customer=customer,
         label=STAGE,
         segment_names=tuple(names),
+    )
+
+
+def _overlapping(names: Sequence[str], frame: _frames.Eager, place: Ints, taken: Bools, customer: str | None) -> Any:
+    """Who holds the rules of more stages than his own: by customer, then by stage."""
+    person, also = np.nonzero(taken.T)
+    who: dict[str, Column] = {"row": person} if customer is None else {customer: _frames.take(frame[customer], person)}
+    return _frames.build(
+        frame.implementation,
+        who | {STAGE: _frames.words(frame.implementation, names, place[person]), ALSO: _frames.words(frame.implementation, names, also)},
     )
 
 

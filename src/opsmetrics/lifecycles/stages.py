@@ -16,7 +16,7 @@ from opsmetrics.customers import MissingCustomer
 from opsmetrics.errors import ColumnError, DataError, ParameterError
 from opsmetrics.lifecycles import conditions
 from opsmetrics.lifecycles.conditions import Bools, Condition, Given
-from opsmetrics.lifecycles.staged import AS_OF, STAGE, Staged, StageHistory, history, staged
+from opsmetrics.lifecycles.staged import ALSO, AS_OF, STAGE, Staged, StageHistory, history, staged
 
 if TYPE_CHECKING:
     from opsmetrics.lifecycles.models import StageModel
@@ -224,7 +224,7 @@ class Stages:
         _checks.not_empty("summary", len(frame))
         known = customer if customer is not None or not isinstance(summary, Result) else getattr(summary, "customer", None)
         if known is not None:
-            demand_free(known, (STAGE,))
+            demand_free(known, (STAGE, ALSO))
             _frames.check(frame, [Use("customer", known, "key")])
         held = self._held(frame)
         return staged(self.names, frame, self._place(held, frame), held, summary, known)
@@ -267,7 +267,7 @@ class Stages:
     ) -> StageHistory[FrameT]:
         """Put each customer in a stage at several dates, with one pass over the orders (also known as: 多期阶段划分).
 
-        The same as `customer_summary` and `assign` at each date.
+        The same as `customer_summary` and `assign` at each date; rules look at the columns of that summary.
 
         Parameters
         ----------
