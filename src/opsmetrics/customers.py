@@ -267,6 +267,8 @@ def summaries_at(
 def partial(part: _parts.Part, rules: Rules) -> Facts:
     """Fold the orders of some whole customers."""
     keep, dropped = _usable(part, rules)
+    if part.grouped and part.rows and not dropped and rules.frequency == "orders" and "order_id" not in part.columns:
+        return _of_runs(part, rules)
     bought = purchases.Purchases.none(len(part.customers))
     pairs = [np.empty(0, dtype=np.int64)]
     for codes, ticks, units in _batches(part, keep, rules, dropped):
@@ -279,6 +281,16 @@ def partial(part: _parts.Part, rules: Rules) -> Facts:
     _refuse_no_date(bought.first[has_bought], bought.last[has_bought], rules)
     days = purchases.days_per_customer(np.unique(np.concatenate(pairs)), len(part.customers))
     return Facts(part.customers, bought, days, part.rows, dropped)
+
+
+def _of_runs(part: _parts.Part, rules: Rules) -> Facts:
+    """The same where every row counts and rows stand by customer."""
+    _refuse_astronomic(part.codes, part["amount"], rules)
+    starts = np.append(0, np.flatnonzero(part.codes[1:] != part.codes[:-1]) + 1)
+    bought = purchases.Purchases.of_runs(starts, part["time"], grouping.micros(part["amount"]))
+    has_bought = bought.orders > 0
+    _refuse_no_date(bought.first[has_bought], bought.last[has_bought], rules)
+    return Facts(part.customers, bought, np.zeros(len(starts), dtype=np.int64), part.rows, Counter())
 
 
 def partial_at(part: _parts.Part, rules: Rules, last: Ints) -> list[Facts]:

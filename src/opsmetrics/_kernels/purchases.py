@@ -35,6 +35,19 @@ class Purchases:
         first = np.full(customers, np.iinfo(np.int64).max)
         return cls(zeros[0], first, np.full(customers, MISSING), zeros[1], zeros[2], zeros[3])
 
+    @classmethod
+    def of_runs(cls, starts: Ints, ticks: Ints, units: Ints) -> Self:
+        """Orders that stand by customer already, each run beginning at `starts`: several times as fast as counting them in one by one."""
+        rows = np.diff(np.append(starts, len(ticks)))
+        if units.size == 0 or units.min() >= 0:
+            none = np.zeros(len(starts), dtype=np.int64)
+            return cls(rows, *_ends(starts, ticks, ticks), np.add.reduceat(units, starts), none, none.copy())
+        bought = units >= 0
+        orders = np.add.reduceat(bought, starts, dtype=np.int64)
+        first, last = _ends(starts, np.where(bought, ticks, np.iinfo(np.int64).max), np.where(bought, ticks, MISSING))
+        money = np.add.reduceat(np.maximum(units, 0), starts)
+        return cls(orders, first, last, money, rows - orders, -np.add.reduceat(np.minimum(units, 0), starts))
+
     def add(self, codes: Ints, ticks: Ints, units: Ints) -> None:
         """Count some orders in: the customer's code, the tick and the money of each."""
         bought = units >= 0
@@ -62,6 +75,11 @@ class Purchases:
     def take(self, positions: npt.NDArray[np.integer]) -> Self:
         """Customers by position."""
         return type(self)(*(getattr(self, field.name)[positions] for field in fields(self)))
+
+
+def _ends(starts: Ints, lowest: Ints, highest: Ints) -> tuple[Ints, Ints]:
+    """The first and the last tick of each run."""
+    return np.minimum.reduceat(lowest, starts), np.maximum.reduceat(highest, starts)
 
 
 def concatenate(parts: Sequence[Purchases]) -> Purchases:
