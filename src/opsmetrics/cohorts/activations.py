@@ -110,7 +110,7 @@ def activation_rate(
         Of first sight, in the calendar of `tz`; or a whole number of days ("30D"), of which the last span ends with `as_of`.
     as_of : str, date, datetime or datetime64, optional
         The last moment that the data covers: a day is included to its local end, an instant itself; later rows are left out and counted.
-        By default the local day of the last row.
+        By default the local day of the last row, taken to be over: name the instant where it is not.
     tz : str, optional
         The shop's time zone, as in `customer_summary`.
     week_start : {"monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"}

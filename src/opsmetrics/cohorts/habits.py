@@ -94,7 +94,7 @@ def stickiness(
         Days of the month: 28 has every weekday four times, 30 is common too.
     as_of : str, date, datetime or datetime64, optional
         The last moment that the data covers: a day is included to its local end, an instant itself; later rows are left out and counted.
-        By default the local day of the last row.
+        By default the local day of the last row, taken to be over: name the instant where it is not.
     tz : str, optional
         The shop's time zone, as in `customer_summary`.
 

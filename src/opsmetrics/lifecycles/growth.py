@@ -197,7 +197,8 @@ def lifecycle(
         Of the calendar of `tz`; or a whole number of days ("28D"), of which the last span ends with `as_of`.
     as_of : str, date, datetime or datetime64, optional
         The last moment that the data covers: a day is included to its local end, an instant itself; later rows are left out and counted.
-        By default the local day of the last row. A period that is not over by then is not ``complete``, and has no rates.
+        By default the local day of the last row, taken to be over: name the instant where it is not. A period that is not over by then
+        is not ``complete``, and has no rates.
     tz : str, optional
         The shop's time zone, as in `customer_summary`.
     week_start : {"monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"}

@@ -108,7 +108,7 @@ class StageModel:
         amount : str, optional
             Column of the money; a negative amount is a refund, which is no purchase.
         as_of : str, date, datetime or datetime64, optional
-            The last moment that the data covers; by default the local day of the last row.
+            The last moment that the data covers; by default the local day of the last row, taken to be over.
         tz : str, optional
             The shop's time zone, as in `customer_summary`.
         horizon : int, str or timedelta
