@@ -38,18 +38,28 @@ MISSING_CUSTOMER, MISSING_TIME, MISSING_AMOUNT, AFTER = "missing customer", "mis
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What the data covers: all before the tick `end`, the last day being `today`; and how its calendar is cut."""
+    """What the data covers: all before the tick `end`, the last day being `today`; and how its calendar is cut.
+
+    That the last day is over is `assumed` where nobody said so and the last row lies within it.
+    """
 
     clock: Clock
     end: int
     today: int
     text: str
     periods: Periods
+    assumed: bool = False
 
     @property
     def last(self) -> int:
         """The number of the period that `today` lies in."""
         return int(self.periods.number(np.array([self.today]))[0])
+
+    @property
+    def facts(self) -> dict[str, object]:
+        """What a reader should know where a period is complete only because its last day is taken to be over."""
+        next_one = int(self.periods.start(np.array([self.last + 1]))[0])
+        return {"last_day": "taken to be over"} if self.assumed and next_one == self.today + 1 else {}
 
     def complete(self, numbers: Ints) -> Bools:
         """Which periods are over: the next one begins when the data ends, or earlier."""
@@ -90,17 +100,19 @@ def observe(
     """Check a frame, find where its data ends, and cut the calendar."""
     length = period_of("period", period)
     _checks.choice("week_start", week_start, spans.WEEKDAYS)
-    moment = None if as_of is None else _checks.moment("as_of", as_of)
+    moment, assumed = None if as_of is None else _checks.moment("as_of", as_of), False
     source = _parts.read(argument, frame, uses, tz=tz, marker=marker)
     clock = source.clock
     if moment is None:
         time = next(use for use in uses if use.role == "time")
-        today = _last_day(argument, frame, time, clock)
+        last = _last_tick(argument, frame, time, clock)
+        today = int(clock.days(np.array([last]))[0])
+        assumed = last != clock.midnight(today)  # stamps at midnight are days
         end, text = clock.midnight(today + 1), dt.date.fromordinal(today + _EPOCH).isoformat()
     else:
         today, end, text = clock.day_of("as_of", moment), clock.end("as_of", moment), moment.text
     cut = Periods.of(length, week_start) if isinstance(length, str) else Periods(days=length, anchor=today + 1)
-    return Log(source, tuple(uses), Observed(clock, end, today, text, cut))
+    return Log(source, tuple(uses), Observed(clock, end, today, text, cut, assumed))
 
 
 _EPOCH = dt.date(1970, 1, 1).toordinal()
@@ -120,15 +132,15 @@ def spoken(length: str | int) -> str:
     return length if isinstance(length, str) else f"{length}D"
 
 
-def _last_day(argument: str, frame: object, time: Use, clock: Clock) -> int:
-    """The local day of the last row."""
+def _last_tick(argument: str, frame: object, time: Use, clock: Clock) -> int:
+    """The tick of the last row."""
     native = _frames.wrap(argument, frame)
     last = _frames.latest(native, time)
     if last == calendars.MISSING:
         _checks.not_empty(argument, _frames.count(native))
         raise DataError(f"time={time.column!r} is null in every row; at least one row needs a time.", code="data.time")
     _refuse_no_date(last, last, clock, time.column)
-    return int(clock.days(np.array([last]))[0])
+    return last
 
 
 # ---------------------------------------------------------------------------------------------------------------- rows

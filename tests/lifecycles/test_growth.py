@@ -384,3 +384,21 @@ def test_the_first_row_among_those_of_one_time_in_a_large_relation() -> None:
     expected = frame.drop_duplicates("customer")["label"].value_counts()
     found = om.lifecycle(duckdb.sql("select * from frame"), **NAMES).by("label").table.to_pydict()
     assert dict(zip(found["label"], found["new"], strict=True)) == expected.to_dict()
+
+
+def test_a_last_day_that_is_only_taken_to_be_over_is_told():
+    """The data ends at noon, and nobody said until when it goes: a day, and a span that ends with it, say so; a month in its middle is not over."""
+    visits = pd.DataFrame({"uid": [1, 1, 2], "at": pd.to_datetime(["2026-01-05 09:00", "2026-01-06 09:00", "2026-01-07 12:00"])})
+
+    def told(frame: pd.DataFrame = visits, **given: Any) -> Any:
+        found = om.lifecycle(frame, customer="uid", time="at", **given)
+        assert ("taken to be over" in str(found)) == ("last_day" in found.params)
+        return found.params.get("last_day")
+
+    assert told(period="day") == told(period=3) == "taken to be over"
+    assert told(period="month") is None
+    assert told(period="day", as_of="2026-01-07") is None
+    noon = om.lifecycle(visits, customer="uid", time="at", period="day", as_of="2026-01-07 12:00")
+    assert noon.table["complete"].tolist() == [True, True, False]
+    assert told(visits.assign(at=visits["at"].dt.normalize()), period="day") is None  # days are whole
+    assert om.stickiness(visits, customer="uid", time="at").params["last_day"] == "taken to be over"

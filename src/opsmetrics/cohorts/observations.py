@@ -29,7 +29,7 @@ def params_of(log: Log, period: str | int | None = None, week_start: str | None 
     told: dict[str, object] = {"columns": log.columns}
     if period is not None:
         told |= {"period": period if isinstance(period, str) else f"{period}D", "week_start": week_start if period == "week" else None}
-    return told | {"as_of": log.observed.text, "tz": log.observed.clock.local}
+    return told | {"as_of": log.observed.text, "tz": log.observed.clock.local} | log.observed.facts
 
 
 def span(argument: str, value: int | str | dt.timedelta | None) -> int:

@@ -314,7 +314,7 @@ def _finish(found: Tally, since: int, log: Log, asked: _Asked, column: str | Non
     if len(counts) > len(growth.CUSTOMERS):
         money = Money(*counts[len(growth.CUSTOMERS) :])
         tables["revenue"] = _frames.build(log.source.backend, head | _money_columns(money, foot["complete"]) | foot)
-    return tables, {"truncated": int((starts < known).sum()), "incomplete": int((~complete).sum())}
+    return tables, {"truncated": int((starts < known).sum()), "incomplete": int((~complete).sum())} | observed.facts
 
 
 def _customer_columns(users: Accounts, complete: Any, confidence: float) -> dict[str, Column]:
