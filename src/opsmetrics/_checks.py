@@ -258,7 +258,7 @@ def moment(argument: str, value: object) -> Moment:
     """Read a point in time: a day ("2026-11-23", `date`) or an instant ("2026-11-23 18:00", `datetime`)."""
     given = value
     if isinstance(value, str):
-        value = _from_iso(argument, value)
+        value = from_iso(argument, value)
     if isinstance(value, np.datetime64) and not np.isnat(value):
         unit = np.datetime_data(value)[0]
         if unit == "D":
@@ -280,7 +280,7 @@ def moment(argument: str, value: object) -> Moment:
     )
 
 
-def _from_iso(argument: str, text: str) -> dt.date | dt.datetime:
+def from_iso(argument: str, text: str) -> dt.date | dt.datetime:
     """Days stay days: '2026-11-23' is the whole day, not its midnight."""
     clean = text.strip()
     try:

@@ -234,7 +234,7 @@ CASES_RULES = [
             {"orders": dt.date(2026, 1, 1)},
             {"orders": b"x"},
             {"orders": 1j},
-            {"orders": (dt.date(2026, 1, 1), None)},
+            {"orders": (dt.date(2026, 1, 1), 5)},
             {"orders": np.timedelta64(1, "D")},
             {"orders": (np.timedelta64(1, "D"), None)},
         )

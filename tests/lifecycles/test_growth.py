@@ -387,7 +387,7 @@ def test_the_first_row_among_those_of_one_time_in_a_large_relation() -> None:
 
 
 def test_a_last_day_that_is_only_taken_to_be_over_is_told():
-    """The data ends at noon, and nobody said until when it goes: a day, and a span that ends with it, say so; a month in its middle is not over."""
+    """The data ends at noon, and nobody said until when it goes: a day, and a span that ends with it, say so."""
     visits = pd.DataFrame({"uid": [1, 1, 2], "at": pd.to_datetime(["2026-01-05 09:00", "2026-01-06 09:00", "2026-01-07 12:00"])})
 
     def told(frame: pd.DataFrame = visits, **given: Any) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import json
 from typing import Any
 
 import pandas as pd
@@ -109,3 +111,47 @@ def test_a_windowed_summary_has_not_all_orders(short: tuple[Any, Any]) -> None:
     with pytest.raises(om.ParameterError, match="window of 90 days") as caught:
         fitted.assign(recent)
     assert caught.value.code == "parameter.summary"
+
+
+JOINED = ["2025-12-31 23:59:59", "2026-01-01", "2026-01-31 23:00", "2026-02-01"]
+
+
+def joined() -> pd.DataFrame:
+    return pd.DataFrame({"uid": [1, 2, 3, 4, 5], "first_order": pd.to_datetime([*JOINED, None], format="ISO8601")})
+
+
+def test_dates_are_conditions_too(kind: Kind) -> None:
+    """Both days are included to their ends; a missing time holds nothing."""
+    january = om.Stages([om.Stage("january", {"first_order": (dt.date(2026, 1, 1), dt.date(2026, 1, 31))})], default="else")
+    assert columns_of(january.assign(kind.make(joined())).table)["stage"] == ["else", "january", "january", "else", "else"]
+    since = om.Stages([om.Stage("since", {"first_order": (dt.datetime(2026, 1, 31, 23), None)})], default="else")
+    assert columns_of(since.assign(kind.make(joined())).table)["stage"] == ["else", "else", "since", "since", "else"]
+
+
+def test_dates_follow_the_zone_of_their_column() -> None:
+    """The first second of 2026 in Shanghai is still 2025 in UTC."""
+    frame = pd.DataFrame({"uid": [1], "first_order": pd.to_datetime(["2025-12-31 16:00"]).tz_localize("UTC").tz_convert("Asia/Shanghai")})
+    stages = om.Stages([om.Stage("new", {"first_order": (dt.date(2026, 1, 1), None)})], default="old")
+    assert stages.assign(frame).table["stage"].tolist() == ["new"]
+    utc = frame.assign(first_order=frame["first_order"].dt.tz_convert("UTC"))
+    assert stages.assign(utc).table["stage"].tolist() == ["old"]
+
+
+def test_dates_come_back_from_json_and_cover_each_other() -> None:
+    stages = om.Stages(
+        [om.Stage("a", {"at": (dt.date(2026, 1, 1), None)}), om.Stage("b", {"at": (None, dt.datetime(2026, 1, 5, 12))})], default="c"
+    )
+    assert om.Stages.from_dict(json.loads(json.dumps(stages.to_dict()))) == stages
+    assert "2026-01-01" in repr(stages)
+    wide, narrow = {"at": (dt.date(2026, 1, 1), None)}, {"at": (dt.date(2026, 2, 1), dt.date(2026, 3, 1))}
+    with pytest.raises(om.ParameterError, match="can never be given"):
+        om.Stages([om.Stage("wide", wide), om.Stage("narrow", narrow)])
+    om.Stages([om.Stage("narrow", narrow), om.Stage("wide", wide)])
+
+
+def test_dates_that_cannot_hold_are_refused() -> None:
+    with pytest.raises(om.ParameterError, match="swap the two"):
+        om.Stage("a", {"at": (dt.date(2026, 2, 1), dt.date(2026, 1, 1))})
+    stages = om.Stages([om.Stage("a", {"recency": (dt.date(2026, 2, 1), None)})], default="b")
+    with pytest.raises(om.ColumnError, match="must hold dates or timestamps"):
+        stages.assign(summary())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 import numbers
 from collections.abc import Mapping, Sequence
@@ -13,13 +14,16 @@ import numpy.typing as npt
 
 from opsmetrics import _checks, _frames, _patterns
 from opsmetrics._frames import Use
+from opsmetrics._kernels import calendars
 from opsmetrics.errors import ColumnError, ParameterError, nearest
 
 _HUGE = 1e15
 Bools = npt.NDArray[np.bool_]
 
-Given: TypeAlias = str | int | float | bool | Sequence[str | int | float] | tuple[float | None, float | None]
-"""A value, a list of values, or a pair of the lowest and the highest value, None where an end is open."""
+Given: TypeAlias = (
+    str | int | float | bool | Sequence[str | int | float] | tuple[float | None, float | None] | tuple[dt.date | None, dt.date | None]
+)
+"""A value, a list of values, or a pair of the lowest and the highest number, or of the first and last date; None where an end is open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,27 @@ class Span:
         low, high = self.ends
         if isinstance(other, Span):
             return low <= other.ends[0] and other.ends[1] <= high
-        return all(_is_number(value) and low <= value <= high for value in other.values)
+        return isinstance(other, AnyOf) and all(_is_number(value) and low <= value <= high for value in other.values)
+
+
+@dataclass(frozen=True, slots=True)
+class Dates:
+    """Times from `first` to `last`: a day is included to its local end, an instant itself."""
+
+    first: _checks.Moment | None
+    last: _checks.Moment | None
+
+    def contains(self, other: Condition) -> bool:
+        """Whether all that hold the other condition hold this one; of days only, for an instant may lie in any zone."""
+        if not isinstance(other, Dates):
+            return False
+        begins = self.first is None or (other.first is not None and _not_after(self.first, other.first))
+        return begins and (self.last is None or (other.last is not None and _not_after(other.last, self.last)))
+
+
+def _not_after(one: _checks.Moment, other: _checks.Moment) -> bool:
+    """Whether one day is the other or before it."""
+    return one.day is not None and other.day is not None and one.day <= other.day
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +76,10 @@ class AnyOf:
         """Whether all that hold the other condition hold this one."""
         if isinstance(other, Span):
             return other.low is not None and other.low == other.high and other.low in self.values
-        return set(other.values) <= set(self.values)
+        return isinstance(other, AnyOf) and set(other.values) <= set(self.values)
 
 
-Condition: TypeAlias = Span | AnyOf
+Condition: TypeAlias = Span | Dates | AnyOf
 Rule: TypeAlias = Mapping[str, Condition]
 
 
@@ -76,6 +100,8 @@ def _name(stage: str, column: object) -> str:
 
 
 def _condition(stage: str, column: str, given: Any) -> Condition:
+    if isinstance(given, tuple) and len(given) == 2 and any(isinstance(end, (dt.date, np.datetime64)) for end in given):
+        return _dates(stage, column, given)
     if isinstance(given, tuple):
         if len(given) != 2 or not all(end is None or _is_number(end) for end in given):
             raise ParameterError(
@@ -98,6 +124,17 @@ def _condition(stage: str, column: str, given: Any) -> Condition:
     return AnyOf(tuple(value if isinstance(value, (str, bool)) else _plain(value) for value in values))
 
 
+def _dates(stage: str, column: str, given: tuple[Any, Any]) -> Dates:
+    """A pair of dates, in their order."""
+    first, last = (None if end is None else _checks.moment("rules", end) for end in given)
+    if first is not None and last is not None and first.day is not None and last.day is not None and first.day > last.day:
+        raise ParameterError(
+            f"rules of {stage!r} has {column!r}: from {first.text} to {last.text}, which no time can hold; swap the two.",
+            code="parameter.rules",
+        )
+    return Dates(first, last)
+
+
 def _is_number(value: object) -> bool:
     """A number that floats can tell from the next one; true and false are none."""
     return _checks.is_number(value, numbers.Real) and abs(cast("float", value)) <= _HUGE
@@ -110,12 +147,25 @@ def _plain(number: Any) -> float:
 
 def written(condition: Condition) -> object:
     """A condition as JSON has it: a list of values, or a mapping with the ends of a span."""
+    if isinstance(condition, Dates):
+        return {"first": condition.first and condition.first.text, "last": condition.last and condition.last.text}
     return {"low": condition.low, "high": condition.high} if isinstance(condition, Span) else list(condition.values)
 
 
 def unwritten(given: object) -> object:
     """What `written` wrote, as a caller writes it."""
+    if isinstance(given, Mapping) and set(given) == {"first", "last"}:
+        return tuple(None if end is None else _checks.from_iso("rules", end) for end in (given["first"], given["last"]))
     return (given.get("low"), given.get("high")) if isinstance(given, Mapping) and set(given) == {"low", "high"} else given
+
+
+def spoken(condition: Condition) -> object:
+    """A condition as a caller would write it."""
+    if isinstance(condition, Span):
+        return condition.low, condition.high
+    if isinstance(condition, Dates):
+        return condition.first and condition.first.text, condition.last and condition.last.text
+    return condition.values[0] if len(condition.values) == 1 else list(condition.values)
 
 
 def contains(earlier: Rule, later: Rule) -> bool:
@@ -139,6 +189,16 @@ def holding(frame: _frames.Eager, rules: Sequence[Rule]) -> Bools:
 
 def _holds(frame: _frames.Eager, column: str, condition: Condition, kinds: Mapping[str, str]) -> Bools:
     """Which customers hold one condition."""
+    if isinstance(condition, Dates):
+        use = Use("rules", column, "time")
+        clock = _frames.clock_of(_frames.check(frame, [use])[column], use, None, None)
+        ticks = _frames.values_of(frame[column], use)
+        held = ticks != calendars.MISSING
+        if condition.first is not None:
+            held &= ticks >= clock.start("rules", condition.first)
+        if condition.last is not None:
+            held &= ticks < clock.end("rules", condition.last)
+        return np.asarray(held, dtype=np.bool_)
     if isinstance(condition, AnyOf):
         return _frames.among(frame[column], _patterns.values("rules", column, list(condition.values), kinds))
     if column not in kinds:

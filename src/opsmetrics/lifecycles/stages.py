@@ -34,8 +34,9 @@ class Stage:
         The name, in any language.
     *rules : mapping
         A rule maps columns to conditions that must all hold; the stage holds where any of its rules does, and without rules always. A
-        condition is a value (``"ads"``), a list of values (``["ads", "web"]``), or a pair of the lowest and the highest number, both
-        included, None where an end is open (``(2, 3)``, ``(None, 89)``). A missing value holds no condition.
+        condition is a value (``"ads"``), a list of values (``["ads", "web"]``), or a pair of the lowest and the highest number, or of
+        the first and the last date, both included, None where an end is open (``(2, 3)``, ``(None, date(2026, 1, 31))``). A missing value
+        holds no condition.
 
     Raises
     ------
@@ -63,15 +64,8 @@ class Stage:
         object.__setattr__(self, "rules", tuple(conditions.read(name, rule) for rule in rules))
 
     def __repr__(self) -> str:
-        spoken = (str({column: _spoken(condition) for column, condition in rule.items()}) for rule in self.rules)
+        spoken = (str({column: conditions.spoken(condition) for column, condition in rule.items()}) for rule in self.rules)
         return f"Stage({', '.join([repr(self.name), *spoken])})"
-
-
-def _spoken(condition: Condition) -> object:
-    """A condition as a caller would write it."""
-    if isinstance(condition, conditions.Span):
-        return condition.low, condition.high
-    return condition.values[0] if len(condition.values) == 1 else list(condition.values)
 
 
 @dataclass(frozen=True, init=False, repr=False)
