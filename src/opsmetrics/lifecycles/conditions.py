@@ -100,12 +100,12 @@ def _name(stage: str, column: object) -> str:
 
 
 def _condition(stage: str, column: str, given: Any) -> Condition:
-    if isinstance(given, tuple) and len(given) == 2 and any(isinstance(end, (dt.date, np.datetime64)) for end in given):
+    if isinstance(given, tuple) and len(given) == 2 and given != (None, None) and all(map(_is_date, given)):
         return _dates(stage, column, given)
     if isinstance(given, tuple):
         if len(given) != 2 or not all(end is None or _is_number(end) for end in given):
             raise ParameterError(
-                f"rules of {stage!r} has {column!r}: {given!r}; a pair is the lowest and the highest number, None where an end is open. "
+                f"rules of {stage!r} has {column!r}: {given!r}; a pair is the lowest and the highest number, or two dates, None where one is open. "
                 "Write several values as a list.",
                 code="parameter.rules",
             )
@@ -122,6 +122,11 @@ def _condition(stage: str, column: str, given: Any) -> Condition:
             code="parameter.rules",
         )
     return AnyOf(tuple(value if isinstance(value, (str, bool)) else _plain(value) for value in values))
+
+
+def _is_date(end: object) -> bool:
+    """Whether this may be an end of a pair of dates."""
+    return end is None or isinstance(end, (dt.date, np.datetime64))
 
 
 def _dates(stage: str, column: str, given: tuple[Any, Any]) -> Dates:
