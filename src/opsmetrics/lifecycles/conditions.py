@@ -105,8 +105,8 @@ def _condition(stage: str, column: str, given: Any) -> Condition:
     if isinstance(given, tuple):
         if len(given) != 2 or not all(end is None or _is_number(end) for end in given):
             raise ParameterError(
-                f"rules of {stage!r} has {column!r}: {given!r}; a pair is the lowest and the highest number, or two dates, None where one is "
-                "open. Write several values as a list.",
+                f"rules of {stage!r} has {column!r}: {given!r}; a pair is the lowest and the highest number, or two dates, None where one "
+                "is open. Write several values as a list.",
                 code="parameter.rules",
             )
         low, high = (None if end is None else _plain(end) for end in given)
