@@ -14,7 +14,7 @@ from typing import Any, TypeGuard, TypeVar
 
 import numpy as np
 
-from opsmetrics.errors import DataError, ParameterError, nearest
+from opsmetrics.errors import ColumnError, DataError, ParameterError, nearest
 
 WordT = TypeVar("WordT", bound=str)
 _DAYS_IN = {"D": 1, "W": 7}
@@ -134,6 +134,12 @@ def names(argument: str, given: str | Mapping[str, str], known: Mapping[str, Seq
         return tuple(known[choice(argument, given, tuple(known))])
     own = named(argument, given, known["en"])
     return tuple(word(argument, own[name]) for name in known["en"])
+
+
+def free(argument: str, column: object, taken: Collection[object]) -> None:
+    """A column whose name the result does not need itself."""
+    if isinstance(column, str) and column in taken:
+        raise ColumnError(f"{argument}={column!r} is also a column of the result; rename it first.", code="column.reserved")
 
 
 def generator(argument: str, value: Any) -> np.random.Generator:

@@ -83,6 +83,19 @@ class Clock:
         self._same_kind(argument, moment)
         return -(-(moment.nanoseconds or 0) * self.per_second // 1_000_000_000)
 
+    def between(self, argument: str, given: object) -> tuple[int, int]:
+        """The ticks [begin, end) between a pair of moments, both included; either may be open, and None is always."""
+        if given is None:
+            return calendars.ALWAYS
+        if not isinstance(given, (list, tuple)) or len(given) != 2:
+            raise ParameterError(f"{argument}={given!r} must be a pair of moments; either may be None.", code=f"parameter.{argument}")
+        first, last = (None if end is None else _checks.moment(argument, end) for end in given)
+        begin = calendars.ALWAYS[0] if first is None else self.start(argument, first)
+        end = calendars.ALWAYS[1] if last is None else self.end(argument, last)
+        if begin >= end:
+            raise ParameterError(f"{argument}={tuple(map(str, given))} ends before it begins; swap the two.", code=f"parameter.{argument}")
+        return begin, end
+
     @property
     def per_second(self) -> Fraction:
         """Ticks in a second."""

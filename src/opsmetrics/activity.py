@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -61,9 +61,10 @@ class Observed:
         next_one = int(self.periods.start(np.array([self.last + 1]))[0])
         return {"last_day": "taken to be over"} if self.assumed and next_one == self.today + 1 else {}
 
-    def complete(self, numbers: Ints) -> Bools:
-        """Which periods are over: the next one begins when the data ends, or earlier."""
-        return np.array([self.clock.midnight(day) <= self.end for day in self.periods.start(numbers + 1).tolist()], dtype=np.bool_)
+    @property
+    def over(self) -> int:
+        """The number of the last period that is complete: the next one begins when the data ends, or earlier."""
+        return self.last if self.clock.midnight(int(self.periods.start(np.array([self.last + 1]))[0])) <= self.end else self.last - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,15 @@ def uses_of(customer: str, time: str, amount: str | None = None) -> list[Use]:
     """The uses that all questions share."""
     uses = [Use("customer", customer, "key"), Use("time", time, "time")]
     return uses if amount is None else [*uses, Use("amount", amount, "number")]
+
+
+def params_of(log: Log, length: str | int | None = None, week_start: str | None = None) -> dict[str, object]:
+    """The parameters that all results tell."""
+    told: dict[str, object] = {"columns": log.columns}
+    if length is not None:
+        spoken = length if isinstance(length, str) else f"{length}D"
+        told |= {"period": spoken, "week_start": week_start if length == "week" else None}
+    return told | {"as_of": log.observed.text, "tz": log.observed.clock.local}
 
 
 def observe(
@@ -125,11 +135,6 @@ def period_of(argument: str, given: object) -> str | int:
     if isinstance(given, str) and not any(letter.isdigit() for letter in given):
         return _checks.choice(argument, given, spans.WORDS)
     return _checks.days(argument, given) or _checks.choice(argument, given, spans.WORDS)
-
-
-def spoken(length: str | int) -> str:
-    """A period as it would be written."""
-    return length if isinstance(length, str) else f"{length}D"
 
 
 def _last_tick(argument: str, frame: object, time: Use, clock: Clock) -> int:
@@ -225,6 +230,13 @@ def first_values(rows: Rows, column: npt.NDArray[Any], customers: int) -> Ints:
     return found
 
 
+def groups_of(part: _parts.Part, rows: Rows, argument: str) -> tuple[Ints, Values]:
+    """The group of each customer by his first row, those without a value in the last one; and the names of all others."""
+    names = part.labels[argument]
+    first = first_values(rows, part[argument], len(part.customers))
+    return np.where(first < 0, len(names), first), names
+
+
 def _refuse_no_date(first: int, last: int, clock: Clock, column: str) -> None:
     if not clock.covers(first, last):
         raise DataError(
@@ -289,12 +301,6 @@ def _joined_groups(tallies: Sequence[Tally], use: Use | None) -> tuple[Values | 
     codes, names = _frames.together(sides, use)
     ends = np.cumsum([len(own) for own, _ in sides])[:-1]
     return names, [np.append(own, len(names)) for own in np.split(codes, ends)]
-
-
-def span_of(tally: Tally, last: int) -> Tally:
-    """The tally with places up to `last`, in which nothing happened."""
-    short = last - (tally.base + tally.counts.shape[2] - 1)
-    return replace(tally, counts=np.pad(tally.counts, ((0, 0), (0, 0), (0, max(short, 0)))))
 
 
 def group_column(names: Values, positions: Ints) -> Column:

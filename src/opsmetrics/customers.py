@@ -19,7 +19,7 @@ from opsmetrics import _checks, _frames, _parts, _render
 from opsmetrics._frames import Column, Ints, Use
 from opsmetrics._kernels import calendars, grouping, purchases
 from opsmetrics._results import SHOWN, Result, Table, dropped_notes, shown
-from opsmetrics.errors import ColumnError, DataError, ParameterError
+from opsmetrics.errors import DataError, ParameterError
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -207,8 +207,7 @@ def customer_summary(
     if order_id is not None:
         uses.append(Use("order_id", order_id, "key"))
     source = _parts.read("orders", orders, uses, tz=tz)
-    if customer in RESERVED:
-        raise ColumnError(f"customer={customer!r} is also a column of the result; rename it first.", code="column.reserved")
+    _checks.free("customer", customer, RESERVED)
     clock = source.clock
     today = clock.day_of("as_of", moment)
     start = calendars.MISSING + 1 if span is None else clock.midnight(today - span + 1)
@@ -238,8 +237,7 @@ def summaries_at(
         raise ParameterError("dates=[] is empty; give at least one date.", code="parameter.dates")
     uses = [Use("customer", customer, "key"), Use("time", time, "time"), Use("amount", amount, "number")]
     source = _parts.read("orders", orders, uses, tz=tz)
-    if customer in RESERVED:
-        raise ColumnError(f"customer={customer!r} is also a column of the result; rename it first.", code="column.reserved")
+    _checks.free("customer", customer, RESERVED)
     clock, columns = source.clock, {use.argument: use.column for use in uses}
     ends = [clock.end("dates", moment) for moment in moments]
     for place, (before, after) in enumerate(itertools.pairwise(ends)):

@@ -20,6 +20,9 @@ TICKS_PER_DAY = {"D": 1, "s": 86_400, "ms": 86_400_000, "us": 86_400_000_000, "n
 MISSING = np.iinfo(np.int64).min
 """The tick that stands for "no time" (numpy's NaT)."""
 
+ALWAYS = (MISSING + 1, int(np.iinfo(np.int64).max))
+"""The ticks [begin, end) of all times."""
+
 _UTC = dt.UTC
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=_UTC)
 _FIRST, _LAST = dt.datetime.min.replace(tzinfo=_UTC) + dt.timedelta(days=2), dt.datetime.max.replace(tzinfo=_UTC) - dt.timedelta(days=2)

@@ -34,6 +34,18 @@ def wilson(successes: npt.ArrayLike, trials: npt.ArrayLike, confidence: float) -
     return np.where(known, low, 0.0), np.where(known, high, 1.0)
 
 
+def columns(
+    name: str, taken: npt.ArrayLike, of: npt.ArrayLike, confidence: float, known: npt.ArrayLike = True, effective: Floats | None = None
+) -> dict[str, Floats]:
+    """A rate with Wilson's interval, missing where it is not known or has nobody to speak of; clustered trials are worth fewer."""
+    rate = _rate(taken, of)
+    told = np.asarray(known) & ~np.isnan(rate)
+    trials = np.asarray(of, dtype=np.float64) if effective is None else effective
+    successes = np.asarray(taken, dtype=np.float64) if effective is None else np.where(told, rate, 0.0) * trials
+    low, high = wilson(successes, trials, confidence)
+    return {key: np.where(told, values, np.nan) for key, values in ((name, rate), (f"{name}_low", low), (f"{name}_high", high))}
+
+
 def newcombe(k1: npt.ArrayLike, n1: npt.ArrayLike, k2: npt.ArrayLike, n2: npt.ArrayLike, confidence: float) -> tuple[Floats, Floats]:
     """Newcombe's hybrid score interval of p1 - p2 for independent proportions: low and high.
 

@@ -12,6 +12,7 @@ import numpy as np
 from opsmetrics import _checks, _frames, _parts, _patterns, _render, activity
 from opsmetrics._frames import Backend, Column, Ints, Use
 from opsmetrics._kernels import cohorts as kernel
+from opsmetrics._kernels import rates
 from opsmetrics._marks import Marker
 from opsmetrics._results import SHOWN_LABELS, Result, Table, dropped_notes, shown
 from opsmetrics.activity import Log, Tally, WeekStart
@@ -166,7 +167,7 @@ def activation_rate(
     found = activity.add_up([tally for tally, _ in parts])
     activity.demand_activity(found.counts[:1], log.observed, log.columns)
     columns: dict[str, object] = {**log.columns, **({} if event is None else {"event": event})}
-    params = observations.params_of(log, activity.period_of("period", period), week_start) | {
+    params = activity.params_of(log, activity.period_of("period", period), week_start) | log.observed.facts | {
         "columns": columns, "key": label, "within": _checks.spoken(span), "confidence": level,
     }  # fmt: skip
     return Activation(_tables=_finish(found, log, level), params=params, dropped=dict(found.dropped))
@@ -202,5 +203,5 @@ def _rates(backend: Backend, counts: Ints, confidence: float) -> dict[str, Colum
     customers, eligible, activated = counts
     known = eligible > 0
     columns: dict[str, Column] = {"customers": customers, "eligible": eligible}
-    columns["activated"] = observations.count_column(backend, activated, known)
-    return columns | observations.share_columns("rate", activated, eligible, confidence, known)
+    columns["activated"] = _frames.whole_or_null(backend, activated, known)
+    return columns | rates.columns("rate", activated, eligible, confidence, known)

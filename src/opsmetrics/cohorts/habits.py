@@ -141,7 +141,7 @@ def stickiness(
         "table": _frames.build(log.source.backend, _days(found, log, length)),
         "active_days": _frames.build(log.source.backend, _often(often)),
     }
-    params = observations.params_of(log) | {"window": length}
+    params = activity.params_of(log) | log.observed.facts | {"window": length}
     return Stickiness(_tables=tables, params=params, dropped=dict(found.dropped))
 
 
@@ -160,7 +160,7 @@ def _days(found: Tally, log: Log, window: int) -> dict[str, Column]:
     came, *gone = found.counts[:, 0]
     weekly, monthly = (np.cumsum(came - went) for went in gone)
     numbers = found.base + np.arange(len(came))
-    complete = numbers <= observations.over(log.observed)
+    complete = numbers <= log.observed.over
     return {
         "day": _frames.days(log.source.backend, log.observed.periods.start(numbers)),
         "dau": came,

@@ -1,4 +1,4 @@
-"""What the questions of this family share: where complete periods end, how columns of rates are made, and how arguments are told."""
+"""Spans as the questions of this family take them: one that has to be given, in days or in elapsed time, or several."""
 
 from __future__ import annotations
 
@@ -9,27 +9,10 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from opsmetrics import _checks, _frames
-from opsmetrics._frames import Backend, Column, Floats, Ints
-from opsmetrics._kernels import grouping, rates
-from opsmetrics.activity import Log, Observed
+from opsmetrics import _checks
 from opsmetrics.errors import ParameterError
 
 Bools = npt.NDArray[np.bool_]
-
-
-def over(observed: Observed) -> int:
-    """The number of the last period that is complete."""
-    last = observed.last
-    return last if bool(observed.complete(np.array([last]))[0]) else last - 1
-
-
-def params_of(log: Log, period: str | int | None = None, week_start: str | None = None) -> dict[str, object]:
-    """The parameters that all results tell."""
-    told: dict[str, object] = {"columns": log.columns}
-    if period is not None:
-        told |= {"period": period if isinstance(period, str) else f"{period}D", "week_start": week_start if period == "week" else None}
-    return told | {"as_of": log.observed.text, "tz": log.observed.clock.local} | log.observed.facts
 
 
 def span(argument: str, value: int | str | dt.timedelta | None) -> int:
@@ -66,24 +49,3 @@ def spans(argument: str, values: int | str | dt.timedelta | Sequence[int | str |
             code=f"parameter.{argument}",
         )
     return found
-
-
-def share_columns(
-    name: str, taken: npt.ArrayLike, of: npt.ArrayLike, confidence: float, known: Bools, effective: Floats | None = None
-) -> dict[str, Column]:
-    """A rate with Wilson's interval, missing where it is not known or has nobody to speak of; clustered trials are worth fewer."""
-    rate = grouping.ratio(taken, of)
-    known = known & ~np.isnan(rate)
-    trials = np.asarray(of, dtype=np.float64) if effective is None else effective
-    successes = np.asarray(taken, dtype=np.float64) if effective is None else np.where(known, rate, 0.0) * trials
-    low, high = rates.wilson(successes, trials, confidence)
-    return {
-        name: np.where(known, rate, np.nan),
-        f"{name}_low": np.where(known, low, np.nan),
-        f"{name}_high": np.where(known, high, np.nan),
-    }
-
-
-def count_column(backend: Backend, counts: Ints, known: Bools) -> Any:
-    """Counts, null where they are not known."""
-    return _frames.whole_or_null(backend, counts, known)

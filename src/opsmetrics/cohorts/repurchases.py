@@ -186,7 +186,7 @@ def repurchase_rate(
     found = activity.add_up(_parts.fold(log.source, bind(_partial_repeats, rules=rules)))
     activity.demand_activity(found.counts[:1], log.observed, log.columns)
     table = _frames.build(log.source.backend, _measures(found.counts[:, 0, 0], spans, level))
-    params = observations.params_of(log) | {
+    params = activity.params_of(log) | log.observed.facts | {
         "same_day": same_day, "within": list(spans), "window": length, "confidence": level, "buyers": int(found.counts[0].sum()),
     }  # fmt: skip
     return Repurchase(_tables={"table": table}, params=params, dropped=dict(found.dropped))
@@ -197,7 +197,7 @@ def _partial_repeats(part: _parts.Part, rules: _Rules) -> Tally:
     observed = rules.log.observed
     rows = activity.usable(part, observed)
     days = activity.cells(rows, observed, len(part.customers))
-    counts = kernel.repeats(days, rules.begin, observations.over(observed), rules.within, merge=rules.merge)
+    counts = kernel.repeats(days, rules.begin, observed.over, rules.within, merge=rules.merge)
     return Tally(0, counts.reshape(-1, 1, 1), rows.dropped)
 
 
@@ -212,7 +212,7 @@ def _measures(counts: Ints, within: Sequence[int], confidence: float) -> dict[st
     known = np.ones(len(of), dtype=np.bool_)
     names = [BY_CUSTOMERS, BY_ORDERS, *(f"within {days} day{'s' if days > 1 else ''}" for days in within), ONE_TIME]
     columns: dict[str, Column] = {"measure": np.array(names, dtype=object), "numerator": taken, "denominator": of}
-    return columns | observations.share_columns("rate", taken, of, confidence, known, trials)
+    return columns | rates.columns("rate", taken, of, confidence, known, trials)
 
 
 # --------------------------------------------------------------------------------------------------------- next period
@@ -291,7 +291,7 @@ def next_period_rate(
     found = activity.add_up(_parts.fold(log.source, bind(_partial_returns, log=log)))
     activity.demand_activity(found.counts, log.observed, log.columns)
     table = _frames.build(log.source.backend, _periods(found, log, level))
-    params = observations.params_of(log, activity.period_of("period", period), week_start) | {"confidence": level}
+    params = activity.params_of(log, activity.period_of("period", period), week_start) | log.observed.facts | {"confidence": level}
     return NextPeriod(_tables={"table": table}, params=params, dropped=dict(found.dropped))
 
 
@@ -307,10 +307,10 @@ def _periods(found: Tally, log: Log, confidence: float) -> dict[str, Column]:
     buyers, returned = found.counts[:, 0]
     there = slice(int(np.argmax(buyers > 0)), None)  # no period before the first purchase, where refunds may lie
     numbers = (found.base + np.arange(len(buyers)))[there]
-    known = numbers + 1 <= observations.over(log.observed)
+    known = numbers + 1 <= log.observed.over
     columns: dict[str, Column] = {
         "period": _frames.days(log.source.backend, log.observed.periods.start(numbers)),
         "buyers": buyers[there],
-        "returned": observations.count_column(log.source.backend, returned[there], known),
+        "returned": _frames.whole_or_null(log.source.backend, returned[there], known),
     }
-    return columns | observations.share_columns("rate", returned[there], buyers[there], confidence, known)
+    return columns | rates.columns("rate", returned[there], buyers[there], confidence, known)

@@ -12,13 +12,11 @@ import numpy as np
 from opsmetrics import _checks, _frames, _parts, _render, activity
 from opsmetrics._frames import Backend, Column, Floats, Ints, Use
 from opsmetrics._kernels import cohorts as kernel
-from opsmetrics._kernels import grouping
+from opsmetrics._kernels import grouping, rates
 from opsmetrics._kernels.cells import Cells
 from opsmetrics._kernels.cohorts import Cohorts, Seen
-from opsmetrics._marks import Marker
 from opsmetrics._results import SHOWN_LABELS, Result, Table, dropped_notes, shown
 from opsmetrics.activity import Log, Period, Tally, WeekStart
-from opsmetrics.cohorts import observations
 from opsmetrics.cohorts.observations import Bools
 from opsmetrics.errors import DataError, ParameterError
 
@@ -97,7 +95,7 @@ class _Asked:
     @property
     def seen(self) -> Seen:
         """The last period, and the last one that is over."""
-        return Seen(self.log.observed.last, observations.over(self.log.observed))
+        return Seen(self.log.observed.last, self.log.observed.over)
 
 
 def retention(
@@ -187,16 +185,14 @@ def retention(
     _demand_consistent(kind, value, amount)
     uses = activity.uses_of(customer, time, amount)
     by = None if _is_first(cohort) else Use("cohort", cohort, "label")
-    # With a marker an engine hands over each customer's rows in their order, on which his first row depends among rows of one time.
-    marker = None if by is None else Marker(None, (), every=True)
     all_uses = uses if by is None else [*uses, by]
-    log = activity.observe("data", data, all_uses, tz=tz, as_of=as_of, period=period, week_start=week_start, marker=marker)
+    log = activity.observe("data", data, all_uses, tz=tz, as_of=as_of, period=period, week_start=week_start)
     asked = _Asked(log, by, kind, value, level)
     found = activity.add_up(_parts.fold(log.source, bind(_partial, asked=asked)), by)
     activity.demand_activity(found.counts[1:2], log.observed, log.columns)
     tables = _finish(found, asked)
     length = activity.period_of("period", period)
-    params = observations.params_of(log, length, week_start) | {
+    params = activity.params_of(log, length, week_start) | log.observed.facts | {
         "cohort": cohort, "kind": kind, "value": value, "confidence": level, "customers": int(found.counts[1].sum()),
     }  # fmt: skip
     return Retention(_tables=tables, params=params, dropped=dict(found.dropped))
@@ -227,9 +223,7 @@ def _partial(part: _parts.Part, asked: _Asked) -> Tally:
     cells = activity.cells(rows, observed, people)
     active, group, names = cells.active, None, None
     if asked.by is not None:
-        names = part.labels[asked.by.argument]
-        first = activity.first_values(rows, part[asked.by.argument], people)
-        group = np.where(first < 0, len(names), first)
+        group, names = activity.groups_of(part, rows, asked.by.argument)
     groups = 1 if names is None else len(names) + 1
     ages = observed.last - int(active.period.min(initial=observed.last)) + 1
     places = kernel.triangle(ages - 1) if names is None else groups * ages
@@ -294,15 +288,15 @@ class _Cohorts:
         """The columns of some cohorts and ages, missing where nobody can have reached the age yet."""
         values, base, known = self.values[at], self.base[at], self.eligible[at] > 0
         if asked.value == "customers":
-            retained = observations.count_column(backend, values, known)
-            return {"retained": retained} | observations.share_columns("retention", values, base, asked.confidence, known)
+            retained = _frames.whole_or_null(backend, values, known)
+            return {"retained": retained} | rates.columns("retention", values, base, asked.confidence, known)
         told: dict[str, Column] = {"base": self._told(backend, asked, base, known), "retained": self._told(backend, asked, values, known)}
         return told | {"retention": self.retention(asked)[at]}
 
     def _told(self, backend: Backend, asked: _Asked, sums: Ints, known: Bools) -> Any:
         """Sums as they are told: orders are whole, money is in its unit."""
         if asked.value == "orders":
-            return observations.count_column(backend, sums, known)
+            return _frames.whole_or_null(backend, sums, known)
         return np.where(known, grouping.money(sums), np.nan)
 
 

@@ -14,7 +14,7 @@ from opsmetrics import _checks, _frames, _render
 from opsmetrics._frames import Backend, Column, Floats, Ints
 from opsmetrics._kernels import grouping, multiplicity, rates, survival
 from opsmetrics._results import SHOWN_LABELS, Result, Table, dropped_notes, shown
-from opsmetrics.errors import ColumnError, DataError, ParameterError, nearest
+from opsmetrics.errors import DataError, ParameterError, nearest
 from opsmetrics.funnels import tables
 from opsmetrics.funnels.facts import MISSING, Paths
 from opsmetrics.funnels.tables import Reading
@@ -220,12 +220,10 @@ def _p(value: object) -> object:
 # ------------------------------------------------------------------------------------------------------------ by value
 
 
-def demand_free(column: str, reserved: frozenset[str] = RESERVED) -> None:
+def demand_free(column: object, reserved: frozenset[str] = RESERVED) -> None:
     """A column of the log that has no namesake in the answer; what is no name of a column is refused where the log is read."""
-    if not isinstance(column, str):
-        return
-    if column in reserved or column.endswith("_seconds"):
-        raise ColumnError(f"column={column!r} is also a column of the result; rename it first.", code="column.reserved")
+    if isinstance(column, str):
+        _checks.free("column", column, {*reserved, column} if column.endswith("_seconds") else reserved)
 
 
 def groups(paths: Paths, *, by_size: bool) -> list[Ints]:

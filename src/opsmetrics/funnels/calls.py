@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, get_args, ov
 import numpy as np
 
 from opsmetrics import _checks, _frames, _parts
-from opsmetrics._clock import Clock
 from opsmetrics._frames import Use
 from opsmetrics._kernels import grouping, rates, sequences
 from opsmetrics._kernels.attempts import Exclusion, Plan
@@ -178,7 +177,7 @@ def funnel(
         [_gaps(name, given, wanted) for name, given in (("step_window", step_window), ("min_gap", min_gap))],
     )
     _demand_possible(gaps[0], gaps[1])
-    begin, end = _between(entries_between, clock)
+    begin, end = clock.between("entries_between", entries_between)
     plan = Plan(
         size=len(wanted.labels), required=wanted.required, order=order, strict_ties=ties == "strict",
         window=None if span is None else min(clock.whole_ticks(span), sequences.LARGEST),
@@ -317,14 +316,12 @@ def _held(hold: object, columns: Columns, size: int, kinds: Mapping[str, str]) -
     for name in names:
         if not isinstance(name, str):
             raise ColumnError(f"hold has {name!r}, which is no name of a column; a name is a text.", code="column.name")
-        if name in taken:
-            raise ColumnError(f"hold={name!r} is also a column of the result; rename it first.", code="column.reserved")
+        _checks.free("hold", name, taken)
         if name == columns.event:
             raise ColumnError(
                 f"hold={name!r} is the column of events, which cannot be constant along steps; choose another.", code="column.repeated"
             )
-    if str(columns.customer) in taken:
-        raise ColumnError(f"customer={columns.customer!r} is also a column of the result; rename it first.", code="column.reserved")
+    _checks.free("customer", str(columns.customer), taken)
     return [Use(f"hold {name}" if name in kinds else "hold", name, "label") for name in names]
 
 
@@ -364,22 +361,6 @@ def _spoken(gaps: tuple[int | None, ...]) -> str | list[str] | None:
     if all(gap is None for gap in gaps):
         return None
     return words[0] if len(set(words)) == 1 else words
-
-
-def _between(given: object, clock: Clock) -> tuple[int, int]:
-    """The ticks [begin, end) of entries."""
-    if given is None:
-        return -sequences.LARGEST - 1, sequences.LARGEST
-    if not isinstance(given, (list, tuple)) or len(given) != 2:
-        raise ParameterError(f"entries_between={given!r} must be a pair of moments; either may be None.", code="parameter.entries_between")
-    argument = "entries_between"
-    begin = -sequences.LARGEST - 1 if given[0] is None else clock.start(argument, _checks.moment(argument, given[0]))
-    end = sequences.LARGEST if given[1] is None else clock.end(argument, _checks.moment(argument, given[1]))
-    if begin >= end:
-        raise ParameterError(
-            f"entries_between={tuple(map(str, given))} ends before it begins; swap the two.", code="parameter.entries_between"
-        )
-    return begin, end
 
 
 def _demand_finite(paths: Paths, amount: str | None) -> None:

@@ -18,7 +18,7 @@ from opsmetrics._kernels import calendars
 from opsmetrics._patterns import Of, word
 from opsmetrics._results import Result, Table, dropped_notes, shown
 from opsmetrics.activity import Observed
-from opsmetrics.errors import ColumnError, DataError, ParameterError
+from opsmetrics.errors import DataError, ParameterError
 from opsmetrics.events import demand_known
 from opsmetrics.lifecycles import flows, holders, matching
 from opsmetrics.lifecycles.flows import RESERVED, AIPLFlow
@@ -224,7 +224,8 @@ def aipl(
     frame = _frames.snapshot(_frames.wrap("events", events))
     uses = [*activity.uses_of(customer, time), *([] if channel is None else [Use("channel", channel, "label")])]
     _frames.check(frame, [*uses, *matching.event_use(event)])
-    _demand_free({"customer": customer} | ({} if channel is None else {"channel": channel}))
+    for argument, column in (("customer", customer), ("channel", channel)):
+        _checks.free(argument, column, RESERVED)
     named = _checks.named("rules", rules, _KEYS)
     least = _repeats(named["loyalty"])
     said, marker = matching.understand({key: named[key] for key in _KEYS if key != "loyalty" or least is None}, event, _frames.kinds(frame))
@@ -257,12 +258,6 @@ def _demand_apart(names: Sequence[str]) -> None:
         raise ParameterError(
             f"labels={list(names)} must be {SIZE} different names, none of them {flows.ENTRY!r} or {flows.EXIT!r}.", code="parameter.labels"
         )
-
-
-def _demand_free(columns: Mapping[str, str]) -> None:
-    for argument, column in columns.items():
-        if column in RESERVED:
-            raise ColumnError(f"{argument}={column!r} is also a column of the result; rename it first.", code="column.reserved")
 
 
 def _repeats(loyalty: object) -> int | None:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from opsmetrics import _checks, _frames, _patterns
 from opsmetrics._frames import Use
 from opsmetrics._kernels import calendars
-from opsmetrics.errors import ColumnError, ParameterError, nearest
+from opsmetrics.errors import ColumnError, ParameterError
 
 _HUGE = 1e15
 Bools = npt.NDArray[np.bool_]
@@ -206,11 +206,6 @@ def _holds(frame: _frames.Eager, column: str, condition: Condition, kinds: Mappi
         return np.asarray(held, dtype=np.bool_)
     if isinstance(condition, AnyOf):
         return _frames.among(frame[column], _patterns.values("rules", column, list(condition.values), kinds))
-    if column not in kinds:
-        raise ColumnError(
-            f"rules looks at {column!r}, which is not a column of the summary; it has {list(kinds)}.{nearest(column, kinds)}",
-            code="column.missing",
-        )
     if kinds[column] not in {"whole", "real"}:
         raise ColumnError(
             f"rules gives {column!r} a lowest or highest number, but the column holds no numbers; give values, or a column of numbers.",

@@ -10,7 +10,7 @@ import numpy as np
 
 from opsmetrics import _frames, _render
 from opsmetrics._frames import Column, Ints, Use, Values
-from opsmetrics._kernels import grouping, rates
+from opsmetrics._kernels import rates
 from opsmetrics._results import Result, Table, dropped_notes, shown
 from opsmetrics.errors import ParameterError, warn
 from opsmetrics.lifecycles.holders import SIZE, Asked, Holders, by_size
@@ -134,10 +134,7 @@ def _balance(asked: Asked, moves: Ints, confidence: float) -> dict[str, Column]:
     content |= {name: values.ravel() for name, values in counts.items()}
     start = counts["start"].ravel()
     for name in OUT:
-        count = counts[name].ravel()
-        low, high = rates.wilson(count, start, confidence)
-        content[f"{name}_rate"] = grouping.ratio(count, start)
-        content[f"{name}_rate_low"], content[f"{name}_rate_high"] = (np.where(start > 0, end, np.nan) for end in (low, high))
+        content |= rates.columns(f"{name}_rate", counts[name].ravel(), start, confidence)
     return content
 
 
@@ -157,7 +154,7 @@ def _by_channel(asked: Asked, before: Holders, after: Holders, codes: tuple[Ints
     channel = np.empty(len(move), dtype=np.int64)
     channel[codes[1]] = second
     channel[codes[0]] = first
-    order, place = by_size(channel, values)
+    order, place = by_size("channel", channel, values)
     cells = (SIZE + 1) ** 2
     moves = np.bincount(place * cells + move, minlength=len(order) * cells).reshape(len(order), SIZE + 1, SIZE + 1)
     content: dict[str, Column] = {column: _frames.take_or_null(values, np.repeat(order, SIZE))}

@@ -14,10 +14,9 @@ from opsmetrics import _checks, _frames, _parts, _render, activity
 from opsmetrics._frames import Column, Ints, Use
 from opsmetrics._kernels import grouping, growth, rates
 from opsmetrics._kernels.growth import Accounts, Money
-from opsmetrics._marks import Marker
 from opsmetrics._results import SHOWN_LABELS, Held, Result, Table, dropped_notes, shown
 from opsmetrics.activity import Log, Period, Tally, WeekStart
-from opsmetrics.errors import ColumnError, DataError
+from opsmetrics.errors import DataError
 
 FrameT = TypeVar("FrameT")
 FrameT_co = TypeVar("FrameT_co", covariant=True)
@@ -54,10 +53,7 @@ class _Asked:
         """The data, checked again."""
         uses = activity.uses_of(self.columns["customer"], self.columns["time"], self.columns.get("amount"))
         uses += [Use("column", column, "label") for column in by]
-        in_order = Marker(None, (), every=True) if by else None  # whose first row it is depends on the order of the input
-        return activity.observe(
-            "data", self.data.frame, uses, tz=self.tz, as_of=self.as_of, period=self.period, week_start=self.week_start, marker=in_order
-        )
+        return activity.observe("data", self.data.frame, uses, tz=self.tz, as_of=self.as_of, period=self.period, week_start=self.week_start)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)
@@ -131,8 +127,7 @@ class Lifecycle(Result[FrameT_co]):
         {'ads': 57, 'direct': 57, 'search': 61, 'social': 25}
         """
         log = self._asked.log(column)
-        if column in _COLUMNS:
-            raise ColumnError(f"column={column!r} is also a column of the result; rename it first.", code="column.reserved")
+        _checks.free("column", column, _COLUMNS)
         use = log.uses[-1]
         found, since = _counted(log, use)
         tables, facts = _finish(found, since, log, self._asked, column)
@@ -252,10 +247,7 @@ def lifecycle(
     log = asked.log()
     found, since = _counted(log)
     tables, facts = _finish(found, since, log, asked)
-    params: dict[str, object] = {
-        "columns": columns, "period": activity.spoken(length), "week_start": week_start if length == "week" else None,
-        "as_of": log.observed.text, "tz": log.observed.clock.local, "new_after": asked.new_after, "confidence": level,
-    }  # fmt: skip
+    params = activity.params_of(log, length, week_start) | {"new_after": asked.new_after, "confidence": level}
     return Lifecycle(_tables=tables, params=params | facts, dropped=dict(found.dropped), _asked=asked)
 
 
@@ -273,12 +265,8 @@ def _partial(part: _parts.Part, log: Log, by: str | None = None) -> tuple[Tally,
     rows = activity.usable(part, log.observed)
     people = len(part.customers)
     cells = activity.cells(rows, log.observed, people)
-    names = None if by is None else part.labels[by]
+    group, names = (np.zeros(people, dtype=np.int64), None) if by is None else activity.groups_of(part, rows, by)
     groups = 1 if names is None else len(names) + 1
-    group = np.zeros(people, dtype=np.int64)
-    if by is not None:
-        first = activity.first_values(rows, part[by], people)
-        group = np.where(first < 0, groups - 1, first)
     base = int(cells.period.min(initial=log.observed.last))
     _demand_few(groups, log.observed.last - base + 1, log)
     since = int(log.observed.clock.days(rows.ticks.min(keepdims=True))[0]) if rows.ticks.size else log.observed.today
@@ -300,7 +288,7 @@ def _finish(found: Tally, since: int, log: Log, asked: _Asked, column: str | Non
     activity.demand_activity(counts[:1], observed, log.columns)
     numbers = found.base + np.arange(counts.shape[2])
     starts = observed.periods.start(numbers)
-    complete = observed.complete(numbers)
+    complete = numbers <= observed.over
     known = starts[0] + 1 if asked.new_after is None else since + asked.new_after
     order = activity.by_size(counts, found.groups) if found.groups is not None else np.zeros(1, dtype=np.int64)
     counts = counts[:, order]
@@ -319,14 +307,12 @@ def _finish(found: Tally, since: int, log: Log, asked: _Asked, column: str | Non
 
 def _customer_columns(users: Accounts, complete: Any, confidence: float) -> dict[str, Column]:
     before, retained = users.before.ravel(), users.retained.ravel()
-    low, high = rates.wilson(retained, before, confidence)
     known = complete & (before > 0)
     net = (users.active - users.before).ravel()
     return {
         "active": users.active.ravel(), "new": users.new.ravel(), "retained": retained, "resurrected": users.resurrected.ravel(),
         "churned": users.churned.ravel(), "dormant": users.dormant.ravel(), "silent": users.silent.ravel(), "net_growth": net,
-        "retention_rate": np.where(known, grouping.ratio(retained, before), np.nan),
-        "retention_rate_low": np.where(known, low, np.nan), "retention_rate_high": np.where(known, high, np.nan),
+        **rates.columns("retention_rate", retained, before, confidence, known),
         "quick_ratio": np.where(known, grouping.ratio((users.new + users.resurrected).ravel(), users.churned.ravel()), np.nan),
         "growth_rate": np.where(known, grouping.ratio(net, before), np.nan),
     }  # fmt: skip

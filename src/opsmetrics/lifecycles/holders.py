@@ -54,7 +54,7 @@ def tables(holders: Holders, asked: Asked) -> dict[str, Any]:
     found = {"table": _frames.build(backend, content), "customers": Later(_customers(holders, asked))}
     if holders.channel is not None:
         codes, values = holders.channel
-        order, place = by_size(codes, values)
+        order, place = by_size("channel", codes, values)
         split: dict[str, Column] = {
             asked.columns["channel"]: _frames.take_or_null(values, np.repeat(order, SIZE)),
             "stage": _frames.words(backend, names, np.tile(np.arange(SIZE), len(order))),
@@ -82,10 +82,10 @@ def _customers(holders: Holders, asked: Asked) -> Callable[[], Any]:
     return make
 
 
-def by_size(codes: Ints, values: Values) -> tuple[Ints, Ints]:
+def by_size(argument: str, codes: Ints, values: Values) -> tuple[Ints, Ints]:
     """The codes of groups, the largest first, then in the order of their values, null (-1) last where there is one; each code's place."""
     sizes = np.bincount(codes[codes >= 0], minlength=len(values))
-    order = np.lexsort((_frames.rank(values, "channel"), -sizes))
+    order = np.lexsort((_frames.rank(values, argument), -sizes))
     order = order[sizes[order] > 0]
     if (codes < 0).any():
         order = np.append(order, -1)

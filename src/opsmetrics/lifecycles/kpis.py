@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from opsmetrics import _checks, _frames, _parts, events
+from opsmetrics import _checks, _frames, _parts, activity, events
 from opsmetrics._frames import Backend, Column, Ints, Use, Values
-from opsmetrics._kernels import calendars, grouping, rates
-from opsmetrics.errors import ColumnError, DataError, ParameterError, warn
+from opsmetrics._kernels import calendars, rates
+from opsmetrics.errors import DataError, ParameterError, warn
 from opsmetrics.events import demand_known
-from opsmetrics.lifecycles import matching
+from opsmetrics.lifecycles import holders, matching
 
 if TYPE_CHECKING:
     from opsmetrics._clock import Clock
@@ -25,8 +25,6 @@ Bools = npt.NDArray[np.bool_]
 
 RESERVED: Final = frozenset({"stage", "kpi", "customers", "reached", "rate", "rate_low", "rate_high"})
 """Columns of the table of rates."""
-
-_ALWAYS: Final = (calendars.MISSING + 1, np.iinfo(np.int64).max)
 
 
 class Reached(NamedTuple):
@@ -65,7 +63,7 @@ def reached(
     named = _named(rules)
     _demand_time(time, between, tz)
     frame = _frames.snapshot(_frames.wrap("data", data))
-    uses = matching.uses_of(customer, time)
+    uses = [Use("customer", customer, "key")] if time is None else activity.uses_of(customer, time)
     _frames.check(frame, [*uses, *matching.event_use(event)])
     _, marker = matching.understand(named, event, _frames.kinds(frame))
     source = _parts.read("data", frame, uses, tz=tz, marker=marker)
@@ -73,7 +71,7 @@ def reached(
         kinds = [backend.name.lower() for backend in (source.backend, people.implementation)]
         raise DataError(f"data is a {kinds[0]} frame and the customers are in a {kinds[1]} frame; give both in one kind.", code="data.kind")
     clock = None if time is None else source.clock
-    span = _span(between, source.clock)
+    span = source.clock.between("between", between)
     if between is not None:
         _tell_what_is_not_over(frame, uses[1], source.clock, span)
     parts = _parts.fold(source, bind(_partial, clock=clock, span=span))
@@ -105,24 +103,10 @@ def _demand_time(time: str | None, between: object, tz: str | None) -> None:
             )
 
 
-def _span(between: object, clock: Clock) -> tuple[int, int]:
-    """The ticks [begin, end) that count."""
-    if between is None:
-        return _ALWAYS
-    if not isinstance(between, (list, tuple)) or len(between) != 2:
-        raise ParameterError(f"between={between!r} must be a pair of moments; either may be None.", code="parameter.between")
-    first, last = (None if end is None else _checks.moment("between", end) for end in between)
-    begin = _ALWAYS[0] if first is None else clock.start("between", first)
-    end = _ALWAYS[1] if last is None else clock.end("between", last)
-    if begin >= end:
-        raise ParameterError(f"between={tuple(map(str, between))} ends before it begins; swap the two.", code="parameter.between")
-    return begin, end
-
-
 def _tell_what_is_not_over(frame: _frames.Eager | _frames.Lazy, time: Use, clock: Clock, span: tuple[int, int]) -> None:
     """A span that reaches beyond the last row has rates that may still rise."""
     last = _frames.latest(frame, time)
-    if span[1] == _ALWAYS[1] or last == calendars.MISSING or not clock.covers(last, last):
+    if span[1] == calendars.ALWAYS[1] or last == calendars.MISSING or not clock.covers(last, last):
         return
     if span[1] > clock.midnight(int(clock.days(np.array([last]))[0]) + 1):
         day = np.datetime64(int(clock.days(np.array([last]))[0]), "D")
@@ -179,7 +163,8 @@ def kpi_table(
     """
     order, place = np.zeros(1, dtype=np.int64), np.zeros(len(codes), dtype=np.int64)
     if group is not None:
-        order, place = _groups(*group)
+        _checks.free("by", group[0], RESERVED)
+        order, place = holders.by_size("by", group[1], group[2])
     key = codes * len(order) + place
     size = len(stages) * len(order)
     population = np.bincount(key, minlength=size)
@@ -187,24 +172,11 @@ def kpi_table(
     hits = np.array([np.bincount(key[line], minlength=size) for line in reached], dtype=np.int64).reshape(len(names), size)
     customers = np.repeat(population[there], len(names))
     found = hits[:, there].T.ravel()
-    low, high = rates.wilson(found, customers, confidence)
-    known = customers > 0
     content: dict[str, Column] = {"stage": _frames.words(backend, stages, np.repeat(there // len(order), len(names)))}
     if group is not None:
         content[group[0]] = _frames.take_or_null(group[2], np.repeat(order[there % len(order)], len(names)))
     content |= {
         "kpi": _frames.words(backend, names, np.tile(np.arange(len(names)), len(there))), "customers": customers, "reached": found,
-        "rate": grouping.ratio(found, customers), "rate_low": np.where(known, low, np.nan), "rate_high": np.where(known, high, np.nan),
+        **rates.columns("rate", found, customers, confidence),
     }  # fmt: skip
     return _frames.build(backend, content)
-
-
-def _groups(column: str, codes: Ints, values: Values) -> tuple[Ints, Ints]:
-    """The codes of groups in the order of the table, null (-1) last, and the place of each customer's among them."""
-    if column in RESERVED:
-        raise ColumnError(f"by={column!r} is also a column of the result; rename it first.", code="column.reserved")
-    sizes = np.bincount(codes[codes >= 0], minlength=len(values))
-    order = np.append(np.lexsort((_frames.rank(values, "by"), -sizes)), -1)
-    place = np.empty(len(order), dtype=np.int64)
-    place[order] = np.arange(len(order))
-    return order, place[codes]

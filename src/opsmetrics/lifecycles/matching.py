@@ -9,14 +9,6 @@ from opsmetrics._frames import Use
 from opsmetrics._marks import MOST_PATTERNS, Marker
 from opsmetrics.errors import ParameterError
 
-_LISTED = 20
-
-
-def uses_of(customer: str, time: str | None) -> list[Use]:
-    """The columns that every row needs, the customer's first."""
-    return [Use("customer", customer, "key"), *([] if time is None else [Use("time", time, "time")])]
-
-
 ABSENT = "Where it may be absent, name a boolean column instead."
 
 

@@ -20,7 +20,7 @@ from opsmetrics.activity import Log, Tally
 from opsmetrics.errors import ParameterError, warn
 from opsmetrics.lifecycles.conditions import Given
 from opsmetrics.lifecycles.staged import Staged
-from opsmetrics.lifecycles.stages import Stage, Stages, demand_free
+from opsmetrics.lifecycles.stages import Stage, Stages
 
 FrameT = TypeVar("FrameT")
 FrameT_co = TypeVar("FrameT_co", covariant=True)
@@ -163,9 +163,9 @@ class StageModel:
             "table": _frames.build(backend, _limit_columns(backend, names, starts, events, censored, curves, limits, reasons)),
             "curves": _frames.build(backend, _curve_columns(backend, starts, curves)),
         }
-        params: dict[str, object] = {
-            "columns": log.columns, "as_of": log.observed.text, "tz": log.observed.clock.local, "horizon": span, "p_dormant": levels[0],
-            "p_churned": levels[1], "bands": list(starts), "stages": list(self.names), "confidence": level,
+        params = activity.params_of(log) | {
+            "horizon": span, "p_dormant": levels[0], "p_churned": levels[1], "bands": list(starts), "stages": list(self.names),
+            "confidence": level,
         }  # fmt: skip
         return FittedStages(
             _tables=tables, params=params, dropped=dict(found.dropped), stages=_compiled(self.names, starts, limits), bands=starts,
@@ -269,7 +269,7 @@ class FittedStages(Result[FrameT_co]):
                 code="parameter.summary",
             )
         found = self.stages.assign(summary, customer=customer)
-        demand_free(found.customer, ("return_probability",))
+        _checks.free("customer", found.customer, ("return_probability",))
         frame = _frames.in_memory(found._tables["table"])
         table = _frames.append(frame, {"return_probability": self._chances(frame)})
         return replace(found, _tables={**found._tables, "table": table}, segment_names=self.names)

@@ -14,7 +14,7 @@ from opsmetrics._kernels import grouping
 from opsmetrics._patterns import Of
 from opsmetrics._results import SHOWN_LABELS, Later, Result, Table, dropped_notes, shown
 from opsmetrics.activity import Moment
-from opsmetrics.errors import ColumnError, ParameterError
+from opsmetrics.errors import ParameterError
 from opsmetrics.lifecycles import kpis as populations
 from opsmetrics.lifecycles.conditions import Bools
 
@@ -157,8 +157,6 @@ class Staged(Result[FrameT_co]):
         frame = _frames.in_memory(self._tables["table"])
         uses = [Use("customer", self.customer, "key"), *([] if by is None else [Use("by", by, "label")])]
         _frames.check(frame, uses)
-        if by is not None and by in populations.RESERVED:
-            raise ColumnError(f"by={by!r} is also a column of the result; rename it first.", code="column.reserved")
         reached, dropped, names = populations.reached(
             data, rules, frame[self.customer], customer=customer, event=event, time=time, between=between, tz=tz
         )

@@ -13,7 +13,7 @@ from opsmetrics import _checks, _frames, customers
 from opsmetrics._frames import Ints, Use
 from opsmetrics._results import Result, table_of
 from opsmetrics.customers import MissingCustomer
-from opsmetrics.errors import ColumnError, DataError, ParameterError
+from opsmetrics.errors import DataError, ParameterError
 from opsmetrics.lifecycles import conditions
 from opsmetrics.lifecycles.conditions import Bools, Condition, Given
 from opsmetrics.lifecycles.staged import ALSO, AS_OF, STAGE, Staged, StageHistory, history, staged
@@ -218,7 +218,7 @@ class Stages:
         _checks.not_empty("summary", len(frame))
         known = customer if customer is not None or not isinstance(summary, Result) else getattr(summary, "customer", None)
         if known is not None:
-            demand_free(known, (STAGE, ALSO))
+            _checks.free("customer", known, (STAGE, ALSO))
             _frames.check(frame, [Use("customer", known, "key")])
         held = self._held(frame)
         return staged(self.names, frame, self._place(held, frame), held, summary, known)
@@ -303,7 +303,7 @@ class Stages:
         >>> found.counts[["as_of", "stage", "customers"]].to_numpy().tolist()[-2:]
         [['2025-12-31', 'silent', 153], ['2025-12-31', 'active', 47]]
         """
-        demand_free(customer, (AS_OF, STAGE))
+        _checks.free("customer", customer, (AS_OF, STAGE))
         moments = [_checks.moment("dates", given) for given in _checks.listed("dates", dates)]
         found = customers.summaries_at(
             orders, moments, customer=customer, time=time, amount=amount, tz=tz, missing_customer=missing_customer
@@ -361,12 +361,6 @@ class Stages:
         """
         content: Any = _checks.named("saved", saved, ("stages", "default"))
         return cls(_stages_of(content["stages"]), default=content["default"])
-
-
-def demand_free(customer: object, taken: Sequence[str]) -> None:
-    """The column of the customer keeps its place in the result."""
-    if isinstance(customer, str) and customer in taken:
-        raise ColumnError(f"customer={customer!r} is also a column of the result; rename it first.", code="column.reserved")
 
 
 def _stages_of(given: object) -> list[Stage]:

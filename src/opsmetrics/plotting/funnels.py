@@ -33,6 +33,7 @@ from opsmetrics.plotting.canvas import (
     whiskers,
     wrapped,
 )  # fmt: skip
+from opsmetrics.plotting.series import said
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -121,7 +122,7 @@ def _values(result: FunnelBreakdown[Any], table: dict[str, list[Any]], ax: Axes 
     size = len(steps)
     lines = {name: numbers(table[name]).reshape(-1, size) for name in (counted, "conversion", "conversion_low", "conversion_high")}
     groups = [
-        _Group(f"{_said(value)} ({enter[0]:,.0f})", middle[1:], low[1:], high[1:], np.ones(size - 1, dtype=np.bool_))
+        _Group(f"{said(value)} ({enter[0]:,.0f})", middle[1:], low[1:], high[1:], np.ones(size - 1, dtype=np.bool_))
         for value, enter, middle, low, high in zip(table[by][::size], *lines.values(), strict=True)
     ]
     ax = _dots(ax, groups, steps[1:])
@@ -143,7 +144,7 @@ def _differences(result: FunnelComparison[Any], ax: Axes | None) -> Axes:
     level = 1 - confidence if isinstance(confidence, float) else 0.05
     entries = result.params["denominator"] == "entries"
     groups = [
-        _Group(f"{_said(value)} ({base[0]:,.0f})", middle, low, high, adjusted < level)
+        _Group(f"{said(value)} ({base[0]:,.0f})", middle, low, high, adjusted < level)
         for value, base, middle, low, high, adjusted in zip(table[by][::size], *lines.values(), strict=True)
     ]
     ax = _dots(ax, groups, steps)
@@ -190,10 +191,6 @@ def _room(groups: Sequence[_Group]) -> float:
 
 def _rest(groups: Sequence[_Group], by: str) -> str:
     return f", the {_VALUES} largest of {len(groups):,} values of {by}" if len(groups) > _VALUES else ""
-
-
-def _said(value: object) -> str:
-    return "no value" if value is None else str(value)
 
 
 # ------------------------------------------------------------------------------------------------------------- periods

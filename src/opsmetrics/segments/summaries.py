@@ -13,7 +13,7 @@ from opsmetrics import _checks, _frames, _render
 from opsmetrics._frames import Column, Floats, Ints, Use
 from opsmetrics._kernels import grouping
 from opsmetrics._results import SHOWN_LABELS, Result, dropped_notes, table_of
-from opsmetrics.errors import ColumnError, DataError
+from opsmetrics.errors import DataError
 
 FrameT = TypeVar("FrameT")
 FrameT_co = TypeVar("FrameT_co", covariant=True)
@@ -110,8 +110,7 @@ def segment_summary(scored: Any, *, by: str = "segment", order: Sequence[str] | 
     table = table_of(scored)
     use = Use("by", by, "key")
     frame, columns = _frames.columns("scored", table, [use, *_uses(_frames.names("scored", table))])
-    if by in RESERVED:
-        raise ColumnError(f"by={by!r} is also a column of the result; rename it first.", code="column.reserved")
+    _checks.free("by", by, RESERVED)
     labels, codes = _labels(frame[by], use, order)
     dropped = scored.dropped if isinstance(scored, Result) else {}
     return summarise(frame.implementation, by, labels, codes, columns, keep_order=order is not None, dropped=dropped)
