@@ -19,16 +19,16 @@ from opsmetrics._results import Result
 
 ROOT = Path(om.__file__).parent
 
-FRAMES = {"data", "orders", "events", "units", "before", "after", "scored", "summary", "scores"}
+FRAMES = {"data", "orders", "events", "units", "before", "after", "scored", "summary", "scores", "segments"}
 """The tables that functions and methods start from. They come first, and may be given by position."""
 
 POSITIONAL = FRAMES | {
     "customers", "regions", "saved", "ax", "steps", "counts", "formula", "of", "column", "start", "end", "period",
-    "rules", "key", "name", "stages", "dates",
+    "rules", "key", "name", "stages", "dates", "t", "x", "fitter",
 }  # fmt: skip
 """What else is plain enough without its name: ``make_orders(50)``, ``SegmentMap([...])``, ``from_dict(saved)``, ``plot(ax)``."""
 
-COLUMNS = {"customer", "time", "amount", "event", "order_id", "unit", "variant", "label", "by", "tie_key"}
+COLUMNS = {"customer", "time", "amount", "event", "order_id", "variant", "label", "by", "tie_key"}
 """Arguments that name a column. None has a column name as default, except labels that this library itself writes."""
 
 OPTIONS = {
@@ -40,6 +40,7 @@ OPTIONS = {
     "at", "baseline", "denominator", "quantiles", "edges",
     "week_start", "new_after", "between", "default", "channel", "lapsed", "top", "horizon", "p_dormant", "p_churned", "bands",
     "cohort", "value", "same_day", "within",
+    "unit", "calibration_end", "penalty", "purchase_covariates", "dropout_covariates", "model", "discount_rate", "margin",
     "awareness", "interest", "purchase", "loyalty", "acquisition", "activation", "retention", "referral", "revenue",
 }  # fmt: skip
 """Everything else. A new word is a decision: look first whether one of these means the same, then add it here."""
@@ -193,10 +194,11 @@ def test_columns_have_no_default_but_labels_of_our_own(name):
 
 TWO_MEANINGS = {
     "order": {"Sequence[str]", "Order"},
+    "weights": {"Mapping[str, float]", "str"},
     "within": {"int | str | dt.timedelta", "int | str | dt.timedelta | Sequence[int | str | dt.timedelta]"},
 }
 """Of labels, the order they come in; of a funnel, the order that its steps are taken in. The field calls both so. Repurchase is asked
-within several spans at once, activation within one."""
+within several spans at once, activation within one. Axes of a score have weights, and so have rows that stand for several customers."""
 
 
 @pytest.mark.parametrize("word", sorted(COLUMNS | OPTIONS))
@@ -238,6 +240,17 @@ def test_the_walk_finds_what_users_call():
 OBJECTS = [name for name, cls in classes().items() if not issubclass(cls, (om.OpsmetricsError, om.OpsmetricsWarning))]
 
 
+def worths() -> list[Any]:
+    """The objects of the family of lifetime value."""
+    orders, columns = om.make_orders(customers=200, rng=1), {"customer": "customer", "time": "time", "amount": "amount"}
+    summary, months = om.clv_summary(orders, **columns), om.clv_summary(orders, **columns, unit="month")
+    specs: list[Any] = [om.BetaGeo(), om.ModifiedBetaGeo(), om.ParetoNBD(), om.GammaGamma()]
+    fits = [spec.fit(summary) for spec in specs]
+    values = om.clv(orders, **columns, model="mbg_nbd")
+    made = [summary, *specs, *fits, om.BetaGeoBetaBinom(), om.BetaGeoBetaBinom().fit(months), values, values.validate()]
+    return [*made, fits[1].p_alive(summary), values.by(om.rfm(orders, **columns, as_of="2025-12-31"))]
+
+
 @functools.cache
 def things() -> dict[str, Any]:
     """One object of each public class that is not an error."""
@@ -254,7 +267,7 @@ def things() -> dict[str, Any]:
     made += [om.Step("view"), om.prepare_events(events, **columns), funnel, funnel.by("channel"), funnel.times(1, 2), funnel.survival()]
     made += [funnel.compare("channel", baseline="ads"), funnel.next_events(1)]
     made += [om.sessionize(events, customer="customer", time="time"), om.path_transitions(events, **columns)]
-    made += [*lives(), *habits()]
+    made += [*lives(), *habits(), *worths()]
     return {type(thing).__name__: thing for thing in made}
 
 

@@ -56,7 +56,7 @@ def made(name: str) -> dict[str, Any]:
         om.path_transitions(log, **names, gap="30min"),
         om.sessionize(log, customer="customer", time="time"),
     )
-    found = (summary, scores, report, report.segments, moves, *answers, *paths, *lives(given, log, columns), *habits(given, log))
+    found = (summary, scores, report, report.segments, moves, *answers, *paths, *lives(given, log, columns), *habits(given, log), *worths(given, columns))
     return {type(result).__name__: result for result in found}
 
 
@@ -88,6 +88,16 @@ def habits(given: Any, log: Any) -> tuple[Any, ...]:
         om.retention(given, **columns, **shop), om.repurchase_rate(given, **columns, **shop), om.next_period_rate(given, **columns, **shop),
         om.stickiness(log, **columns), om.activation_rate(log, "pay", **columns, event="event"),
     )  # fmt: skip
+
+
+def worths(given: Any, columns: dict[str, str]) -> tuple[Any, ...]:
+    """The results of the family of lifetime value."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", om.OpsmetricsWarning)  # thirty customers are too few to know
+        values = om.clv(given, **columns, as_of="2026-01-01", model="mbg_nbd")
+        groups = om.rfm(given, **columns, as_of="2026-01-01")
+        summary = om.clv_summary(given, **columns, as_of="2026-01-01")
+        return (summary, values, values.by(groups), values.validate(), values.fit.expected_purchases(30, summary, confidence=0.9))
 
 
 @functools.cache

@@ -28,6 +28,21 @@ if TYPE_CHECKING:
     from opsmetrics.lifecycles.models import FittedStages, StageModel
     from opsmetrics.lifecycles.staged import Staged, StageHistory, StageKPIs
     from opsmetrics.lifecycles.stages import Stage, Stages
+    from opsmetrics.lifetime_value.calls import CLV, CLVBreakdown, clv
+    from opsmetrics.lifetime_value.fits import Predictions
+    from opsmetrics.lifetime_value.specs import (
+        BetaGeo,
+        BetaGeoBetaBinom,
+        BetaGeoBetaBinomFit,
+        BetaGeoFit,
+        ModifiedBetaGeo,
+        ModifiedBetaGeoFit,
+        ParetoNBD,
+        ParetoNBDFit,
+    )
+    from opsmetrics.lifetime_value.spending import GammaGamma, GammaGammaFit
+    from opsmetrics.lifetime_value.summaries import CLVSummary, clv_summary
+    from opsmetrics.lifetime_value.validations import Validation
     from opsmetrics.migration import Transitions, transitions
     from opsmetrics.paths import PathTransitions, Sessions, path_transitions, sessionize
     from opsmetrics.segments.maps import MapCheck, SegmentMap
@@ -40,9 +55,16 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AIPL",
+    "CLV",
     "RFM",
     "AIPLFlow",
     "Activation",
+    "BetaGeo",
+    "BetaGeoBetaBinom",
+    "BetaGeoBetaBinomFit",
+    "BetaGeoFit",
+    "CLVBreakdown",
+    "CLVSummary",
     "ColumnError",
     "ConversionCurve",
     "CustomerSummary",
@@ -54,15 +76,22 @@ __all__ = [
     "Funnel",
     "FunnelBreakdown",
     "FunnelComparison",
+    "GammaGamma",
+    "GammaGammaFit",
     "Lifecycle",
     "LifecycleBreakdown",
     "MapCheck",
+    "ModifiedBetaGeo",
+    "ModifiedBetaGeoFit",
     "NextEvents",
     "NextPeriod",
     "OpsmetricsError",
     "OpsmetricsWarning",
     "ParameterError",
+    "ParetoNBD",
+    "ParetoNBDFit",
     "PathTransitions",
+    "Predictions",
     "RFMScorer",
     "RFMScores",
     "Repurchase",
@@ -80,10 +109,13 @@ __all__ = [
     "StepTimes",
     "Stickiness",
     "Transitions",
+    "Validation",
     "aarrr_steps",
     "activation_rate",
     "aipl",
     "aipl_steps",
+    "clv",
+    "clv_summary",
     "customer_summary",
     "funnel",
     "funnel_from_counts",
@@ -123,6 +155,21 @@ _HOMES = {
     "lifecycles.models": ("FittedStages", "StageModel"),
     "lifecycles.staged": ("StageHistory", "StageKPIs", "Staged"),
     "lifecycles.stages": ("Stage", "Stages"),
+    "lifetime_value.calls": ("CLV", "CLVBreakdown", "clv"),
+    "lifetime_value.fits": ("Predictions",),
+    "lifetime_value.specs": (
+        "BetaGeo",
+        "BetaGeoBetaBinom",
+        "BetaGeoBetaBinomFit",
+        "BetaGeoFit",
+        "ModifiedBetaGeo",
+        "ModifiedBetaGeoFit",
+        "ParetoNBD",
+        "ParetoNBDFit",
+    ),
+    "lifetime_value.spending": ("GammaGamma", "GammaGammaFit"),
+    "lifetime_value.summaries": ("CLVSummary", "clv_summary"),
+    "lifetime_value.validations": ("Validation",),
     "migration": ("Transitions", "transitions"),
     "paths": ("PathTransitions", "Sessions", "path_transitions", "sessionize"),
     "segments.maps": ("MapCheck", "SegmentMap"),

@@ -6,11 +6,13 @@ import datetime as dt
 import html
 import math
 import re
+import textwrap
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 _LINE = 118
+_NOTE = 160
 _BAR_WIDTH = 10
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 _SVG_WIDTH, _SVG_HEIGHT = 64, 10
@@ -62,7 +64,8 @@ def text(view: View) -> str:
     if stacks:
         high = max(len(stack) for stack in stacks)
         lines += ["", *("  " + "  ".join(line).rstrip() for line in zip(*(_grow(stack, high) for stack in stacks), strict=True))]
-    return "\n".join([*lines, *(f"  {line}" for line in _closing(view))])
+    notes = (piece for line in _closing(view) for piece in textwrap.wrap(line, _NOTE, break_on_hyphens=False) or [""])
+    return "\n".join([*lines, *(f"  {piece}" for piece in notes)])
 
 
 def page(view: View) -> str:

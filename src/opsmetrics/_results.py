@@ -163,9 +163,15 @@ class Result(Generic[FrameT_co]):
         >>> summary.plot().get_ylabel()
         'customers'
         """
-        from opsmetrics import plotting
+        return picture(self, ax)
 
-        return plotting.draw(self, ax)
+
+def picture(result: object, ax: Axes | None, name: str = "draw") -> Axes:
+    """Draw a result, or a part of it that has a picture of its own."""
+    from opsmetrics import plotting
+
+    drawn: Axes = getattr(plotting, name)(result, ax)
+    return drawn
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -40,7 +40,8 @@ MISSING_CUSTOMER, MISSING_TIME, MISSING_AMOUNT, AFTER = "missing customer", "mis
 class Observed:
     """What the data covers: all before the tick `end`, the last day being `today`; and how its calendar is cut.
 
-    That the last day is over is `assumed` where nobody said so and the last row lies within it.
+    That the last day is over is `assumed` where nobody said so and the last row lies within it. `columns` has the names of the caller's
+    columns by argument.
     """
 
     clock: Clock
@@ -48,6 +49,7 @@ class Observed:
     today: int
     text: str
     periods: Periods
+    columns: Mapping[str, str]
     assumed: bool = False
 
     @property
@@ -78,7 +80,7 @@ class Log:
     @property
     def columns(self) -> dict[str, str]:
         """The columns by argument."""
-        return {use.argument: use.column for use in self.uses}
+        return dict(self.observed.columns)
 
 
 def uses_of(customer: str, time: str, amount: str | None = None) -> list[Use]:
@@ -122,7 +124,7 @@ def observe(
     else:
         today, end, text = clock.day_of("as_of", moment), clock.end("as_of", moment), moment.text
     cut = Periods.of(length, week_start) if isinstance(length, str) else Periods(days=length, anchor=today + 1)
-    return Log(source, tuple(uses), Observed(clock, end, today, text, cut, assumed))
+    return Log(source, tuple(uses), Observed(clock, end, today, text, cut, {use.argument: use.column for use in uses}, assumed))
 
 
 _EPOCH = dt.date(1970, 1, 1).toordinal()
@@ -169,8 +171,11 @@ class Rows:
         return column if self.place is None else column[self.place]
 
 
-def usable(part: _parts.Part, observed: Observed) -> Rows:
-    """The rows with a customer, a time up to the end of the data and, where money is asked for, an amount."""
+def usable(part: _parts.Part, observed: Observed, *, apart: bool = False) -> Rows:
+    """The rows with a customer, a time up to the end of the data and, where money is asked for, an amount.
+
+    The money of customers who are told `apart` is never added up, so that only each one's sum has to fit 64 bits.
+    """
     codes, ticks, amounts = part.codes, part["time"], part.columns.get("amount")
     dropped: Counter[str] = Counter()
     keep = np.ones(part.rows, dtype=np.bool_)
@@ -188,9 +193,9 @@ def usable(part: _parts.Part, observed: Observed) -> Rows:
     if place is not None:
         codes, ticks, amounts = codes[place], ticks[place], None if amounts is None else amounts[place]
     if ticks.size:
-        _refuse_no_date(int(ticks.min()), int(ticks.max()), observed.clock, "time")
+        _refuse_no_date(int(ticks.min()), int(ticks.max()), observed.clock, observed.columns["time"])
     if amounts is not None:
-        _refuse_astronomic(amounts)
+        _refuse_astronomic(observed.columns["amount"], amounts, codes if apart else None)
     return Rows(codes, ticks, None if amounts is None else grouping.micros(amounts), place, dropped)
 
 
@@ -208,14 +213,14 @@ def _refuse_no_period(earliest: int, observed: Observed) -> None:
     if observed.last - earliest >= MOST_PERIODS:
         first, last = (str(np.datetime64(int(day), "D")) for day in starts)
         raise DataError(
-            f"time= spans {observed.last - earliest + 1:,} periods, from {first} to {last}; {MOST_PERIODS:,} are the most. "
+            f"time={observed.columns['time']!r} spans {observed.last - earliest + 1:,} periods, from {first} to {last}; {MOST_PERIODS:,} are the most. "
             "Check for stray dates, or choose a longer period.",
             code="data.time",
         )
     if starts[0] + _EPOCH < 1:
         raise DataError(
-            "time= lies in a period that begins before the year 1, where the calendar has no dates; choose a shorter period, or check for "
-            "stray dates.",
+            f"time={observed.columns['time']!r} lies in a period that begins before the year 1, where the calendar has no dates; choose a "
+            "shorter period, or check for stray dates.",
             code="data.time",
         )
 
@@ -245,16 +250,18 @@ def _refuse_no_date(first: int, last: int, clock: Clock, column: str) -> None:
         )
 
 
-def _refuse_astronomic(amounts: _frames.Floats) -> None:
-    """Infinite amounts, and amounts whose sum whole millionths in 64 bits cannot hold."""
+def _refuse_astronomic(column: str, amounts: _frames.Floats, codes: Ints | None) -> None:
+    """Infinite amounts, and amounts whose sum, over all or by the codes of customers, whole millionths in 64 bits cannot hold."""
     low, high = grouping.extremes(amounts)
     largest = high if high >= -low else low
     if abs(largest) * amounts.size < grouping.LARGEST:
         return
-    if not np.isfinite(largest) or float(np.abs(amounts).sum()) >= grouping.LARGEST:
+    sizes = np.abs(amounts)
+    if not np.isfinite(largest) or (sizes.sum() if codes is None else np.bincount(codes, sizes).max()) >= grouping.LARGEST:
+        whose = "" if codes is None else "those of one customer must "
         raise DataError(
-            f"amount= reaches {largest:g}; amounts must be finite, and add up to less than {grouping.LARGEST:.3g}. Remove the infinite "
-            "ones or use a larger unit of money.",
+            f"amount={column!r} reaches {largest:g}; amounts must be finite, and {whose}add up to less than {grouping.LARGEST:.3g}. Remove "
+            "the infinite ones or use a larger unit of money.",
             code="data.amount",
         )
 

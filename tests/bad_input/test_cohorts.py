@@ -240,3 +240,12 @@ def test_spans_may_be_written_in_many_ways() -> None:
     assert {activation_rate(log(), "pay", event="what", **NAMES, within=span).params["within"] for span in spans} == {"7D"}
     assert {stickiness(log(), **NAMES, window=span).params["window"] for span in (28, "4W", "28D", dt.timedelta(28))} == {28}
     assert {next_period_rate(log(), **NAMES, period=span).params["period"] for span in (28, "4W", "28D", dt.timedelta(28))} == {"28D"}
+
+
+@pytest.mark.parametrize(("column", "value"), [("paid_at", pd.Timestamp.max), ("money", 1e300)])
+def test_what_reaches_too_far_is_named_as_the_caller_named_it(column, value):
+    orders = pd.DataFrame({"uid": [1, 2], "paid_at": pd.to_datetime(["2026-01-01", "2026-02-01"]), "money": [1.0, 2.0]})
+    orders["paid_at"] = orders["paid_at"].astype("datetime64[s]")
+    orders.loc[1, column] = value if column == "money" else np.datetime64(300_000_000_000, "s")
+    with pytest.raises(om.DataError, match=f"='{column}' reaches"):
+        om.lifecycle(orders, customer="uid", time="paid_at", amount="money", as_of="2026-03-01" if column == "money" else None)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.text import Text
 
     from opsmetrics._results import Result
+    from opsmetrics.lifetime_value.fits import PurchaseFit
 
 Words = npt.NDArray[np.object_]
 Floats = npt.NDArray[np.float64]
@@ -41,7 +42,7 @@ _CJK_FAMILIES = (
 
 
 @functools.singledispatch
-def draw(result: Result[Any], _ax: Axes | None) -> Axes:
+def draw(result: Result[Any] | PurchaseFit, _ax: Axes | None) -> Axes:
     """Draw a result on axes; new ones where none are given."""
     raise TypeError(f"{type(result).__name__} has no picture; draw its .table.")
 

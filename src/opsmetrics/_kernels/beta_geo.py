@@ -1,0 +1,255 @@
+"""BG/NBD and MBG/NBD: purchases at a steady rate, with a coin tossed after each to see whether the customer stays.
+
+While alive a customer buys at the rate lambda ~ Gamma(r, alpha). BG/NBD tosses the coin with chance p ~ Beta(a, b) of dropout after every
+repeat purchase (P. S. Fader, B. G. S. Hardie & K. L. Lee, 2005, Marketing Science 24, 275-284), MBG/NBD after the first purchase too (E. P.
+Batislam, M. Denizel & A. Filiztekin, 2007, Int. J. Research in Marketing 24, 201-209). With k = x + `first` tosses survived the two are
+one model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from opsmetrics._kernels import quadrature, rising
+from opsmetrics._kernels.histories import PAIRS, Ints, Total, add_up, distinct, longer
+
+if TYPE_CHECKING:
+    from opsmetrics._kernels.histories import Histories
+
+Floats = npt.NDArray[np.float64]
+
+BLOCK = 8192
+"""Rows whose scratch stays in the cache."""
+
+_SLOPES = 4
+
+_LEAST = 1e-12
+"""Horizons shorter than this part of a customer's age are interpolated in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class BetaGeo:
+    """The model at its parameters, each a number or one number per row. `first` = 0 is BG/NBD, 1 is MBG/NBD."""
+
+    r: Any
+    alpha: Any
+    a: Any
+    b: Any
+    first: int = 0
+
+    def log_likelihood(self, x: npt.ArrayLike, t_x: npt.ArrayLike, T: npt.ArrayLike) -> Floats:
+        """The log-likelihood of each history."""
+        x, t_x, T = _floats(x, t_x, T)
+        k = x + self.first
+        common = rising.rows(self.r, x)[0] + rising.rows(self.b, k)[0] - rising.rows(self.a + self.b, k)[0]
+        alive = -self.r * np.log1p(T / self.alpha) - x * np.log(self.alpha + T)
+        return np.asarray(common + alive + np.logaddexp(0, self._dead_odds(x, t_x, T)))
+
+    def p_alive(self, x: npt.ArrayLike, t_x: npt.ArrayLike, T: npt.ArrayLike) -> Floats:
+        """The chance that the customer has not dropped out by T."""
+        from scipy.special import expit
+
+        return np.asarray(expit(-self._dead_odds(*_floats(x, t_x, T))))
+
+    def p_alive_slopes(self, x: npt.ArrayLike, t_x: npt.ArrayLike, T: npt.ArrayLike) -> tuple[Floats, Floats]:
+        """P(alive), and the slope of its logarithm in the log of each parameter."""
+        x, t_x, T = np.broadcast_arrays(*_floats(x, t_x, T))
+        alive = self.p_alive(x, t_x, T)
+        odds = np.array([np.broadcast_to(part, x.shape) for part in self._odds_slopes(x, t_x, T)])
+        return alive, -(1 - alive) * np.where(x + self.first > 0, odds, 0.0)
+
+    def expected(self, x: npt.ArrayLike, T: npt.ArrayLike, t: npt.ArrayLike) -> Floats:
+        """Expected purchases in (T, T + t], given alive at T: the mean of (1 - (1 + p z)^-(r + x)) / p, z = t / (alpha + T)."""
+        return np.asarray(self._moments(1, *_floats(x, T, t))[0])
+
+    def expected_slopes(self, x: npt.ArrayLike, T: npt.ArrayLike, t: npt.ArrayLike) -> tuple[Floats, Floats]:
+        """Expected purchases, and their slopes in the log of each parameter."""
+        found = self._moments(1 + _SLOPES, *_floats(x, T, t))
+        return found[0], found[1:]
+
+    def discounted(self, x: npt.ArrayLike, T: npt.ArrayLike, t: npt.ArrayLike, delta: float) -> Floats:
+        """Expected purchases in (T, T + t], each weighted exp(-delta u) when it comes u after T: by parts, from the undiscounted ones."""
+        x, T, t = np.broadcast_arrays(*_floats(x, T, t))
+        return quadrature.discounted(lambda u: self.expected(x, T, u), t, delta)
+
+    def discounted_slopes(self, x: npt.ArrayLike, T: npt.ArrayLike, t: npt.ArrayLike, delta: float) -> tuple[Floats, Floats]:
+        """Discounted purchases, and their slopes in the log of each parameter."""
+        x, T, t = np.broadcast_arrays(*_floats(x, T, t))
+        found = quadrature.discounted(lambda u: self._moments(1 + _SLOPES, x, T, u), t, delta)
+        return found[0], found[1:]
+
+    def counts(self, x: npt.ArrayLike, T: npt.ArrayLike, t: npt.ArrayLike) -> Iterator[Floats]:
+        """P(Y = n), n = 0, 1, ..., of purchases Y in (T, T + t] of customers alive at T.
+
+        Either all n purchases were survived, or the n-th was the last and there was time for it: negative binomial probabilities times
+        chances of tosses, both by recurrence.
+        """
+        x, T, t = np.broadcast_arrays(*_floats(x, T, t))
+        rate, stays, drops = self.r + x, self.b + x + self.first, self.a
+        share = t / (self.alpha + T + t)
+        exactly = np.exp(-rate * np.log1p(t / (self.alpha + T)))
+        fewer, survived = np.zeros_like(share), np.ones_like(share)
+        n = 0
+        while True:
+            # tosses survived n - 1 times, then lost, with time for n purchases; survived before the n-th is B(a, b + n - 1) / B(a, b)
+            last = 0.0
+            if n:
+                lost = survived * drops / (drops + stays + n - 1)
+                survived = survived * (stays + n - 1) / (drops + stays + n - 1)
+                last = lost * np.maximum(1 - fewer, 0)
+            yield survived * exactly + last
+            fewer = fewer + exactly
+            exactly = exactly * (rate + n) / (n + 1) * share
+            n += 1
+
+    def _dead_odds(self, x: Floats, t_x: Floats, T: Floats) -> Floats:
+        """Ln of P(dead) / P(alive) at T; no toss, no death."""
+        k = x + self.first
+        with np.errstate(divide="ignore"):
+            tossed = np.where(k > 0, np.log(self.a) - np.log(np.maximum(self.b + k - 1, 0)), -np.inf)
+        return np.asarray(tossed + (self.r + x) * np.log1p((T - t_x) / (self.alpha + t_x)))
+
+    def _odds_slopes(self, x: Floats, t_x: Floats, T: Floats) -> tuple[Any, ...]:
+        """Slopes of these log odds in the log of each parameter."""
+        later, sooner = self.alpha / (self.alpha + T), self.alpha / (self.alpha + t_x)
+        lasted = self.r * np.log1p((T - t_x) / (self.alpha + t_x))
+        return lasted, (self.r + x) * (later - sooner), 1.0, -_tossed(self.b, x + self.first)
+
+    def _moments(self, functions: int, x: Floats, T: Floats, t: Floats) -> Floats:
+        """Expected purchases while alive, perhaps with their slopes: for each x (and a) smooth functions of z, which are interpolated."""
+        alpha, a, x, T, t = np.broadcast_arrays(self.alpha, self.a, x, T, t)
+        z = np.ravel(t / (alpha + T))
+        found = np.zeros((functions, z.size))
+        kinds, of = _kinds(np.ravel(x), np.ravel(a) if np.ndim(self.a) else None)
+        counts, own_a = kinds if np.ndim(self.a) else (kinds[0], np.full(kinds.shape[1], self.a))
+        largest = np.full(len(counts), _LEAST)
+        np.maximum.at(largest, of, z)
+        span = np.log1p((self.r + counts) * largest)
+        series = quadrature.chebyshev(lambda points: self._at_points(counts, own_a, points, span, functions))
+        order = np.argsort(of, kind="stable")
+        ends = np.cumsum(np.bincount(of, minlength=len(counts)))
+        for number, end in enumerate(ends):
+            rows = order[ends[number - 1] if number else 0 : end]
+            place = np.log1p((self.r + counts[number]) * z[rows]) / span[number]
+            found[:, rows] = quadrature.evaluate(series[:, number], place) * z[rows]
+        found[2:3] *= -np.ravel(alpha / (alpha + T))
+        return found.reshape(functions, *x.shape)
+
+    def _at_points(self, counts: Floats, a: Floats, points: Floats, span: Floats, functions: int) -> Floats:
+        """For each x, at points of log(1 + (r + x) z): the mean over p and its slopes, over z. By function, x and point."""
+        rate = self.r + counts
+        p, log_p, log_q, weights = quadrature.over_beta(a, self.b + counts + self.first, rate * np.expm1(span))
+        # the slopes of the logarithm of Beta's density in ln a and ln b, less their means
+        by_a = a * (log_p - (weights * log_p).sum(axis=0))
+        by_b = self.b * (log_q - (weights * log_q).sum(axis=0))
+        found = np.empty((functions, len(counts), len(points)))
+        for number, point in enumerate(points):
+            z = np.expm1(point * span) / rate
+            grown = np.log1p(p * z)
+            kept = np.exp(-rate * grown)
+            mean = -np.expm1(-rate * grown) / (p * z)
+            found[0, :, number] = (weights * mean).sum(axis=0)
+            if functions > 1:
+                slopes = (self.r * grown * kept / (p * z), rate * kept / (1 + p * z), by_a * mean, by_b * mean)
+                found[1:, :, number] = [(weights * slope).sum(axis=0) for slope in slopes]
+        return found
+
+
+def _kinds(x: Floats, a: Floats | None) -> tuple[Floats, Ints]:
+    """The distinct x, or pairs of x and a, and which of them each row has."""
+    one, of = distinct(x, np.zeros_like(x) if a is None else a)
+    return (x[one][None] if a is None else np.stack([x[one], a[one]])), of
+
+
+def likelihood(theta: Floats, histories: Histories, first: int = 0) -> Total:
+    """The log-likelihood of histories, with gradient and Hessian in theta = ln(r, alpha, a, b), then the coefficients of covariates.
+
+    Each history is a mixture of customers who are alive and dead: its gradient is the mean of the two scores, its Hessian the mean of the
+    two Hessians plus the variance of the score between them (T. A. Louis, 1982, JRSS B 44, 226-233). What depends on whole numbers alone
+    is summed over them, not over rows. Covariates of the dropout move ln a, and so the odds a / b of the mean chance to drop out.
+    """
+    r, a, b = np.exp(theta[[0, 2, 3]])
+
+    def row(part: Histories) -> Floats:
+        log_alpha = theta[1] - (0.0 if part.purchase is None else theta[4 : 4 + len(part.purchase)] @ part.purchase)
+        log_a = theta[2] + (0.0 if part.dropout is None else theta[len(theta) - len(part.dropout) :] @ part.dropout)
+        own = BetaGeo(r, np.exp(log_alpha), np.exp(log_a), b, first)
+        return _row(own, part, log_alpha) + (0.0 if part.bare else _whole_row(own, part))
+
+    total = add_up(histories, BLOCK, row, moved=(2, 1.0))
+    return total + _whole(r, a, b, histories, first, len(theta)) if histories.bare else total
+
+
+def _row(model: BetaGeo, part: Histories, log_alpha: Any) -> Floats:
+    """Value, scores and Hessian of the part of ln L that depends on times."""
+    from scipy.special import expit
+
+    x, t_x, T = part.x, part.t_x, part.T
+    r, alpha, n = model.r, model.alpha, model.r + part.x
+    odds = model._dead_odds(x.astype(np.float64), t_x, T)
+    dead = expit(odds)
+    later, sooner = alpha / (alpha + T), alpha / (alpha + t_x)
+    past = np.log1p(T / alpha)
+    toss = _tossed(model.b, x + model.first)
+    slope = (r * np.log1p((T - t_x) / (alpha + t_x)), n * (later - sooner), np.ones(len(x)), -toss)
+    between = dead * (1 - dead)
+    found = np.empty((1 + 4 + len(PAIRS), len(x)))
+    found[0] = -r * past - x * (log_alpha + past) + np.logaddexp(0, odds)
+    alive = {0: -r * past, 1: r - n * later}
+    turn = {
+        (0, 0): (-r * past, slope[0]),
+        (0, 1): (r * (1 - later), r * (later - sooner)),
+        (1, 1): (-n * later * (1 - later), n * (later * (1 - later) - sooner * (1 - sooner))),
+        (3, 3): (0.0, -toss * (1 - toss)),
+    }
+    for i in range(4):
+        found[1 + i] = alive.get(i, 0.0) + dead * slope[i]
+    for place, pair in enumerate(PAIRS, start=5):
+        own, other = turn.get(pair, (0.0, 0.0))
+        found[place] = own + dead * other + between * slope[pair[0]] * slope[pair[1]]
+    return found
+
+
+def _tossed(b: Any, k: Any) -> Floats:
+    """B / (b + k - 1): the slope of ln(b + k - 1) in ln b. Nobody has died without a toss."""
+    return np.asarray(b / np.where(k > 0, b + k - 1.0, np.inf))
+
+
+def _whole(r: float, a: float, b: float, histories: Histories, first: int, size: int) -> Total:
+    """The part that depends on x alone: the rising factorials of r, b and a + b, over all rows at once."""
+    rows = histories.weights.sum()
+    beyond = longer(histories.x, histories.weights)
+    tossed = np.concatenate([[rows], beyond]) if first else beyond
+    of_r, of_b, of_s = rising.weighted(r, beyond), rising.weighted(b, tossed), rising.weighted(a + b, tossed)
+    gradient, hessian = np.zeros(size), np.zeros((size, size))
+    gradient[:4] = r * of_r[1], 0.0, -a * of_s[1], b * (of_b[1] - of_s[1])
+    hessian[0, 0] = r * of_r[1] + r * r * of_r[2]
+    hessian[2, 2] = -a * of_s[1] - a * a * of_s[2]
+    hessian[2, 3] = hessian[3, 2] = -a * b * of_s[2]
+    hessian[3, 3] = gradient[3] + b * b * (of_b[2] - of_s[2])
+    return Total(of_r[0] + of_b[0] - of_s[0], gradient, hessian)
+
+
+def _whole_row(model: BetaGeo, part: Histories) -> Floats:
+    """The same row by row, where a differs between rows."""
+    k = part.x + model.first
+    r, a, b = model.r, model.a, model.b
+    of_r, of_b, of_s = rising.rows(r, part.x), rising.rows(b, k), rising.rows(a + b, k)
+    found = np.zeros((1 + 4 + len(PAIRS), len(part)))
+    found[0] = of_r[0] + of_b[0] - of_s[0]
+    found[1], found[3], found[4] = r * of_r[1], -a * of_s[1], b * (of_b[1] - of_s[1])
+    places = {pair: place for place, pair in enumerate(PAIRS, start=5)}
+    found[places[0, 0]] = r * of_r[1] + r * r * of_r[2]
+    found[places[2, 2]] = -a * of_s[1] - a * a * of_s[2]
+    found[places[2, 3]] = -a * b * of_s[2]
+    found[places[3, 3]] = found[4] + b * b * (of_b[2] - of_s[2])
+    return found
+
+
+def _floats(*values: npt.ArrayLike) -> tuple[Floats, ...]:
+    return tuple(np.asarray(value, dtype=np.float64) for value in values)

@@ -1,0 +1,105 @@
+"""Gamma-Gamma: what customers spend per purchase, each around a mean of his own.
+
+A customer's purchases are Gamma(p, nu), and nu ~ Gamma(q, v) differs between customers; both are independent of how often he buys (P. S.
+Fader & B. G. S. Hardie, 2013, The Gamma-Gamma model of monetary value; R. Colombo & W. Jiang, 1999, J. Interactive Marketing 13, 2-12).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from opsmetrics._kernels import rising
+from opsmetrics._kernels.histories import Total
+
+if TYPE_CHECKING:
+    from opsmetrics._kernels.histories import Ints
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class GammaGamma:
+    """The model at its parameters; x purchases of mean value z."""
+
+    p: float
+    q: float
+    v: float
+
+    def log_likelihood(self, x: npt.ArrayLike, z: npt.ArrayLike) -> Floats:
+        """The log-likelihood of the mean value of x purchases."""
+        from scipy.special import gammaln
+
+        x, z = np.broadcast_arrays(np.asarray(x, dtype=np.float64), np.asarray(z, dtype=np.float64))
+        shape, ratio = self.p * x, x * z / self.v
+        return np.asarray(
+            rising.rows(shape, self.q)[0] - gammaln(self.q) + shape * np.log(ratio) - (shape + self.q) * np.log1p(ratio) - np.log(z)
+        )
+
+    def expected(self, x: npt.ArrayLike, z: npt.ArrayLike) -> Floats:
+        """The expected mean spend: (v + x z) p / (p x + q - 1). Infinite where p x + q <= 1."""
+        x, z = np.broadcast_arrays(np.asarray(x, dtype=np.float64), np.asarray(z, dtype=np.float64))
+        below = self.p * x + self.q - 1
+        with np.errstate(divide="ignore"):
+            return np.where(below > 0, (self.v + x * z) * self.p / below, np.inf)
+
+    def expected_slopes(self, x: npt.ArrayLike, z: npt.ArrayLike) -> tuple[Floats, Floats]:
+        """The expected mean spend, and the slopes of its logarithm in the log of each parameter."""
+        x, z = np.broadcast_arrays(np.asarray(x, dtype=np.float64), np.asarray(z, dtype=np.float64))
+        below = self.p * x + self.q - 1
+        with np.errstate(divide="ignore"):
+            slopes = np.stack([1 - self.p * x / below, -self.q / below, self.v / (self.v + x * z)])
+        return self.expected(x, z), slopes
+
+    def second_moment(self, x: npt.ArrayLike, z: npt.ArrayLike) -> Floats:
+        """The mean of the squared mean spend, given the history: nu ~ Gamma(p x + q, v + x z). Infinite where p x + q <= 2."""
+        x, z = np.broadcast_arrays(np.asarray(x, dtype=np.float64), np.asarray(z, dtype=np.float64))
+        shape = self.p * x + self.q
+        below = (shape - 1) * (shape - 2)
+        with np.errstate(divide="ignore"):
+            return np.where(shape > 2, (self.p * (self.v + x * z)) ** 2 / below, np.inf)
+
+
+def likelihood(theta: Floats, x: Ints, z: Floats, weights: Floats) -> Total:
+    """The log-likelihood of mean values, with gradient and Hessian in theta = ln(p, q, v).
+
+    The Gamma functions depend on x alone: they are found once for each distinct x.
+    """
+    from scipy.special import gammaln
+
+    p, q, v = np.exp(theta)
+    counts, of = np.unique(x, return_inverse=True)
+    shape = p * counts
+    grown, by_start, by_start2 = rising.rows(shape, np.full(len(counts), q))
+    _, by_step, by_step2 = _ends(shape, q)
+    many = np.bincount(of, weights=weights)
+    ratio = x * z / v
+    kept = np.log1p(ratio)
+    share = ratio / (1 + ratio)
+    by_x = np.stack([np.bincount(of, weights=weights * row) for row in (np.log(ratio) - kept, kept, share, share * (1 - share))])
+    log_share, log_kept, spent, turn = by_x
+    total = shape + q
+    value = float(
+        many @ (grown - gammaln(q)) + shape @ log_share - q * log_kept.sum() - weights @ np.log(z)
+    )  # fmt: skip
+    # slopes of ln Gamma(p x + q) - ln Gamma(p x) - ln Gamma(q) in p x, and in q
+    first = np.array([many @ (shape * by_start) + shape @ log_share, q * (many @ by_step - log_kept.sum()), total @ spent - shape @ many])
+    second = np.zeros((3, 3))
+    second[0, 0] = first[0] + many @ (shape * shape * by_start2)
+    second[1, 1] = first[1] + q * q * (many @ by_step2)
+    second[2, 2] = -(total @ turn)
+    second[0, 1] = second[1, 0] = q * (many @ (shape * _ends(shape, q)[0]))
+    second[0, 2] = second[2, 0] = shape @ (spent - many)
+    second[1, 2] = second[2, 1] = q * spent.sum()
+    return Total(value, first, second)
+
+
+def _ends(shape: Floats, q: float) -> tuple[Floats, Floats, Floats]:
+    """Of B(shape, q): trigamma at shape + q, and the first and second slope of -ln B in q."""
+    from scipy.special import digamma, zeta
+
+    end = shape + q
+    return zeta(2.0, end), digamma(end) - digamma(q), zeta(2.0, end) - zeta(2.0, q)

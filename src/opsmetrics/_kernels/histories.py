@@ -1,0 +1,175 @@
+"""Purchase histories reduced to what buy-till-you-die models need of them, and how a likelihood over them is added up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import combinations_with_replacement
+from typing import Any, Final, Self
+
+import numpy as np
+import numpy.typing as npt
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+FOUR: Final = 4
+"""Parameters of a model of buying, the coefficients of covariates aside."""
+
+PAIRS: Final = tuple(combinations_with_replacement(range(FOUR), 2))
+"""The upper triangle of a Hessian of four parameters, row by row."""
+
+_MIX = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
+
+
+@dataclass(frozen=True, slots=True)
+class Histories:
+    """Customers by history: x repeat purchases, the last of them at t_x, seen until T (all from the first purchase on), so many of each.
+
+    `purchase` and `dropout` are covariates, one row each, where there are any.
+    """
+
+    x: Ints
+    t_x: Floats
+    T: Floats
+    weights: Floats
+    purchase: Floats | None = None
+    dropout: Floats | None = None
+
+    @classmethod
+    def of(cls, x: Ints, t_x: Floats, T: Floats, weights: Floats | None = None) -> Self:
+        """Histories of one customer each, unless they are counted."""
+        return cls(x, t_x, T, np.ones(len(x)) if weights is None else weights)
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def merged(self) -> Self:
+        """Identical histories as one, with their weights added: no rounding, so the likelihood is the same."""
+        if len(self) == 0 or self.purchase is not None or self.dropout is not None:
+            return self
+        order, starts = _runs(self.x, self.t_x, self.T)
+        one = order[starts]
+        return type(self)(self.x[one], self.t_x[one], self.T[one], np.add.reduceat(self.weights[order], starts))
+
+    def scaled(self, unit: float) -> Self:
+        """The same with times counted in another unit."""
+        return type(self)(self.x, self.t_x / unit, self.T / unit, self.weights, self.purchase, self.dropout)
+
+    def rows(self, block: slice) -> Self:
+        """Some of the histories."""
+        purchase, dropout = (None if z is None else z[:, block] for z in (self.purchase, self.dropout))
+        return type(self)(self.x[block], self.t_x[block], self.T[block], self.weights[block], purchase, dropout)
+
+    def take(self, rows: Ints) -> Self:
+        """Histories by position."""
+        purchase, dropout = (None if z is None else z[:, rows] for z in (self.purchase, self.dropout))
+        return type(self)(self.x[rows], self.t_x[rows], self.T[rows], self.weights[rows], purchase, dropout)
+
+    @property
+    def bare(self) -> bool:
+        """Whether there are no covariates, so that all customers share the four parameters."""
+        return self.purchase is None and self.dropout is None
+
+    @property
+    def coefficients(self) -> tuple[int, int]:
+        """How many covariates move the purchase rate, and how many the dropout."""
+        return tuple(0 if z is None else len(z) for z in (self.purchase, self.dropout))  # type: ignore[return-value]
+
+
+def distinct(*columns: npt.NDArray[Any]) -> tuple[Ints, Ints]:
+    """A row of each distinct combination of values of 64 bits, and which of the combinations each row has."""
+    order, starts = _runs(*columns)
+    of = np.empty(len(order), dtype=np.int64)
+    of[order] = np.repeat(np.arange(len(starts)), np.diff(np.append(starts, len(order))))
+    return order[starts], of
+
+
+def _runs(*columns: npt.NDArray[Any]) -> tuple[Ints, Ints]:
+    """An order in which identical rows stand together, and where each run begins.
+
+    By one sort of a hash; runs are told by the values themselves, and where two runs of one hash interleave, by an exact sort.
+    """
+    values = [column + 0.0 if column.dtype == np.float64 else column for column in columns]  # -0.0 is 0.0
+    keys = np.zeros(len(values[0]), dtype=np.uint64)
+    for column in values:  # the finaliser of splitmix64 (G. L. Steele, D. Lea & C. H. Flood, 2014), once for each column
+        keys = (keys ^ column.view(np.uint64)) * _MIX[0]
+        keys ^= keys >> np.uint64(32)
+        keys *= _MIX[1]
+        keys ^= keys >> np.uint64(29)
+    order = np.argsort(keys)
+    starts, mixed = _changes(order, values, keys)
+    if mixed:
+        order = np.lexsort(values)
+        starts, _ = _changes(order, values, keys)
+    return order, starts
+
+
+def _changes(order: Ints, columns: Sequence[npt.NDArray[Any]], keys: npt.NDArray[np.uint64]) -> tuple[Ints, bool]:
+    """Where values change along an order, and whether they ever change inside one hash."""
+    changed = np.zeros(len(order), dtype=np.bool_)
+    changed[:1] = True
+    for values in columns:
+        ordered = values[order]
+        changed[1:] |= ordered[1:] != ordered[:-1]
+    hashed = keys[order]
+    mixed = bool((changed[1:] & (hashed[1:] == hashed[:-1])).any())
+    return np.flatnonzero(changed), mixed
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """A log-likelihood with its gradient and Hessian in the logs of the parameters (and in the coefficients of covariates)."""
+
+    value: float
+    gradient: Floats
+    hessian: Floats
+
+    def __add__(self, other: Total) -> Total:
+        return Total(self.value + other.value, self.gradient + other.gradient, self.hessian + other.hessian)
+
+
+def add_up(histories: Histories, block: int, row: Callable[[Histories], Floats], moved: tuple[int, float]) -> Total:
+    """Sum over rows of a likelihood's value, its four first and its ten second derivatives, which `row` gives for a block of them.
+
+    Blocks stay in the cache, which is several times as fast. A covariate z of the purchases moves the log of the second parameter by
+    -z'gamma; one of the dropout moves the log of the parameter `moved` by z'gamma, times the sign beside it. So the derivatives in the
+    coefficients follow by the chain rule.
+    """
+    purchase, dropout = histories.coefficients
+    base = [*range(FOUR), *[1] * purchase, *[moved[0]] * dropout]
+    total = np.zeros(1 + FOUR + len(PAIRS))
+    size = len(base)
+    value, gradient, hessian = 0.0, np.zeros(size), np.zeros((size, size))
+    for begin in range(0, len(histories), block):
+        part = histories.rows(slice(begin, begin + block))
+        found = row(part)
+        if part.bare:
+            total += found @ part.weights
+            continue
+        factors = _factors(part, moved[1])
+        value += float(found[0] @ part.weights)
+        for i, own in enumerate(base):
+            weighted = part.weights * factors[i]
+            gradient[i] += found[1 + own] @ weighted
+            for j in range(i, size):
+                pair = PAIRS.index((min(own, base[j]), max(own, base[j])))
+                hessian[i, j] += found[1 + FOUR + pair] @ (weighted * factors[j])
+    if histories.bare:
+        value, gradient = float(total[0]), total[1 : 1 + FOUR]
+        hessian[np.triu_indices(FOUR)] = total[1 + FOUR :]
+    return Total(value, gradient, np.triu(hessian) + np.triu(hessian, 1).T)
+
+
+def _factors(part: Histories, sign: float) -> list[Floats]:
+    """What each parameter, then each coefficient, is multiplied with in the logs of a row's own parameters."""
+    one = np.ones(len(part))
+    purchase = [] if part.purchase is None else [-z for z in part.purchase]
+    dropout = [] if part.dropout is None else [sign * z for z in part.dropout]
+    return [one] * FOUR + purchase + dropout
+
+
+def longer(x: Ints, weights: Floats) -> Floats:
+    """For k = 0, 1, ...: the weight of rows with x > k. Turns a sum over rows of sums over k < x into one sum over k."""
+    counts = np.bincount(x, weights=weights)
+    return np.asarray(counts.sum() - np.cumsum(counts))[:-1]

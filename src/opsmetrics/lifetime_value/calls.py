@@ -1,0 +1,416 @@
+"""Customer lifetime value from orders."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal, TypeVar, get_args
+
+import numpy as np
+
+from opsmetrics import _checks, _frames, _render
+from opsmetrics._frames import Column, Floats, Ints, Use
+from opsmetrics._results import SHOWN, Held, Result, Table, dropped_notes, shown, table_of
+from opsmetrics.customers import MissingCustomer, Refunds
+from opsmetrics.errors import DataError, ParameterError, warn
+from opsmetrics.lifetime_value import choices, doors, validations, worth
+from opsmetrics.lifetime_value.doors import DAYS_IN
+from opsmetrics.lifetime_value.fits import PurchaseFit, around, discounting, one_time_buyers
+from opsmetrics.lifetime_value.spending import GammaGamma, GammaGammaFit, law_of
+from opsmetrics.lifetime_value.summaries import clv_summary
+from opsmetrics.lifetime_value.validations import Validation
+from opsmetrics.lifetime_value.worth import Models, Question
+
+FrameT = TypeVar("FrameT")
+FrameT_co = TypeVar("FrameT_co", covariant=True)
+
+Model = Literal["bg_nbd", "mbg_nbd", "pareto_nbd", "auto", "auto_holdout"]
+
+RESERVED: Final = frozenset({
+    "p_alive", "expected_purchases", "expected_purchases_low", "expected_purchases_high", "purchases_low", "purchases_high",
+    "expected_amount", "value", "value_low", "value_high", "outcome_low", "outcome_high",
+})  # fmt: skip
+"""Columns that the table of values gets, besides those of the summary."""
+
+EVERYBODY = "(all)"
+
+
+@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
+class CLV(Result[FrameT_co]):
+    """What each customer is worth over a horizon, as `clv` returns it.
+
+    Attributes
+    ----------
+    table : frame
+        One row per customer: the columns of `clv_summary`, then ``p_alive``; ``expected_purchases`` within the horizon, the ends of the
+        interval of this mean (``expected_purchases_low``, ``_high``) and those between which the number will lie (``purchases_low``,
+        ``purchases_high``); ``expected_amount`` per purchase; ``value``, the mean of what the customer will bring, discounted, in the unit
+        of `amount` times `margin`, with the interval of this mean (``value_low``, ``value_high``), and with the ends between which what he
+        does bring will lie (``outcome_low``, ``outcome_high``).
+    totals : frame
+        One row for all customers: ``customers``, and sums of purchases and value with the same two kinds of intervals.
+    fit : BetaGeoFit, ModifiedBetaGeoFit or ParetoNBDFit
+        The model of buying.
+    spend_fit : GammaGammaFit
+        The model of amounts.
+    choice : frame
+        Of ``model="auto"`` and ``"auto_holdout"``: the models that were fitted, and what speaks for each; else the one model.
+    customer : str
+        The name of the customer column.
+
+    Examples
+    --------
+    >>> import opsmetrics as om
+    >>> orders = om.make_orders(customers=500, rng=1)
+    >>> values = om.clv(orders, customer="customer", time="time", amount="amount", horizon="180D", model="mbg_nbd")
+    >>> bool((values.table["value"] >= 0).all())
+    True
+    """
+
+    customer: str
+    fit: PurchaseFit
+    spend_fit: GammaGammaFit
+    _orders: Held
+    _asked: dict[str, Any]
+
+    totals = Table()
+    choice = Table()
+
+    def _view(self) -> _render.View:
+        names, rows = _frames.head(self._tables["totals"])
+        total = dict(zip(names, rows[0], strict=True))
+        columns, best = _frames.head(_most_valuable(self._tables["table"], self.customer))
+        sure = f"{self.params['confidence']:.0%}"
+        notes = [
+            f"all customers: value {_money(total['value'])}; {sure} intervals: of the mean {_range(total, 'value')}, of the outcome "
+            + _range(total, "outcome"),
+            "the most valuable first; all: .table; groups: .by(); how good it is: .validate()",
+            *self.fit.warnings, *self.spend_fit.warnings, *dropped_notes(self.dropped),
+        ]  # fmt: skip
+        return _render.View(
+            title=f"Customer lifetime value: {_frames.height(self._tables['table']):,} customers, {self.fit.title}",
+            facts=shown(self.params),
+            columns=columns,
+            rows=best,
+            ids=[self.customer],
+            total_rows=_frames.height(self._tables["table"]),
+            notes=notes,
+        )
+
+    def by(self, segments: object, *, label: str = "segment") -> CLVBreakdown[FrameT_co]:
+        """Values of groups of customers, such as segments or stages (also known as: 分群价值).
+
+        All customers share the parameters, so the means of groups err together: intervals of groups do not add up to that of all.
+
+        Parameters
+        ----------
+        segments : RFM, Staged, or frame
+            One row per customer with the customer column and the label. Customers whom it does not know are a group without a label.
+        label : str
+            The column of the group.
+
+        Returns
+        -------
+        CLVBreakdown
+            ``.table`` has one row per group: customers as a count, purchases as counts, value as money.
+
+        Raises
+        ------
+        ColumnError
+            A missing column; customers of another type.
+        DataError
+            A customer in two rows.
+
+        Examples
+        --------
+        >>> import opsmetrics as om
+        >>> orders = om.make_orders(customers=500, rng=1)
+        >>> columns = {"customer": "customer", "time": "time", "amount": "amount"}
+        >>> values = om.clv(orders, **columns, model="mbg_nbd")
+        >>> report = om.rfm(orders, **columns, as_of="2025-12-31")
+        >>> int(values.by(report).table["customers"].sum())
+        500
+        """
+        uses = [Use("customer", self.customer, "key"), Use("label", label, "label")]
+        known, _ = _frames.columns("segments", table_of(segments), uses)
+        own = _frames.in_memory(self._tables["table"])
+        (here, there), people = _frames.encode_together([own[self.customer], known[self.customer]], uses[0], ("the values", "segments"))
+        if len(np.unique(there)) < len(there):
+            raise DataError(f"customer={self.customer!r} repeats in segments; each customer is in one group.", code="data.repeated")
+        labels, names = _frames.encode(known[label], uses[1])
+        group_of = np.full(len(people), -1, dtype=np.int64)
+        group_of[there] = labels
+        group = group_of[here]
+        group[group < 0] = len(names)
+        content = self._sums(group, len(names) + 1)
+        some = np.flatnonzero(content["customers"])
+        place = np.where(some < len(names), some, -1)
+        columns: dict[str, Column] = {label: _frames.take_or_null(names, place)}
+        columns |= {name: values[some] for name, values in content.items()}
+        params = {name: self.params[name] for name in ("model", "as_of", "horizon", "discount_rate", "margin", "confidence")}
+        return CLVBreakdown(
+            _tables={"table": _frames.build(own.implementation, columns)}, params=params | {"label": label}, dropped={}, label=label
+        )
+
+    def validate(self, *, calibration_end: str | dt.date | dt.datetime | np.datetime64 | None = None) -> Validation[FrameT_co]:
+        """Fit on the first part of the orders, predict the second, and report how well that went (also known as: 留出验证, 回测).
+
+        Parameters
+        ----------
+        calibration_end : str, date, datetime or datetime64, optional
+            The last day that models learn from; by default the middle between the first order and `as_of`.
+
+        Returns
+        -------
+        Validation
+            Scores against naive rules, the tracking curve, frequencies, calibration of purchases, PIT and coverage of intervals.
+
+        Raises
+        ------
+        DataError
+            Nobody bought before `calibration_end`.
+        FitError
+            Too little before `calibration_end` to fit a model.
+        ParameterError
+            A `calibration_end` that is not before `as_of`; a result from another process, to which its orders did not travel.
+
+        References
+        ----------
+        See `Validation`.
+
+        Examples
+        --------
+        >>> import opsmetrics as om
+        >>> orders = om.make_orders(customers=500, rng=1)
+        >>> values = om.clv(orders, customer="customer", time="time", amount="amount", model="mbg_nbd")
+        >>> values.validate().table["rule"].tolist()[0]
+        'MBG/NBD'
+        """
+        return validations.validate(self._orders, type(self.fit), self._asked, calibration_end, float(str(self.params["confidence"])))
+
+    def _sums(self, group: Ints, size: int) -> dict[str, Any]:
+        """Sums of groups, from what the table tells of each customer."""
+        models = Models(self.fit, self.spend_fit)
+        door = doors.enter(self._tables["table"])
+        z = _frames.columns("summary", self._tables["table"], [Use("z", "monetary_value", "number")])[1]["z"]
+        question = self._asked["question"]
+        found, kinds = worth.worth(models, door.histories, z, question), worth.Kinds.of_rows(door.histories, z)
+        varied = worth.outcomes(models, kinds, door.histories, found, z, question)
+        return worth.totals(models, found, varied, group, size, question.confidence)
+
+
+@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
+class CLVBreakdown(Result[FrameT_co]):
+    """Values of groups of customers, as `CLV.by` returns them.
+
+    Attributes
+    ----------
+    table : frame
+        One row per group, in order of appearance: the label, ``customers``; ``expected_purchases`` and ``value`` with the intervals of
+        these means (``_low``, ``_high``), and the ends between which purchases and values will lie (``purchases_low``, ``outcome_low``,
+        ...).
+    label : str
+        The name of the column of the group.
+
+    Examples
+    --------
+    >>> import opsmetrics as om
+    >>> orders = om.make_orders(customers=500, rng=1)
+    >>> columns = {"customer": "customer", "time": "time", "amount": "amount"}
+    >>> report = om.rfm(orders, **columns, as_of="2025-12-31")
+    >>> om.clv(orders, **columns, model="mbg_nbd").by(report).label
+    'segment'
+    """
+
+    label: str
+
+
+def clv(
+    orders: FrameT,
+    *,
+    customer: str,
+    time: str,
+    amount: str,
+    horizon: int | str | dt.timedelta = "365D",
+    discount_rate: float = 0.10,
+    model: Model = "bg_nbd",
+    margin: float = 1.0,
+    as_of: str | dt.date | dt.datetime | np.datetime64 | None = None,
+    tz: str | None = None,
+    refunds: Refunds = "net",
+    missing_customer: MissingCustomer = "error",
+    confidence: float = 0.95,
+    rng: int | np.random.Generator | None = 0,
+) -> CLV[FrameT]:
+    """What each customer will be worth, and how sure that is (also known as: 客户终身价值, CLV, LTV).
+
+    A model of buying (days with a purchase, local calendar) and the Gamma-Gamma model of amounts are fitted to all customers. The value is
+    margin times the discounted purchases to expect within the horizon times the mean amount. Two intervals tell different things: that of
+    the *mean*, which narrows with the number of customers (delta method), and that of the *outcome*, in which what a customer brings will
+    lie.
+
+    Parameters
+    ----------
+    orders : frame
+        One row per order or order line. pandas, polars (eager or lazy), pyarrow, or a DuckDB relation.
+    customer, time, amount : str
+        Columns of the customer (whole numbers or text), the time (dates or timestamps) and the money (any currency).
+    horizon : int, str or timedelta
+        So many days ahead: 365, "365D", "52W".
+    discount_rate : float
+        Per year of 365.2425 days, continuously compounded, from 0 to 10: a purchase after u years counts exp(-discount_rate u).
+    model : {"bg_nbd", "mbg_nbd", "pareto_nbd", "auto", "auto_holdout"}
+        The model of buying; "auto" fits all three and takes the one with the highest likelihood (they have as many parameters), and
+        "auto_holdout" the one that predicts the second half of the orders best from the first (by the mean ranked probability score).
+    margin : float
+        The share of the amount that is kept, above 0 and at most 1.
+    as_of : str, date, datetime or datetime64, optional
+        The last moment that the data covers, as in `clv_summary`; by default the local day of the last row.
+    tz : str, optional
+        The shop's time zone, as in `customer_summary`.
+    refunds : {"net", "drop", "error"}
+        As in `clv_summary`.
+    missing_customer : {"error", "drop"}
+        As in `clv_summary`.
+    confidence : float
+        Of both intervals, between 0 and 1.
+    rng : int or Generator
+        Seed of the draws that the ends of ``outcome_low`` and ``outcome_high`` are found by; the same seed gives the same table.
+
+    Returns
+    -------
+    CLV
+        ``.table`` has one row per customer: purchases as counts, amounts and values in the unit of `amount`, probabilities as fractions.
+
+    Raises
+    ------
+    ColumnError
+        A column that is missing, repeated or of the wrong type.
+    DataError
+        No rows, no purchase up to `as_of`, null customers under "error", refunds under "error".
+    FitError
+        No customer with a repeat purchase.
+    ParameterError
+        An argument outside its rule.
+
+    Warns
+    -----
+    OpsmetricsWarning
+        What a fit should be known by before its numbers are used; that BG/NBD takes all one-time buyers to be alive.
+
+    References
+    ----------
+    Fader, P. S., Hardie, B. G. S. & Lee, K. L. (2005), RFM and CLV: using iso-value curves for customer base analysis, Journal of Marketing
+    Research 42, 415-430; Fader, P. S. & Hardie, B. G. S. (2013), The Gamma-Gamma model of monetary value.
+
+    Examples
+    --------
+    >>> import opsmetrics as om
+    >>> orders = om.make_orders(customers=500, rng=1)
+    >>> values = om.clv(orders, customer="customer", time="time", amount="amount", horizon="180D", model="auto")
+    >>> row = values.totals.to_dict("records")[0]
+    >>> row["outcome_low"] < row["value_low"] < row["value"] < row["value_high"] < row["outcome_high"]
+    True
+    """
+    _checks.choice("model", model, get_args(Model))
+    question = _question(horizon, discount_rate, margin, confidence)
+    random = _checks.generator("rng", rng)
+    _checks.free("customer", customer, RESERVED)
+    asked: dict[str, Any] = {"customer": customer, "time": time, "amount": amount, "as_of": as_of, "tz": tz, "refunds": refunds}
+    asked["missing_customer"] = missing_customer
+    held = Held.of("orders", orders)
+    summary = clv_summary(orders, **asked)
+    door = doors.enter(summary)
+    chosen = choices.choose(model, door.histories, held, asked)
+    if not chosen.fit.params:
+        law_of_nothing = chosen.fit.warnings[0]
+        raise choices.no_model(law_of_nothing)
+    spending = GammaGamma().fit(summary)
+    models = Models(chosen.fit, spending)
+    law_of(spending)
+    if chosen.fit.model == "bg_nbd" and (once := int(np.count_nonzero(door.histories.x == 0))):
+        warn(one_time_buyers(once))
+    z = _frames.columns("summary", summary.table, [Use("z", "monetary_value", "number")])[1]["z"]
+    content, totals = _values(models, door.histories, z, question, random)
+    backend = door.frame.implementation
+    tables = {
+        "table": _frames.append(door.frame, content),
+        "totals": _frames.build(backend, totals),
+        "choice": _frames.build(backend, chosen.columns(backend)),
+    }
+    params = dict(summary.params) | {
+        "model": chosen.fit.title, "chosen_by": chosen.why, "horizon": int(question.span), "discount_rate": float(discount_rate),
+        "margin": question.margin, "confidence": question.confidence,
+    }  # fmt: skip
+    return CLV(
+        _tables=tables, params=params, dropped=summary.dropped, customer=customer, fit=chosen.fit, spend_fit=spending, _orders=held,
+        _asked=asked | {"question": question},
+    )  # fmt: skip
+
+
+def _question(horizon: object, discount_rate: object, margin: object, confidence: object) -> Question:
+    span = _checks.days("horizon", horizon)
+    if span is None:
+        raise ParameterError("horizon=None: say how many days ahead, as in '365D'.", code="parameter.horizon")
+    share = float(_checks.number("margin", margin))
+    if not 0 < share <= 1:
+        hint = f" Did you mean {share / 100:g}?" if 1 < share < 100 else ""
+        raise ParameterError(
+            f"margin={margin!r} is the share of an amount that is kept, above 0 and at most 1.{hint}", code="parameter.margin"
+        )
+    return Question(float(span), discounting(discount_rate) / DAYS_IN["year"], share, _checks.fraction("confidence", confidence))
+
+
+def _values(
+    models: Models, rows: Any, z: Floats, question: Question, random: np.random.Generator
+) -> tuple[Mapping[str, Column], dict[str, Column]]:
+    """The columns of the table, and the row of totals."""
+    found, kinds = worth.worth(models, rows, z, question), worth.Kinds.of_rows(rows, z)
+    of_purchases, of_value = worth.spreads(models, found)
+    ends = around(found.purchases, of_purchases, question.confidence), around(found.value, of_value, question.confidence)
+    purchases = worth.purchase_ends(models, kinds, found.alive, question)
+    outcome = worth.value_ends(models, kinds, rows, found, z, question, random)
+    varied = worth.outcomes(models, kinds, rows, found, z, question)
+    content: dict[str, Column] = {
+        "p_alive": found.alive,
+        "expected_purchases": found.purchases, "expected_purchases_low": ends[0][0], "expected_purchases_high": ends[0][1],
+        "purchases_low": purchases[0], "purchases_high": purchases[1],
+        "expected_amount": found.amount,
+        "value": found.value, "value_low": ends[1][0], "value_high": ends[1][1],
+        "outcome_low": outcome[0], "outcome_high": outcome[1],
+    }  # fmt: skip
+    everybody = np.zeros(len(rows), dtype=np.int64)
+    totals = worth.totals(models, found, varied, everybody, 1, question.confidence)
+    if np.isnan(totals["outcome_low"]).any():
+        warn(
+            "the amounts of customers have no variance (q of the Gamma-Gamma model is 2 or less), so how far the total may lie from its "
+            "mean is not known: outcome_low and outcome_high of totals are missing."
+        )
+    return content, dict(totals)
+
+
+def _most_valuable(table: Any, customer: str) -> Any:
+    """The rows of the highest values, and the columns that matter most."""
+    frame = _frames.in_memory(table)
+    names = [
+        customer,
+        "p_alive",
+        "expected_purchases",
+        "purchases_low",
+        "purchases_high",
+        "expected_amount",
+        "value",
+        "value_low",
+        "value_high",
+    ]
+    names += ["outcome_low", "outcome_high"]
+    return frame.select(names).sort("value", descending=True, nulls_last=True).head(SHOWN).to_native()
+
+
+def _range(total: Mapping[str, Any], name: str) -> str:
+    return f"{_money(total[f'{name}_low'])} to {_money(total[f'{name}_high'])}"
+
+
+def _money(value: Any) -> str:
+    return "unknown" if value is None else f"{value:,.0f}"

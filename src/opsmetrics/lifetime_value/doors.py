@@ -1,0 +1,134 @@
+"""What models of lifetime value are handed: a summary, any frame or arrays with its columns, one row per customer or counted rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from opsmetrics import _checks, _frames
+from opsmetrics._frames import Floats, Use
+from opsmetrics._kernels.histories import Histories
+from opsmetrics._results import Result, table_of
+from opsmetrics.errors import DataError
+from opsmetrics.lifetime_value.summaries import Unit
+
+LARGEST: Final = 1_000_000
+"""More repeat purchases than this are no customer's."""
+
+DAYS_IN: Final[dict[Unit, float]] = {"day": 1.0, "week": 7.0, "month": 365.2425 / 12, "quarter": 365.2425 / 4, "year": 365.2425}
+"""Days in a unit of time, on the average of the Gregorian calendar."""
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """A table of histories: the frame, its rows as numbers, and what a summary says of itself."""
+
+    frame: _frames.Eager
+    histories: Histories
+    unit: str | None
+    customer: str | None
+
+
+def enter(summary: object, *, weights: str | None = None, purchase: Sequence[str] = (), dropout: Sequence[str] = ()) -> Door:
+    """Read the columns frequency, recency and T, and those that are named besides."""
+    names = ["frequency", "recency", "T", *([] if weights is None else [weights])]
+    frame, columns = read(summary, names, {} if weights is None else {"weights": weights})
+    x = whole("frequency", columns["frequency"])
+    t_x, T = columns["recency"], columns["T"]
+    _refuse_times(x, t_x, T)
+    counted = None if weights is None else counts(weights, columns["weights"])
+    covariates = [_covariates(frame, argument, given) for argument, given in (("purchase", purchase), ("dropout", dropout))]
+    histories = Histories(x, t_x, T, np.ones(len(x)) if counted is None else counted, *covariates)
+    known = summary if isinstance(summary, Result) else None
+    return Door(frame, histories, getattr(known, "unit", None), getattr(known, "customer", None))
+
+
+def read(summary: object, names: Sequence[str], arguments: Mapping[str, str]) -> tuple[_frames.Eager, dict[str, Any]]:
+    """The frame of a summary, and columns of numbers by name, or by the argument that names them."""
+    table = table_of(summary)
+    if isinstance(table, Mapping):
+        table = _from_arrays(table)
+    argument_of = {column: argument for argument, column in arguments.items()}
+    uses = [Use(argument_of.get(name, name), name, "number") for name in names]
+    frame, columns = _frames.columns("summary", table, uses)
+    _checks.not_empty("summary", len(frame))
+    for argument, values in columns.items():
+        if not np.isfinite(values).all():
+            rows = int(np.count_nonzero(~np.isfinite(values)))
+            raise DataError(
+                f"{argument} is null or infinite in {rows:,} of {len(values):,} rows; every row needs a number. Leave these rows out.",
+                code=f"data.{argument}",
+            )
+    return frame, columns
+
+
+def _from_arrays(arrays: Mapping[str, Any]) -> Any:
+    """Arrays by name as a frame of pandas."""
+    columns = {str(name): np.atleast_1d(np.asarray(values)) for name, values in arrays.items()}
+    lengths = {name: values.shape for name, values in columns.items()}
+    if any(len(shape) != 1 for shape in lengths.values()) or len(set(lengths.values())) > 1:
+        raise DataError(f"summary has arrays of the shapes {lengths}; they must be of one length, one row per customer.", code="data.kind")
+    return _frames.build(_frames.backend("pandas"), columns)
+
+
+def whole(argument: str, values: Floats) -> Any:
+    """Whole numbers of 0 or more."""
+    bad = (values < 0) | (values != np.floor(values)) | (values > LARGEST)
+    if bad.any():
+        raise DataError(
+            f"{argument}={float(values[bad][0]):g} in one of the rows; it counts repeat purchases, so it must be a whole number from 0 to "
+            f"{LARGEST:,}.",
+            code=f"data.{argument}",
+        )
+    return values.astype(np.int64)
+
+
+def _refuse_times(x: Any, t_x: Floats, T: Floats) -> None:
+    """Times that no history has."""
+    bad = (t_x < 0) | (t_x > T)
+    if bad.any():
+        row = int(np.flatnonzero(bad)[0])
+        raise DataError(
+            f"recency={t_x[row]:g} with T={T[row]:g} in row {row}; recency runs from the first to the last purchase and T from the first "
+            "to the end, so 0 <= recency <= T. RFM's recency (days since the last purchase) is T - recency.",
+            code="data.recency",
+        )
+    never = (x == 0) & (t_x > 0)
+    if never.any():
+        row = int(np.flatnonzero(never)[0])
+        raise DataError(
+            f"recency={t_x[row]:g} with frequency=0 in row {row}; without a repeat purchase the first is the last, and recency is 0. "
+            "frequency leaves out the first purchase.",
+            code="data.recency",
+        )
+
+
+def counts(column: str, values: Floats) -> Floats:
+    """How many customers each row stands for."""
+    if (values < 0).any() or not values.any():
+        raise DataError(
+            f"weights={column!r} must count customers: numbers of 0 or more, not all of them 0; the smallest is {values.min():g}.",
+            code="data.weights",
+        )
+    return values
+
+
+def _covariates(frame: _frames.Eager, part: str, given: object) -> Floats | None:
+    """Columns of covariates, one row each."""
+    argument = f"{part}_covariates"
+    names = _checks.listed(argument, given)
+    if not names:
+        return None
+    uses = [Use(f"{argument}[{place}]", name, "number") for place, name in enumerate(names)]
+    _, columns = _frames.columns("summary", frame, uses)
+    for use in uses:
+        if not np.isfinite(columns[use.argument]).all():
+            raise DataError(
+                f"{use.argument}={use.column!r} is null or infinite in some rows; a covariate must be known of every customer. Fill it, or "
+                "leave these customers out.",
+                code="data.covariates",
+            )
+    return np.stack([columns[use.argument] for use in uses])

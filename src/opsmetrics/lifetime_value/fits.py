@@ -1,0 +1,631 @@
+"""Fitted models of buying: frozen numbers that predict, and travel as JSON."""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, overload
+
+import numpy as np
+
+from opsmetrics import _checks, _frames, _render
+from opsmetrics._frames import Column, Floats
+from opsmetrics._kernels.histories import Histories
+from opsmetrics._results import SHOWN, Result, dropped_notes, picture, plain, shown
+from opsmetrics.errors import FitError, ParameterError, warn
+from opsmetrics.lifetime_value import doors
+from opsmetrics.lifetime_value.doors import DAYS_IN, Door
+from opsmetrics.lifetime_value.families import FAMILIES, Family
+from opsmetrics.lifetime_value.summaries import Unit
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+FrameT = TypeVar("FrameT")
+FrameT_co = TypeVar("FrameT_co", covariant=True)
+
+_SAVED = (
+    "model", "params", "covariance", "log_likelihood", "customers", "converged", "reason", "evaluations", "warnings", "unit", "penalty",
+    "purchase_covariates", "dropout_covariates",
+)  # fmt: skip
+
+_LEVEL = 1.959963984540054
+"""Of 95 % intervals of parameters."""
+
+
+@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
+class Predictions(Result[FrameT_co]):
+    """Customers with what a fitted model says of each.
+
+    Attributes
+    ----------
+    table : frame
+        The columns that were handed in, then the prediction, and with `confidence` its interval.
+    customer : str or None
+        The name of the customer column, where a summary was handed in.
+    unit : str
+        The unit of time.
+
+    Examples
+    --------
+    >>> import opsmetrics as om
+    >>> orders = om.make_orders(customers=500, rng=1)
+    >>> summary = om.clv_summary(orders, customer="customer", time="time")
+    >>> fit = om.ModifiedBetaGeo().fit(summary)
+    >>> fit.expected_purchases(30, summary).table.columns[-1]
+    'expected_purchases'
+    """
+
+    customer: str | None
+    unit: str
+
+    def _view(self) -> _render.View:
+        columns, rows = _frames.head(self._tables["table"], SHOWN)
+        return _render.View(
+            title=f"Predictions of {self.params['model']}",
+            facts=shown(self.params),
+            columns=columns,
+            rows=rows,
+            ids=[] if self.customer is None else [self.customer],
+            total_rows=_frames.height(self._tables["table"]),
+            notes=dropped_notes(self.dropped),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fitted:
+    """What fitted models have in common: estimates, how sure they are, and whether the search for them went well."""
+
+    params: Mapping[str, float]
+    covariance: Mapping[str, Mapping[str, float]]
+    log_likelihood: float
+    customers: float
+    converged: bool
+    reason: str
+    evaluations: int
+    warnings: tuple[str, ...]
+    penalty: float
+
+    @property
+    def title(self) -> str:
+        """The name of the model in the literature."""
+        raise NotImplementedError
+
+    @property
+    def standard_errors(self) -> dict[str, float]:
+        """The standard error of each parameter, from the observed information."""
+        return {name: math.sqrt(max(row[name], 0.0)) for name, row in self.covariance.items()}
+
+    @property
+    def aic(self) -> float:
+        """Akaike's information criterion: twice the number of parameters, less twice the log-likelihood."""
+        return 2 * len(self.params) - 2 * self.log_likelihood
+
+    @property
+    def bic(self) -> float:
+        """The Bayesian information criterion: with the logarithm of the number of customers for each parameter instead of two."""
+        return math.log(self.customers) * len(self.params) - 2 * self.log_likelihood
+
+    @property
+    def summary(self) -> Any:
+        """The parameters as a pandas frame: estimate, standard error, and the ends of a 95 % interval, on the scale of its logarithm."""
+        columns, rows = self._rows()
+        content: dict[str, Column] = {name: np.array([row[place] for row in rows]) for place, name in enumerate(columns)}
+        return _frames.build(_frames.backend("pandas"), content)
+
+    def _rows(self) -> tuple[list[str], list[tuple[object, ...]]]:
+        rows: list[tuple[object, ...]] = []
+        for name, estimate in self.params.items():
+            error = self.standard_errors[name]
+            if "[" in name:
+                low, high = estimate - _LEVEL * error, estimate + _LEVEL * error
+            else:
+                spread = math.exp(min(_LEVEL * error / estimate, 700.0))
+                low, high = estimate / spread, estimate * spread
+            rows.append((name, estimate, error, low, high))
+        return ["parameter", "estimate", "standard_error", "low", "high"], rows
+
+    def _view(self) -> _render.View:
+        columns, rows = self._rows()
+        return _render.View(
+            title=f"{self.title}: {self.customers:,.10g} customers",
+            facts=self._facts(),
+            columns=columns,
+            rows=rows,
+            notes=[*self.warnings] if self.converged else [f"not converged: {self.reason}", *self.warnings],
+        )
+
+    def _facts(self) -> dict[str, object]:
+        known = {"log_likelihood": self.log_likelihood, "aic": self.aic, "bic": self.bic, "penalty": self.penalty or None}
+        return {name: None if value is None or not math.isfinite(value) else round(value, 4) for name, value in known.items()}
+
+    def _repr_html_(self) -> str:
+        return _render.page(self._view())
+
+    def __str__(self) -> str:
+        return _render.text(self._view())
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _log_covariance(self) -> Floats:
+        """The covariance of the logs of the parameters, and of coefficients as they are."""
+        scale = np.array([1.0 if "[" in name else value for name, value in self.params.items()])
+        return np.array([list(row.values()) for row in self.covariance.values()]) / np.outer(scale, scale)
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class PurchaseFit(Fitted):
+    """A fitted model of buying. Its methods predict from a summary, or from any frame or arrays with frequency, recency and T."""
+
+    model: ClassVar[str]
+
+    unit: Unit
+    purchase_covariates: tuple[str, ...]
+    dropout_covariates: tuple[str, ...]
+
+    @property
+    def title(self) -> str:
+        """The name of the model in the literature."""
+        return self._family.title
+
+    @property
+    def _family(self) -> Family:
+        return FAMILIES[self.model]
+
+    def _facts(self) -> dict[str, object]:
+        return {"unit": self.unit} | super()._facts()
+
+    def p_alive(self, summary: FrameT, *, confidence: float | None = None) -> Predictions[FrameT]:
+        """The chance that each customer is still a customer (also known as: 存活概率).
+
+        Parameters
+        ----------
+        summary : CLVSummary, frame or mapping of arrays
+            One row per customer with ``frequency``, ``recency`` and ``T`` in the unit of the fit.
+        confidence : float, optional
+            Add the interval of the estimate at this level, between 0 and 1 (delta method, on the scale of the log odds).
+
+        Returns
+        -------
+        Predictions
+            The table with ``p_alive``, a probability as a fraction.
+
+        Raises
+        ------
+        ColumnError
+            A column that is missing or no number.
+        DataError
+            Histories that cannot be, such as a recency above T.
+        FitError
+            A fit without parameters.
+
+        Examples
+        --------
+        >>> import opsmetrics as om
+        >>> fit = om.ParetoNBD().fit(om.clv_summary(om.make_orders(customers=500, rng=1), customer="customer", time="time"))
+        >>> table = fit.p_alive({"frequency": [3, 3], "recency": [200, 50], "T": [210, 210]}).table
+        >>> bool(table["p_alive"][0] > table["p_alive"][1])
+        True
+        """
+        door = self._enter(summary)
+        rows = door.histories
+        if self.model == "bg_nbd" and (rows.x == 0).any():
+            warn(one_time_buyers(float(rows.weights[rows.x == 0].sum())))
+        value, slopes = self._law(rows).p_alive_slopes(rows.x, rows.t_x, rows.T)
+        return self._predicted(door, "p_alive", value, self._spread(rows, slopes), confidence, odds=True)
+
+    @overload
+    def expected_purchases(self, t: float, summary: None = None, *, confidence: float | None = None) -> float: ...
+    @overload
+    def expected_purchases(self, t: float, summary: FrameT, *, confidence: float | None = None) -> Predictions[FrameT]: ...
+    def expected_purchases(self, t: float, summary: Any = None, *, confidence: float | None = None) -> Any:
+        """Expected purchases in the next t units of time, of each customer or of a new one (also known as: 预期购买次数).
+
+        Parameters
+        ----------
+        t : float
+            Units of time, those of the fit.
+        summary : CLVSummary, frame or mapping of arrays, optional
+            One row per customer with ``frequency``, ``recency`` and ``T`` in the unit of the fit; a new customer without it.
+        confidence : float, optional
+            Add the interval of the expectation at this level, between 0 and 1 (delta method, on the scale of the logarithm). It tells how
+            sure the mean is, not how much a customer will buy.
+
+        Returns
+        -------
+        Predictions or float
+            The table with ``expected_purchases``, a mean count; of a new customer the number.
+
+        Raises
+        ------
+        ColumnError
+            A column that is missing or no number.
+        DataError
+            Histories that cannot be, such as a recency above T.
+        FitError
+            A fit without parameters.
+        ParameterError
+            A negative t; a `confidence` without customers; a new customer of a model with covariates.
+
+        Examples
+        --------
+        >>> import opsmetrics as om
+        >>> fit = om.BetaGeo().fit(om.clv_summary(om.make_orders(customers=500, rng=1), customer="customer", time="time"))
+        >>> fit.expected_purchases(60) > fit.expected_purchases(30) > 0
+        True
+        """
+        span = self._span("t", t)
+        if summary is None:
+            return float(self._new("expected_purchases", confidence).expected(0, 0.0, span))
+        door = self._enter(summary)
+        value, slopes = self._purchases(door.histories, span)
+        return self._predicted(door, "expected_purchases", value, self._spread(door.histories, slopes), confidence, t=t)
+
+    @overload
+    def purchase_probability(self, x: int, t: float, summary: None = None) -> float: ...
+    @overload
+    def purchase_probability(self, x: int, t: float, summary: FrameT) -> Predictions[FrameT]: ...
+    def purchase_probability(self, x: int, t: float, summary: Any = None) -> Any:
+        """The chance of exactly x purchases in the next t units of time: with x = 0, that a customer does not come back.
+
+        Parameters
+        ----------
+        x : int
+            A count of purchases.
+        t : float
+            Units of time, those of the fit.
+        summary : CLVSummary, frame or mapping of arrays, optional
+            One row per customer with ``frequency``, ``recency`` and ``T`` in the unit of the fit; a new customer without it.
+
+        Returns
+        -------
+        Predictions or float
+            The table with ``purchase_probability``, a fraction; of a new customer the number.
+
+        Raises
+        ------
+        ColumnError
+            A column that is missing or no number.
+        DataError
+            Histories that cannot be, such as a recency above T.
+        FitError
+            A fit without parameters.
+        ParameterError
+            A negative x or t; a new customer of a model with covariates.
+
+        Examples
+        --------
+        >>> import opsmetrics as om
+        >>> fit = om.BetaGeo().fit(om.clv_summary(om.make_orders(customers=500, rng=1), customer="customer", time="time"))
+        >>> round(sum(fit.purchase_probability(x, 90) for x in range(200)), 6)
+        1.0
+        """
+        count, span = _checks.whole_number("x", x, 0, doors.LARGEST), self._span("t", t)
+        if summary is None:
+            law, alive = self._new("purchase_probability", None), 1.0
+            alive = float(law.p_alive(0, 0.0, 0.0))
+            return _chance(law.counts(0, 0.0, span), count, alive)
+        door = self._enter(summary)
+        rows, law = door.histories, self._law(door.histories)
+        value = _chance(law.counts(rows.x, rows.T, span), count, law.p_alive(rows.x, rows.t_x, rows.T))
+        return self._predicted(door, "purchase_probability", value, None, None, t=t, x=count)
+
+    def discounted_purchases(
+        self,
+        summary: FrameT,
+        *,
+        horizon: int | str | dt.timedelta | None = None,
+        discount_rate: float = 0.10,
+        confidence: float | None = None,
+    ) -> Predictions[FrameT]:
+        """Expected purchases to come, each worth less the later it is (also known as: DERT, 折现预期购买次数).
+
+        A purchase after u years counts exp(-discount_rate u), continuously, on a calendar of 365.2425 days a year. BG/BB discounts by the
+        same rate at the end of each period.
+
+        Parameters
+        ----------
+        summary : CLVSummary, frame or mapping of arrays
+            One row per customer with ``frequency``, ``recency`` and ``T`` in the unit of the fit.
+        horizon : int, str or timedelta, optional
+            So many days ahead: 365, "365D", "52W". Without it for ever, which Pareto/NBD and BG/BB know.
+        discount_rate : float
+            Per year, continuously compounded, from 0 to 10: 0.1 is 10 %. For ever it must be above 0.
+        confidence : float, optional
+            Add the interval of the expectation at this level, between 0 and 1 (delta method, on the scale of the logarithm).
+
+        Returns
+        -------
+        Predictions
+            The table with ``discounted_purchases``, a mean count.
+
+        Raises
+        ------
+        ColumnError
+            A column that is missing or no number.
+        DataError
+            Histories that cannot be, such as a recency above T.
+        FitError
+            A fit without parameters.
+        ParameterError
+            No horizon where the model needs one; a rate outside its rule.
+
+        References
+        ----------
+        Fader, P. S., Hardie, B. G. S. & Lee, K. L. (2005), RFM and CLV: using iso-value curves for customer base analysis, Journal of
+        Marketing Research 42, 415-430 (discounted expected residual transactions).
+
+        Examples
+        --------
+        >>> import opsmetrics as om
+        >>> fit = om.ParetoNBD().fit(om.clv_summary(om.make_orders(customers=500, rng=1), customer="customer", time="time"))
+        >>> one = {"frequency": [3], "recency": [200], "T": [210]}
+        >>> year, ever = (fit.discounted_purchases(one, horizon=h).table["discounted_purchases"][0] for h in ("365D", None))
+        >>> bool(year < ever)
+        True
+        """
+        days, rate = _checks.days("horizon", horizon), discounting(discount_rate)
+        if days is None and (self.model in {"bg_nbd", "mbg_nbd"} or rate == 0):
+            raise ParameterError(
+                f"horizon=None is for ever: with discount_rate={discount_rate:g} {self.title} has no such sum; say how many days ahead, "
+                "as in '365D'.",
+                code="parameter.horizon",
+            )
+        door = self._enter(summary)
+        span = math.inf if days is None else self._periods(days)
+        delta = rate * DAYS_IN[self.unit] / DAYS_IN["year"]
+        value, slopes = self._purchases(door.histories, span, math.expm1(delta) if self._family.discrete else delta)
+        spread = self._spread(door.histories, slopes)
+        return self._predicted(door, "discounted_purchases", value, spread, confidence, horizon=days, discount_rate=rate)
+
+    def to_dict(self) -> dict[str, object]:
+        """The fit as values `json.dumps` accepts.
+
+        Returns
+        -------
+        dict
+            What `from_dict` reads back to an equal fit.
+
+        Examples
+        --------
+        >>> import json, opsmetrics as om
+        >>> fit = om.BetaGeo().fit(om.clv_summary(om.make_orders(customers=500, rng=1), customer="customer", time="time"))
+        >>> om.BetaGeoFit.from_dict(json.loads(json.dumps(fit.to_dict()))) == fit
+        True
+        """
+        return {name: plain(getattr(self, name)) for name in _SAVED}
+
+    @classmethod
+    def from_dict(cls, saved: Mapping[str, object]) -> Self:
+        """A fit from what `to_dict` wrote.
+
+        Parameters
+        ----------
+        saved : mapping
+            With the keys that `to_dict` writes.
+
+        Returns
+        -------
+        PurchaseFit
+            Of the class that it is asked of.
+
+        Raises
+        ------
+        ParameterError
+            A missing or unknown key, another model, numbers that are none.
+
+        Examples
+        --------
+        >>> import opsmetrics as om
+        >>> fit = om.BetaGeo().fit(om.clv_summary(om.make_orders(customers=500, rng=1), customer="customer", time="time"))
+        >>> om.BetaGeoFit.from_dict(fit.to_dict()).params["r"] == fit.params["r"]
+        True
+        """
+        _checks.named("saved", saved, _SAVED)
+        _checks.choice("model", saved["model"], (cls.model,))
+        purchase, dropout = (_words(name, saved[name]) for name in ("purchase_covariates", "dropout_covariates"))
+        names = parameter_names(FAMILIES[cls.model].parameters, purchase, dropout)
+        return cls(
+            **read_estimates(saved, names, logs=4), unit=_checks.choice("unit", saved["unit"], tuple(DAYS_IN)),
+            purchase_covariates=purchase, dropout_covariates=dropout,
+        )  # fmt: skip
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw P(alive) by frequency and recency, at the age by which the mean rate gives ten purchases (also known as: P(alive) 矩阵).
+
+        A fit keeps no customers, so the age follows from the parameters: 10 alpha / (r + 1), where (r + 1) / alpha is the rate of the mean
+        purchase's customer; of BG/BB 10 (alpha + beta + 1) / (alpha + 1). With covariates the picture is that at 0.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; new axes by default.
+
+        Returns
+        -------
+        matplotlib Axes
+            The axes drawn on.
+
+        Raises
+        ------
+        ImportError
+            Without matplotlib: ``pip install "opsmetrics[plot]"``.
+        FitError
+            A fit without parameters.
+
+        Examples
+        --------
+        >>> import opsmetrics as om
+        >>> fit = om.BetaGeo().fit(om.clv_summary(om.make_orders(customers=500, rng=1), customer="customer", time="time"))
+        >>> fit.plot().get_xlabel()
+        'repeat purchases'
+        """
+        return picture(self, ax)
+
+    # ------------------------------------------------------------------------------------------- for the rest of the family
+
+    def _purchases(self, rows: Histories, span: float, delta: float = 0.0) -> tuple[Floats, Floats]:
+        """Expected purchases in the next `span` units, discounted by delta per unit, and the slopes of their logarithm."""
+        law = self._law(rows)
+        alive, by_alive = law.p_alive_slopes(rows.x, rows.t_x, rows.T)
+        mean, by_mean = law.discounted_slopes(rows.x, rows.T, span, delta) if delta else law.expected_slopes(rows.x, rows.T, span)
+        return alive * mean, by_alive + by_mean / np.maximum(mean, 1e-300)
+
+    def _enter(self, summary: object) -> Door:
+        """Read customers of the unit that the fit has."""
+        self._demand_parameters()
+        door = doors.enter(summary, purchase=self.purchase_covariates, dropout=self.dropout_covariates)
+        if door.unit is not None and door.unit != self.unit:
+            raise ParameterError(
+                f"summary counts in {door.unit}s, but the fit in {self.unit}s; summarise with unit={self.unit!r}.", code="parameter.unit"
+            )
+        return door
+
+    def _demand_parameters(self) -> None:
+        if not self.params:
+            raise FitError(f"{self.title} has no parameters: {self.reason}. Nothing can be predicted.", code="fit.parameters")
+
+    def _law(self, rows: Histories | None = None) -> Any:
+        """The model at the parameters; with covariates at those of each row."""
+        values: dict[str, Any] = {name: self.params[name] for name in self._family.parameters}
+        if rows is not None and rows.purchase is not None:
+            values["alpha"] = values["alpha"] * np.exp(-self._coefficients("purchase") @ rows.purchase)
+        if rows is not None and rows.dropout is not None and self._family.moved is not None:
+            name, sign = self._family.moved
+            values[name] = values[name] * np.exp(sign * self._coefficients("dropout") @ rows.dropout)
+        return self._family.law(**values)
+
+    def _coefficients(self, part: str) -> Floats:
+        return np.array([value for name, value in self.params.items() if name.startswith(f"{part}[")])
+
+    def _new(self, method: str, confidence: float | None) -> Any:
+        """The model of a new customer."""
+        self._demand_parameters()
+        if confidence is not None:
+            raise ParameterError(
+                f"confidence={confidence!r} goes with customers; hand {method} a summary too.", code="parameter.confidence"
+            )
+        if covariates := [*self.purchase_covariates, *self.dropout_covariates]:
+            raise ParameterError(
+                f"a new customer has no {covariates}; hand {method} a row with frequency, recency and T of 0 and these columns.",
+                code="parameter.summary",
+            )
+        return self._law()
+
+    def _span(self, argument: str, t: object) -> float:
+        """Units of time ahead."""
+        span = float(_checks.number(argument, t))
+        if span < 0 or (self._family.discrete and span != math.floor(span)):
+            whole = "a whole number of periods" if self._family.discrete else f"a number of {self.unit}s"
+            raise ParameterError(f"{argument}={t!r} must be {whole}, 0 or more.", code=f"parameter.{argument}")
+        return span
+
+    def _periods(self, days: int) -> float:
+        """Days in units of the fit; in whole ones where the model knows no others."""
+        span = days / DAYS_IN[self.unit]
+        return float(round(span)) if self._family.discrete else span
+
+    def _spread(self, rows: Histories, slopes: Floats) -> Floats:
+        """The standard error of a logarithm whose slopes in the logs of the four parameters are given, row by row."""
+        parts = [slopes]
+        if rows.purchase is not None:
+            parts.append(-rows.purchase * slopes[1])
+        if rows.dropout is not None and self._family.moved is not None:
+            name, sign = self._family.moved
+            parts.append(sign * rows.dropout * slopes[self._family.parameters.index(name)])
+        return deviation(self._log_covariance(), np.concatenate(parts))
+
+    def _predicted(
+        self, door: Door, name: str, value: Floats, spread: Floats | None, confidence: float | None, *, odds: bool = False, **facts: object
+    ) -> Predictions[Any]:
+        """The table with a column, and its interval where one is asked for."""
+        columns: dict[str, Column] = {name: value}
+        if confidence is not None and spread is not None:
+            level = _checks.fraction("confidence", confidence)
+            low, high = around(value, spread, level, odds=odds)
+            columns |= {f"{name}_low": low, f"{name}_high": high}
+            facts["confidence"] = level
+        params = {"model": self.title, "unit": self.unit} | facts
+        return Predictions(
+            _tables={"table": _frames.append(door.frame, columns)}, params=params, dropped={}, customer=door.customer, unit=self.unit
+        )
+
+
+# ------------------------------------------------------------------------------------------------------------- shared
+
+
+def parameter_names(parameters: Sequence[str], purchase: Sequence[str], dropout: Sequence[str]) -> tuple[str, ...]:
+    """Parameters, then coefficients: "purchase[channel]"."""
+    return (*parameters, *(f"purchase[{name}]" for name in purchase), *(f"dropout[{name}]" for name in dropout))
+
+
+def one_time_buyers(customers: float) -> str:
+    """What BG/NBD says of those who bought once."""
+    return (
+        f"BG/NBD lets customers drop out after a repeat purchase only, so the {customers:,.10g} who bought once have P(alive) = 1, however "
+        "long ago that was. MBG/NBD and Pareto/NBD do not: ModifiedBetaGeo, ParetoNBD."
+    )
+
+
+def discounting(rate: object) -> float:
+    """A rate per year, continuously compounded."""
+    value = float(_checks.number("discount_rate", rate))
+    if not 0 <= value <= 10:
+        hint = f" Did you mean {value / 100:g}?" if 10 < value < 100 else ""
+        raise ParameterError(f"discount_rate={rate!r} is a rate per year, from 0 to 10: 0.1 is 10 %.{hint}", code="parameter.discount_rate")
+    return value
+
+
+def deviation(covariance: Floats, slopes: Floats) -> Floats:
+    """The standard error of functions of estimates from their slopes, one column each (delta method)."""
+    return np.asarray(np.sqrt(np.maximum(((covariance @ slopes) * slopes).sum(axis=0), 0.0)))
+
+
+def around(value: Floats, spread: Floats, level: float, *, odds: bool = False) -> tuple[Floats, Floats]:
+    """The ends of an interval on the scale of the logarithm, or of the log odds, from the standard error of the logarithm."""
+    from scipy.special import expit, logit, ndtri
+
+    half = ndtri(0.5 + level / 2) * spread
+    if odds:
+        inside = (value > 0) & (value < 1)
+        half = half / np.where(inside, 1 - value, 1.0)
+        place = logit(np.where(inside, value, 0.5))
+        return np.where(inside, expit(place - half), value), np.where(inside, expit(place + half), value)
+    half = np.minimum(half, 700.0)
+    return value * np.exp(-half), value * np.exp(half)
+
+
+def read_estimates(saved: Mapping[str, object], names: Sequence[str], logs: int) -> dict[str, Any]:
+    """The numbers of a saved fit, each checked."""
+    given = _checks.named("params", saved["params"], names) if saved["params"] else {}
+    params = {name: float(_checks.number("params", given[name])) for name in names if given}
+    if any(params[name] <= 0 for name in [*params][:logs]):
+        raise ParameterError(f"params={params} must be above 0, but for coefficients.", code="parameter.params")
+    rows = _checks.named("covariance", saved["covariance"], list(params))
+    covariance = {name: _checks.named("covariance", rows[name], list(params)) for name in params}
+    likelihood, warnings = saved["log_likelihood"], _checks.listed("warnings", saved["warnings"])
+    return {
+        "params": params,
+        "covariance": {a: {b: float(_checks.number("covariance", row[b])) for b in params} for a, row in covariance.items()},
+        "log_likelihood": math.nan if likelihood is None else float(_checks.number("log_likelihood", likelihood)),
+        "customers": float(_checks.number("customers", saved["customers"])),
+        "converged": bool(saved["converged"]),
+        "reason": str(saved["reason"]),
+        "evaluations": _checks.whole_number("evaluations", saved["evaluations"], 0, 10**9),
+        "warnings": tuple(str(line) for line in warnings),
+        "penalty": float(_checks.number("penalty", saved["penalty"])),
+    }
+
+
+def _words(argument: str, given: object) -> tuple[str, ...]:
+    return tuple(_checks.word(argument, name) for name in _checks.listed(argument, given))
+
+
+def _chance(counts: Any, x: int, alive: Any) -> Any:
+    """P(Y = x) where Y is 0 unless the customer is alive."""
+    found = alive * next(itertools.islice(counts, x, None))
+    return found + (1 - alive) if x == 0 else found

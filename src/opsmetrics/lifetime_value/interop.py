@@ -1,0 +1,94 @@
+"""Fits of the `lifetimes` package in and out: its parameters are read, its pickles are not."""
+
+from __future__ import annotations
+
+import importlib
+import math
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+
+from opsmetrics import _checks
+from opsmetrics._frames import Floats
+from opsmetrics._kernels.histories import Histories, Total
+from opsmetrics.errors import FitError, ParameterError
+from opsmetrics.lifetime_value.doors import DAYS_IN
+from opsmetrics.lifetime_value.estimation import covariance_of
+from opsmetrics.lifetime_value.families import FAMILIES
+from opsmetrics.lifetime_value.fits import PurchaseFit
+
+FitT = TypeVar("FitT", bound=PurchaseFit)
+
+_SETTLED = 1e-3
+"""A gain in the log-likelihood that Newton's next step would bring, below which a fitter had converged."""
+
+
+def read(kind: type[FitT], fitter: Any, unit: Any) -> FitT:
+    """A fit from a fitter that was fitted."""
+    family = FAMILIES[kind.model]
+    values, data = parameters(fitter, family.parameters, f"{kind.__name__}.from_lifetimes"), data_of(fitter)
+    x = np.rint(data["frequency"]).astype(np.int64)
+    histories = Histories(x, data["recency"], data["n_periods" if family.discrete else "T"], data["weights"])
+    own = estimates(fitter, family.parameters, values, family.likelihood(np.log(values), histories), float(data["weights"].sum()))
+    return kind(**own, unit=_checks.choice("unit", unit, tuple(DAYS_IN)), purchase_covariates=(), dropout_covariates=())
+
+
+def estimates(fitter: Any, names: Sequence[str], values: Floats, total: Total, customers: float) -> dict[str, Any]:
+    """What a fit needs to know, from parameters that were found elsewhere."""
+    covariance, gain = covariance_of(total)
+    rows = (covariance * np.outer(values, values)).tolist()
+    return {
+        "params": dict(zip(names, values.tolist(), strict=True)),
+        "covariance": {name: dict(zip(names, row, strict=True)) for name, row in zip(names, rows, strict=True)},
+        "log_likelihood": total.value,
+        "customers": customers,
+        "converged": gain < _SETTLED,
+        "reason": "converged" if gain < _SETTLED else f"about {gain:.3g} below the maximum of the log-likelihood",
+        "evaluations": 1,
+        "warnings": (),
+        "penalty": float(getattr(fitter, "penalizer_coef", 0.0)),
+    }
+
+
+def data_of(fitter: Any) -> dict[str, Floats]:
+    """The customers that a fitter was fitted to, as numbers."""
+    if (data := getattr(fitter, "data", None)) is None:
+        raise ParameterError(
+            f"fitter is a {type(fitter).__name__} without its data, so the covariance of its parameters cannot be found; fit it again.",
+            code="parameter.fitter",
+        )
+    found = {name: np.asarray(data[name], dtype=np.float64) for name in data}
+    return found if "weights" in found else found | {"weights": np.ones(len(data))}
+
+
+def parameters(fitter: Any, names: Sequence[str], method: str) -> Any:
+    """The parameters of a fitter, in order."""
+    found = getattr(fitter, "params_", None)
+    if found is None or set(found.index) != set(names):
+        raise ParameterError(
+            f"fitter is a {type(fitter).__name__} with the parameters {None if found is None else list(found.index)}; {method} takes "
+            f"one with {list(names)} that is fitted.",
+            code="parameter.fitter",
+        )
+    return np.array([float(found[name]) for name in names])
+
+
+def write(fitted: Any, name: str) -> Any:
+    """A fitter with the parameters of a fit."""
+    if not fitted.params:
+        raise FitError(f"{fitted.title} has no parameters: {fitted.reason}. There is nothing to hand over.", code="fit.parameters")
+    if any("[" in parameter for parameter in fitted.params):
+        raise FitError("lifetimes knows no covariates; hand over a fit without them.", code="fit.covariates")
+    pandas = importlib.import_module("pandas")
+    try:
+        lifetimes = importlib.import_module("lifetimes")
+    except ImportError as error:
+        raise ImportError('to_lifetimes needs the lifetimes package; run pip install "opsmetrics[lifetimes]".') from error
+    fitter = getattr(lifetimes, name)(penalizer_coef=fitted.penalty)
+    fitter.params_ = pandas.Series(dict(fitted.params))
+    if math.isfinite(fitted.log_likelihood):
+        fitter._negative_log_likelihood_ = -fitted.log_likelihood / fitted.customers
+    if hasattr(fitter, "conditional_expected_number_of_purchases_up_to_time"):
+        fitter.predict = fitter.conditional_expected_number_of_purchases_up_to_time
+    return fitter

@@ -1,0 +1,115 @@
+"""Models of buying before they are fitted, and what each is called when it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+
+from opsmetrics import _checks
+from opsmetrics._frames import Floats
+from opsmetrics._kernels.histories import Histories, Total
+from opsmetrics.errors import DataError, FitError, ParameterError, warn
+from opsmetrics.lifetime_value import doors
+from opsmetrics.lifetime_value.doors import DAYS_IN
+from opsmetrics.lifetime_value.estimation import Estimate, estimate
+from opsmetrics.lifetime_value.families import FAMILIES, Family
+from opsmetrics.lifetime_value.fits import PurchaseFit, parameter_names
+
+FitT = TypeVar("FitT", bound=PurchaseFit)
+
+
+def fit(spec: Any, kind: type[FitT], summary: object, weights: str | None, unit: str | None, **covariates: Sequence[str]) -> FitT:
+    """Read a summary and estimate a model from it."""
+    door = doors.enter(summary, weights=weights, **covariates)
+    if unit is not None and door.unit is not None and unit != door.unit:
+        raise ParameterError(f"unit={unit!r}, but the summary counts in {door.unit}s; leave unit out.", code="parameter.unit")
+    own = _checks.choice("unit", unit or door.unit or "day", tuple(DAYS_IN))
+    purchase, dropout = (tuple(covariates.get(part, ())) for part in ("purchase", "dropout"))
+    _refuse_constant(door.histories, purchase, dropout)
+    return fit_histories(kind, door.histories, own, spec.penalty, purchase, dropout)
+
+
+def fit_histories(
+    kind: type[FitT], histories: Histories, unit: Any, penalty: float = 0.0, purchase: tuple[str, ...] = (), dropout: tuple[str, ...] = ()
+) -> FitT:
+    """Estimate a model from histories."""
+    family = FAMILIES[kind.model]
+    if family.discrete:
+        _refuse_fractions(histories)
+    names = parameter_names(family.parameters, purchase, dropout)
+    customers = float(histories.weights.sum())
+    known = {"customers": customers, "unit": unit, "penalty": penalty, "purchase_covariates": purchase, "dropout_covariates": dropout}
+    if not (histories.weights @ histories.x) or not (histories.weights @ histories.T):
+        reason = "no customer has a repeat purchase" if not (histories.weights @ histories.x) else "all histories have no length (T = 0)"
+        told = f"{family.title} cannot be estimated: {reason}, so the data say nothing of rates. Wait for more orders."
+        warn(told)
+        return kind(
+            params={}, covariance={}, log_likelihood=np.nan, converged=False, reason=reason, evaluations=0, warnings=(told,), **known
+        )
+    found, scale = _estimate(family, histories.merged(), names, penalty)
+    timed = [scale if name in family.timed else 1.0 for name in family.parameters]
+    values = np.concatenate([np.exp(found.theta[:4]) * timed, found.theta[4:]])
+    size = np.concatenate([values[:4], np.ones(len(values) - 4)])
+    covariance = found.covariance * np.outer(size, size)
+    for told in found.warnings:
+        warn(f"{family.title}: {told}")
+    return kind(
+        params=dict(zip(names, values.tolist(), strict=True)),
+        covariance={name: dict(zip(names, row, strict=True)) for name, row in zip(names, covariance.tolist(), strict=True)},
+        log_likelihood=found.log_likelihood, converged=found.converged, reason=found.reason, evaluations=found.evaluations,
+        warnings=found.warnings, **known,
+    )  # fmt: skip
+
+
+def _estimate(family: Family, histories: Histories, names: Sequence[str], penalty: float) -> tuple[Estimate, float]:
+    """Estimate with times in units of the mean T, so that no unit is too large or too small; and that unit."""
+    customers = float(histories.weights.sum())
+    scale = 1.0 if family.discrete else float(histories.weights @ histories.T) / customers
+    scaled = histories.scaled(scale)
+    rate = float(scaled.weights @ scaled.x) / float(scaled.weights @ scaled.T)
+    none = np.zeros(len(names) - 4)
+    starts = [np.concatenate([family.start(shape, rate), none]) for shape in family.starts]
+    shift = Total(-float(histories.weights @ histories.x) * float(np.log(scale)), np.zeros(len(names)), np.zeros((len(names),) * 2))
+
+    def likelihood(theta: Floats) -> Total:
+        return family.likelihood(theta, scaled) + shift
+
+    return estimate(likelihood, starts, customers, names, 4, penalty), scale
+
+
+def _refuse_fractions(histories: Histories) -> None:
+    """BG/BB counts periods, in each of which a customer buys or not."""
+    if (np.floor(histories.T) != histories.T).any() or (histories.t_x != np.floor(histories.t_x)).any():
+        raise DataError(
+            "BG/BB counts periods: recency and T must be whole numbers. Summarise with unit='month' or another unit in which customers buy "
+            "once at most.",
+            code="data.recency",
+        )
+    if (histories.x > histories.t_x).any():
+        raise DataError(
+            "BG/BB knows one purchase per period at most, but some frequency is above its recency; choose a longer unit.",
+            code="data.frequency",
+        )
+
+
+def _refuse_constant(histories: Histories, purchase: Sequence[str], dropout: Sequence[str]) -> None:
+    """Covariates that say nothing, or the same twice."""
+    for argument, names, rows in (("purchase", purchase, histories.purchase), ("dropout", dropout, histories.dropout)):
+        if rows is None:
+            continue
+        spread = rows - rows.mean(axis=1, keepdims=True)
+        if np.linalg.matrix_rank(spread / np.maximum(np.abs(spread).max(axis=1, keepdims=True), 1e-300)) < len(rows):
+            raise FitError(
+                f"{argument}_covariates={list(names)} do not differ between customers, or one follows from the others; leave one out.",
+                code="fit.covariates",
+            )
+
+
+def penalty_of(value: object) -> float:
+    """The weight of the pull on the logs of the parameters."""
+    clean = float(_checks.number("penalty", value))
+    if clean < 0:
+        raise ParameterError(f"penalty={value!r} must be 0 (none) or more; 0.01 to 1 is usual.", code="parameter.penalty")
+    return clean

@@ -1,0 +1,407 @@
+"""What customers spend per purchase: the Gamma-Gamma model, before and after it is fitted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar, overload
+
+import numpy as np
+
+from opsmetrics import _checks, _frames
+from opsmetrics._frames import Column, Floats
+from opsmetrics._kernels import gamma_gamma
+from opsmetrics._kernels.histories import Ints, Total
+from opsmetrics._results import Result, plain
+from opsmetrics.errors import FitError, ParameterError, warn
+from opsmetrics.lifetime_value import doors, interop
+from opsmetrics.lifetime_value.estimation import estimate
+from opsmetrics.lifetime_value.fits import Fitted, Predictions, around, deviation, read_estimates
+from opsmetrics.lifetime_value.models import penalty_of
+
+FrameT = TypeVar("FrameT")
+
+NAMES: Final = ("p", "q", "v")
+
+CORRELATED: Final = 0.3
+"""A correlation of frequency and amount, either way, from which the model's independence is in doubt."""
+
+_STARTS = ((2.0, 3.0, 1.0), (6.0, 4.0, 0.5), (0.5, 1.5, 1.0), (20.0, 20.0, 1.0), (1.0, 50.0, 50.0))
+
+_SAVED = (
+    "params", "covariance", "log_likelihood", "customers", "converged", "reason", "evaluations", "warnings", "penalty", "correlation",
+    "left_out",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class GammaGamma:
+    """The Gamma-Gamma model: purchases vary around a mean of the customer's own (also known as: Gamma-Gamma 模型, 客单价模型).
+
+    The purchases of a customer are Gamma(p, nu), and nu ~ Gamma(q, v) differs between customers. What a customer spends should not depend
+    on how often he buys: the correlation is reported, and a strong one is warned of.
+
+    Parameters
+    ----------
+    penalty : float
+        How strongly the logs of the parameters are pulled towards 0, with money in units of its mean; 0 is maximum likelihood.
+
+    Raises
+    ------
+    ParameterError
+        A negative penalty.
+
+    References
+    ----------
+    Fader, P. S. & Hardie, B. G. S. (2013), The Gamma-Gamma model of monetary value; Colombo, R. & Jiang, W. (1999), A stochastic RFM model,
+    Journal of Interactive Marketing 13(3), 2-12.
+
+    Examples
+    --------
+    >>> import opsmetrics as om
+    >>> orders = om.make_orders(customers=500, rng=1)
+    >>> summary = om.clv_summary(orders, customer="customer", time="time", amount="amount")
+    >>> om.GammaGamma().fit(summary).converged
+    True
+    """
+
+    penalty: float = 0.0
+
+    def __post_init__(self) -> None:
+        penalty_of(self.penalty)
+
+    def fit(self, summary: object, *, weights: str | None = None) -> GammaGammaFit:
+        """Estimate the parameters by maximum likelihood, from customers with repeat purchases.
+
+        Parameters
+        ----------
+        summary : CLVSummary, frame or mapping of arrays
+            One row per customer with ``frequency`` (repeat purchases) and ``monetary_value`` (their mean amount, in any unit of money).
+        weights : str, optional
+            Column of how many customers a row stands for.
+
+        Returns
+        -------
+        GammaGammaFit
+            The frozen fit. Customers without a repeat purchase say nothing, and those whose mean amount is not above 0 cannot be: they are
+            left out, the latter counted in ``.left_out``.
+
+        Raises
+        ------
+        ColumnError
+            A column that is missing or no number.
+        DataError
+            Frequencies that are no counts; null amounts.
+
+        Warns
+        -----
+        OpsmetricsWarning
+            No repeat purchase, a search that did not converge, parameters that the data hardly tell, q of 1 or less (there is no mean),
+            amounts that go with the frequency.
+
+        Examples
+        --------
+        >>> import opsmetrics as om
+        >>> orders = om.make_orders(customers=500, rng=1)
+        >>> fit = om.GammaGamma().fit(om.clv_summary(orders, customer="customer", time="time", amount="amount"))
+        >>> list(fit.params)
+        ['p', 'q', 'v']
+        """
+        names = ["frequency", "monetary_value", *([] if weights is None else [weights])]
+        _, columns = doors.read(summary, names, {} if weights is None else {"weights": weights})
+        x, z = doors.whole("frequency", columns["frequency"]), columns["monetary_value"]
+        counted = np.ones(len(x)) if weights is None else doors.counts(weights, columns["weights"])
+        known = (x > 0) & (z > 0) & (counted > 0)
+        left_out = float(counted[(x > 0) & (z <= 0)].sum())
+        return fit_amounts(x[known], z[known], counted[known], left_out, self.penalty)
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class GammaGammaFit(Fitted):
+    """A fitted Gamma-Gamma model.
+
+    Attributes
+    ----------
+    params : mapping of str to float
+        ``p`` and ``q`` of the purchases and of the customers, and ``v`` in the unit of money.
+    standard_errors : mapping of str to float
+        Of each parameter, from the observed information.
+    covariance : mapping of str to mapping
+        Of each two parameters.
+    log_likelihood : float
+        At the parameters, on the scale of the money.
+    aic, bic : float
+        Information criteria.
+    customers : float
+        How many the model was fitted to: those with a repeat purchase.
+    correlation : float
+        Of frequency and mean amount, which the model takes to be none.
+    left_out : float
+        Customers with repeat purchases whose mean amount is not above 0.
+    converged : bool
+        Whether the search ended at a maximum.
+    reason : str
+        Why it ended.
+    warnings : tuple of str
+        What should be known before the numbers are used.
+    summary : pandas.DataFrame
+        The parameters with standard errors and 95 % intervals.
+
+    Examples
+    --------
+    >>> import opsmetrics as om
+    >>> orders = om.make_orders(customers=500, rng=1)
+    >>> fit = om.GammaGamma().fit(om.clv_summary(orders, customer="customer", time="time", amount="amount"))
+    >>> 0 < fit.expected_amount()
+    True
+    """
+
+    correlation: float
+    left_out: float
+
+    @property
+    def title(self) -> str:
+        """The name of the model in the literature."""
+        return "Gamma-Gamma"
+
+    def _facts(self) -> dict[str, object]:
+        known = None if np.isnan(self.correlation) else round(self.correlation, 3)
+        return super()._facts() | {"correlation": known, "left_out": self.left_out or None}
+
+    @overload
+    def expected_amount(self, summary: None = None, *, confidence: float | None = None) -> float: ...
+    @overload
+    def expected_amount(self, summary: FrameT, *, confidence: float | None = None) -> Predictions[FrameT]: ...
+    def expected_amount(self, summary: Any = None, *, confidence: float | None = None) -> Any:
+        """The mean amount that each customer will spend per purchase: his own, drawn towards that of all (also known as: 预期客单价).
+
+        Parameters
+        ----------
+        summary : CLVSummary, frame or mapping of arrays, optional
+            One row per customer with ``frequency`` and ``monetary_value``; a new customer without it.
+        confidence : float, optional
+            Add the interval of the expectation at this level, between 0 and 1 (delta method, on the scale of the logarithm).
+
+        Returns
+        -------
+        Predictions or float
+            The table with ``expected_amount``, in the unit of money; of a new customer the number. Infinite where q is 1 or less and
+            nothing is known of the customer.
+
+        Raises
+        ------
+        ColumnError
+            A column that is missing or no number.
+        DataError
+            Frequencies that are no counts; null amounts.
+        FitError
+            A fit without parameters.
+        ParameterError
+            A `confidence` without customers.
+
+        Examples
+        --------
+        >>> import opsmetrics as om
+        >>> orders = om.make_orders(customers=500, rng=1)
+        >>> fit = om.GammaGamma().fit(om.clv_summary(orders, customer="customer", time="time", amount="amount"))
+        >>> table = fit.expected_amount({"frequency": [0, 5], "monetary_value": [0.0, 999.0]}).table
+        >>> bool(table["expected_amount"][0] == fit.expected_amount() < table["expected_amount"][1] < 999)
+        True
+        """
+        law = law_of(self)
+        if summary is None:
+            if confidence is not None:
+                raise ParameterError(
+                    f"confidence={confidence!r} goes with customers; hand expected_amount a summary too.", code="parameter.confidence"
+                )
+            return float(law.expected(0, 0.0))
+        frame, columns = doors.read(summary, ["frequency", "monetary_value"], {})
+        value, slopes = law.expected_slopes(*amounts_known(doors.whole("frequency", columns["frequency"]), columns["monetary_value"]))
+        content: dict[str, Column] = {"expected_amount": value}
+        params: dict[str, object] = {"model": self.title}
+        if confidence is not None:
+            level = _checks.fraction("confidence", confidence)
+            low, high = around(value, deviation(self._log_covariance(), slopes), level)
+            content |= {"expected_amount_low": low, "expected_amount_high": high}
+            params["confidence"] = level
+        unit, customer = (getattr(summary, name, None) if isinstance(summary, Result) else None for name in ("unit", "customer"))
+        return Predictions(
+            _tables={"table": _frames.append(frame, content)}, params=params, dropped={}, customer=customer, unit=unit or "purchase"
+        )
+
+    def to_dict(self) -> dict[str, object]:
+        """The fit as values `json.dumps` accepts.
+
+        Returns
+        -------
+        dict
+            What `from_dict` reads back to an equal fit.
+
+        Examples
+        --------
+        >>> import opsmetrics as om
+        >>> orders = om.make_orders(customers=500, rng=1)
+        >>> fit = om.GammaGamma().fit(om.clv_summary(orders, customer="customer", time="time", amount="amount"))
+        >>> om.GammaGammaFit.from_dict(fit.to_dict()) == fit
+        True
+        """
+        return {name: plain(getattr(self, name)) for name in _SAVED}
+
+    @classmethod
+    def from_dict(cls, saved: Mapping[str, object]) -> GammaGammaFit:
+        """A fit from what `to_dict` wrote.
+
+        Parameters
+        ----------
+        saved : mapping
+            With the keys that `to_dict` writes.
+
+        Returns
+        -------
+        GammaGammaFit
+
+        Raises
+        ------
+        ParameterError
+            A missing or unknown key, numbers that are none.
+
+        Examples
+        --------
+        >>> import opsmetrics as om
+        >>> orders = om.make_orders(customers=500, rng=1)
+        >>> fit = om.GammaGamma().fit(om.clv_summary(orders, customer="customer", time="time", amount="amount"))
+        >>> om.GammaGammaFit.from_dict(fit.to_dict()).params["q"] == fit.params["q"]
+        True
+        """
+        _checks.named("saved", saved, _SAVED)
+        correlation = saved["correlation"]
+        return cls(
+            **read_estimates(saved, NAMES, logs=len(NAMES)),
+            correlation=float("nan") if correlation is None else float(_checks.number("correlation", correlation)),
+            left_out=float(_checks.number("left_out", saved["left_out"])),
+        )
+
+    @classmethod
+    def from_lifetimes(cls, fitter: Any) -> GammaGammaFit:
+        """The fit of a ``GammaGammaFitter`` of the ``lifetimes`` package, with its parameters and its data.
+
+        Parameters
+        ----------
+        fitter : lifetimes fitter
+            A fitted ``GammaGammaFitter``.
+
+        Returns
+        -------
+        GammaGammaFit
+            At its parameters, which need not be at the maximum: ``converged`` tells.
+
+        Raises
+        ------
+        ParameterError
+            Another fitter, or one that is not fitted.
+
+        Examples
+        --------
+        >>> import opsmetrics as om
+        >>> orders = om.make_orders(customers=500, rng=1)
+        >>> fit = om.GammaGamma().fit(om.clv_summary(orders, customer="customer", time="time", amount="amount"))
+        >>> om.GammaGammaFit.from_lifetimes(fit.to_lifetimes())  # doctest: +SKIP
+        """
+        values, data = interop.parameters(fitter, NAMES, "GammaGammaFit.from_lifetimes"), interop.data_of(fitter)
+        x, z = data["frequency"].astype(np.int64), data["monetary_value"]
+        total = gamma_gamma.likelihood(np.log(values), x, z, data["weights"])
+        return cls(
+            **interop.estimates(fitter, NAMES, values, total, float(data["weights"].sum())),
+            correlation=_correlation(x, z, data["weights"]), left_out=0.0,
+        )  # fmt: skip
+
+    def to_lifetimes(self) -> Any:
+        """The same parameters in a fitter of the ``lifetimes`` package (the ``lifetimes`` extra).
+
+        Returns
+        -------
+        lifetimes fitter
+            A ``GammaGammaFitter`` that predicts; it has no data.
+
+        Raises
+        ------
+        ImportError
+            Without lifetimes: ``pip install "opsmetrics[lifetimes]"``.
+        FitError
+            A fit without parameters.
+
+        Examples
+        --------
+        >>> import opsmetrics as om
+        >>> orders = om.make_orders(customers=500, rng=1)
+        >>> fit = om.GammaGamma().fit(om.clv_summary(orders, customer="customer", time="time", amount="amount"))
+        >>> fit.to_lifetimes()  # doctest: +SKIP
+        """
+        return interop.write(self, "GammaGammaFitter")
+
+
+def law_of(fitted: GammaGammaFit) -> gamma_gamma.GammaGamma:
+    """The model at the parameters."""
+    if not fitted.params:
+        raise FitError(f"Gamma-Gamma has no parameters: {fitted.reason}. Nothing can be predicted.", code="fit.parameters")
+    return gamma_gamma.GammaGamma(*(fitted.params[name] for name in NAMES))
+
+
+def amounts_known(x: Ints, z: Floats) -> tuple[Ints, Floats]:
+    """Histories of spending; of a customer whose repeat purchases do not come to more than 0 nothing is known."""
+    known = (x > 0) & (z > 0)
+    return np.where(known, x, 0), np.where(known, z, 0.0)
+
+
+def fit_amounts(x: Ints, z: Floats, weights: Floats, left_out: float, penalty: float) -> GammaGammaFit:
+    """Estimate the model from mean amounts z of x > 0 purchases."""
+    customers, correlation = float(weights.sum()), _correlation(x, z, weights)
+    known = {"customers": customers, "penalty": penalty, "correlation": correlation, "left_out": left_out}
+    if len(x) == 0:
+        told = "Gamma-Gamma cannot be estimated: no customer has repeat purchases of more than 0. Wait for more orders."
+        warn(told)
+        return GammaGammaFit(
+            params={}, covariance={}, log_likelihood=np.nan, converged=False, reason="no customer has a repeat purchase of more than 0",
+            evaluations=0, warnings=(told,), **known,
+        )  # fmt: skip
+    scale = float(weights @ z) / customers
+    starts = [np.log(np.array(start)) for start in _STARTS]
+    shift = Total(-customers * float(np.log(scale)), np.zeros(3), np.zeros((3, 3)))
+    found = estimate(lambda theta: gamma_gamma.likelihood(theta, x, z / scale, weights) + shift, starts, customers, NAMES, 3, penalty)
+    values = np.exp(found.theta) * [1.0, 1.0, scale]
+    rows = (found.covariance * np.outer(values, values)).tolist()
+    warnings = (*found.warnings, *_foolish(float(values[1]), correlation))
+    for told in warnings:
+        warn(f"Gamma-Gamma: {told}")
+    return GammaGammaFit(
+        params=dict(zip(NAMES, values.tolist(), strict=True)),
+        covariance={name: dict(zip(NAMES, row, strict=True)) for name, row in zip(NAMES, rows, strict=True)},
+        log_likelihood=found.log_likelihood, converged=found.converged, reason=found.reason, evaluations=found.evaluations,
+        warnings=warnings, **known,
+    )  # fmt: skip
+
+
+def _foolish(q: float, correlation: float) -> list[str]:
+    """Sentences on what the model would get wrong."""
+    found = []
+    if q <= 1:
+        found.append(
+            f"q = {q:.3g} is 1 or less, so the amounts of customers have no mean, and a customer without repeat purchases an infinite one. "
+            "Look for a few enormous orders, or give a penalty."
+        )
+    if abs(correlation) >= CORRELATED:
+        found.append(
+            f"frequency and amount go together (correlation {correlation:+.2f}), but the model takes them to be independent: values of "
+            f"frequent customers are {'under' if correlation > 0 else 'over'}stated. Fit groups of customers apart."
+        )
+    return found
+
+
+def _correlation(x: Ints, z: Floats, weights: Floats) -> float:
+    """The weighted correlation of frequency and mean amount; NaN where one of them does not vary."""
+    total = weights.sum()
+    if total == 0:
+        return float("nan")
+    a, b = x - weights @ x / total, z - weights @ z / total
+    size = float(np.sqrt((weights @ (a * a)) * (weights @ (b * b))))
+    return float(weights @ (a * b)) / size if size > 0 else float("nan")

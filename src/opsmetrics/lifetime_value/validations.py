@@ -1,0 +1,338 @@
+"""How well a model of buying predicts: fitted to the first part of the orders, and held against the second."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import numpy as np
+
+from opsmetrics import _checks, _frames, _render
+from opsmetrics._frames import Backend, Column, Floats, Ints, Use
+from opsmetrics._kernels import forecasts
+from opsmetrics._kernels.histories import Histories
+from opsmetrics._results import Held, Result, Table, dropped_notes, picture, shown
+from opsmetrics.errors import FitError
+from opsmetrics.lifetime_value import doors, worth
+from opsmetrics.lifetime_value.fits import PurchaseFit
+from opsmetrics.lifetime_value.models import fit_histories
+from opsmetrics.lifetime_value.spending import GammaGamma
+from opsmetrics.lifetime_value.summaries import CLVSummary, clv_summary
+from opsmetrics.lifetime_value.tracking import repeats_by_day
+from opsmetrics.lifetime_value.worth import Models, Question
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+FrameT_co = TypeVar("FrameT_co", covariant=True)
+
+GROUPS: Final = 10
+"""Groups of customers by prediction, and bins of the probability integral transform."""
+
+MOST_SHOWN: Final = 7
+"""Repeat purchases from which customers are counted together."""
+
+_EVERY = 7
+
+
+@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
+class Validation(Result[FrameT_co]):
+    """How well a model predicted what was held out, as `CLV.validate` returns it.
+
+    Attributes
+    ----------
+    table : frame
+        One row per rule of prediction, the model first, then naive ones (the same rate as so far, the same mean for all, nobody returns):
+        ``rule``; ``mae`` and ``rmse``, the mean absolute and the root mean square error of a customer's purchases; ``bias``, the predicted
+        total over the actual one, less 1; ``gini``, how well it ranks customers (1 as the actual purchases do, 0 like chance); ``crps``,
+        the mean ranked probability score, which is the ``mae`` of a rule that knows no distribution.
+    tracking : frame
+        One row per week: ``time`` (its last day), cumulated repeat purchases, ``actual`` and ``expected``, and whether it is ``held_out``.
+    frequencies : frame
+        One row per number of repeat purchases in the time that the model learned from: ``purchases`` (text, the last is "7+"), customers,
+        ``actual`` and ``expected``.
+    calibration : frame
+        One row per group of customers with like predictions: ``customers``, means of purchases held out, ``expected`` and ``actual`` with
+        its 95 % interval (``actual_low``, ``actual_high``).
+    pit : frame
+        The probability integral transform of purchases: ``low``, ``high`` (of a bin), ``share``; all shares are alike where distributions
+        are right.
+    coverage : frame
+        One row per interval of the outcome: ``of`` ("purchases", "value" of customers, "all purchases", "all value"), ``nominal``, and
+        ``covered``, the share that lay inside. Those of counts cover more than the nominal share, since counts jump.
+    model : str
+        The name of the model.
+    calibration_end : str
+        The last day that the model learned from.
+
+    References
+    ----------
+    Gneiting, T. & Raftery, A. E. (2007), Strictly proper scoring rules, prediction, and estimation, JASA 102, 359-378; Czado, C., Gneiting,
+    T. & Held, L. (2009), Predictive model assessment for count data, Biometrics 65, 1254-1261.
+
+    Examples
+    --------
+    >>> import opsmetrics as om
+    >>> orders = om.make_orders(customers=500, rng=1)
+    >>> values = om.clv(orders, customer="customer", time="time", amount="amount", model="mbg_nbd")
+    >>> values.validate().coverage["of"].tolist()
+    ['purchases', 'value', 'all purchases', 'all value']
+    """
+
+    model: str
+    calibration_end: str
+
+    tracking = Table()
+    frequencies = Table()
+    calibration = Table()
+    pit = Table()
+    coverage = Table()
+
+    def _view(self) -> _render.View:
+        columns, rows = _frames.head(self._tables["table"])
+        _, covered = _frames.head(self._tables["coverage"])
+        told = ", ".join(f"{of} {share:.0%}" for of, _, share in covered)
+        return _render.View(
+            title=f"Validation of {self.model}: learned until {self.calibration_end}, held out {self.params['duration']:,} days",
+            facts=shown(self.params),
+            columns=columns,
+            rows=rows,
+            shares=["bias"],
+            notes=[
+                f"inside the {self.params['confidence']:.0%} intervals of the outcome: {told}",
+                "more: .tracking, .frequencies, .calibration, .pit, .coverage",
+                *dropped_notes(self.dropped),
+            ],
+        )
+
+    def plot_frequencies(self, ax: Axes | None = None) -> Axes:
+        """Draw how many customers made 0, 1, 2, ... repeat purchases, and how many the model expects (also known as: 复购次数分布).
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; new axes by default.
+
+        Returns
+        -------
+        matplotlib Axes
+            The axes drawn on.
+
+        Raises
+        ------
+        ImportError
+            Without matplotlib: ``pip install "opsmetrics[plot]"``.
+
+        Examples
+        --------
+        >>> import opsmetrics as om
+        >>> orders = om.make_orders(customers=500, rng=1)
+        >>> values = om.clv(orders, customer="customer", time="time", amount="amount", model="mbg_nbd")
+        >>> values.validate().plot_frequencies().get_xlabel()
+        'repeat purchases'
+        """
+        return picture(self, ax, "frequencies")
+
+    def plot_calibration(self, ax: Axes | None = None) -> Axes:
+        """Draw the mean purchases held out against the predicted ones, by group of customers (also known as: 校准图).
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; new axes by default.
+
+        Returns
+        -------
+        matplotlib Axes
+            The axes drawn on.
+
+        Raises
+        ------
+        ImportError
+            Without matplotlib: ``pip install "opsmetrics[plot]"``.
+
+        Examples
+        --------
+        >>> import opsmetrics as om
+        >>> orders = om.make_orders(customers=500, rng=1)
+        >>> values = om.clv(orders, customer="customer", time="time", amount="amount", model="mbg_nbd")
+        >>> values.validate().plot_calibration().get_xlabel()
+        'predicted purchases'
+        """
+        return picture(self, ax, "calibration")
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A model that was fitted to the first part, with the customers it was fitted to, and what they did in the second."""
+
+    summary: CLVSummary[Any]
+    models: Models
+    rows: Histories
+    z: Floats
+    bought: Ints
+    spent: Floats
+    duration: int
+
+
+def validate(
+    orders: Held, kind: type[PurchaseFit], asked: Mapping[str, Any], calibration_end: object, confidence: float
+) -> Validation[Any]:
+    """Fit to the first part, and hold against the second."""
+    trial = _trial(orders, kind, asked, calibration_end)
+    question = Question(float(trial.duration), 0.0, 1.0, confidence)
+    found = worth.worth(trial.models, trial.rows, trial.z, question)
+    kinds = worth.Kinds.of_rows(trial.rows, trial.z)
+    backend = _frames.wrap("summary", trial.summary.table).implementation
+    contents = {
+        "table": _rules(backend, trial, kinds, found),
+        "tracking": _tracking(backend, orders, asked, trial),
+        "frequencies": _frequencies(backend, trial),
+        "calibration": _calibration(trial, found),
+        "pit": _pit(trial, kinds, found),
+        "coverage": _coverage(backend, trial, kinds, found, question),
+    }
+    end = str(trial.summary.params["calibration_end"])
+    params = dict(trial.summary.params) | {"model": trial.models.buying.title, "duration": trial.duration, "confidence": confidence}
+    return Validation(
+        _tables={name: _frames.build(backend, content) for name, content in contents.items()}, params=params, dropped=trial.summary.dropped,
+        model=trial.models.buying.title, calibration_end=end,
+    )  # fmt: skip
+
+
+def score(orders: Held, kind: type[PurchaseFit], asked: Mapping[str, Any]) -> float:
+    """The mean ranked probability score on the second half; missing where the model cannot be fitted to the first."""
+    try:
+        trial = _trial(orders, kind, asked, None)
+    except FitError:
+        return float("nan")
+    question = Question(float(trial.duration), 0.0, 1.0, 0.5)
+    kinds = worth.Kinds.of_rows(trial.rows, trial.z)
+    return float(_crps(trial, kinds, worth.worth(trial.models, trial.rows, trial.z, question)).mean())
+
+
+def _trial(orders: Held, kind: type[PurchaseFit], asked: Mapping[str, Any], calibration_end: object) -> Trial:
+    own = {name: asked[name] for name in ("customer", "time", "amount", "as_of", "tz", "refunds", "missing_customer")}
+    end: Any = _middle(orders, own) if calibration_end is None else calibration_end
+    summary = clv_summary(orders.frame, **own, calibration_end=end)
+    names = ("monetary_value", "frequency_holdout", "monetary_value_holdout", "duration_holdout")
+    _, columns = _frames.columns("summary", summary.table, [Use(name, name, "number") for name in names])
+    rows = doors.enter(summary).histories
+    buying = fit_histories(kind, rows, "day")
+    if not buying.params:
+        raise FitError(
+            f"calibration_end={end!s} leaves too little to learn from: {buying.reason}. Choose a later one.", code="fit.no_repeats"
+        )
+    bought = columns["frequency_holdout"].astype(np.int64)
+    return Trial(
+        summary, Models(buying, GammaGamma().fit(summary)), rows, columns["monetary_value"], bought,
+        columns["monetary_value_holdout"] * bought, int(columns["duration_holdout"][0]),
+    )  # fmt: skip
+
+
+def _middle(orders: Held, own: Mapping[str, Any]) -> dt.date:
+    """The day in the middle between the first order and the end."""
+    summary = clv_summary(orders.frame, **own)
+    oldest = int(_frames.columns("summary", summary.table, [Use("T", "T", "number")])[1]["T"].max())
+    end = _checks.moment("as_of", summary.params["as_of"])
+    last = end.day if end.day is not None else dt.date.fromisoformat(end.text[:10])
+    return last - dt.timedelta(days=oldest // 2)
+
+
+def _counts(trial: Trial, kinds: worth.Kinds) -> Any:
+    return trial.models.buying._law(kinds.rows).counts(kinds.x, kinds.T, float(trial.duration))
+
+
+def _crps(trial: Trial, kinds: worth.Kinds, found: worth.Worth) -> Floats:
+    return forecasts.crps(_counts(trial, kinds), kinds.of, found.alive, trial.bought)
+
+
+def _rules(backend: Backend, trial: Trial, kinds: worth.Kinds, found: worth.Worth) -> dict[str, Column]:
+    """Scores of the model, and of rules that need none."""
+    rows, actual = trial.rows, trial.bought
+    rate = np.divide(rows.x, rows.T, out=np.zeros(len(rows)), where=rows.T > 0)
+    predictions = {
+        trial.models.buying.title: found.purchases,
+        "same rate": rate * trial.duration,
+        "same mean": np.full(len(rows), rows.x.sum() / max(rows.T.sum(), 1.0) * trial.duration),
+        "nobody returns": np.zeros(len(rows)),
+    }
+    off = [predicted - actual for predicted in predictions.values()]
+    absolute = np.array([np.abs(error).mean() for error in off])
+    return {
+        "rule": _frames.words(backend, list(predictions), np.arange(len(predictions))),
+        "mae": absolute,
+        "rmse": np.array([np.sqrt(np.mean(error**2)) for error in off]),
+        "bias": np.array([error.sum() / actual.sum() if actual.any() else np.nan for error in off]),
+        "gini": np.array([forecasts.gini(predicted, actual) for predicted in predictions.values()]),
+        "crps": np.append(_crps(trial, kinds, found).mean(), absolute[1:]),
+    }
+
+
+def _calibration(trial: Trial, found: worth.Worth) -> dict[str, Column]:
+    groups = forecasts.calibration(found.purchases, trial.bought, GROUPS)
+    half = 1.959963984540054 * groups.error
+    return {
+        "customers": groups.customers, "expected": groups.predicted, "actual": groups.actual,
+        "actual_low": np.maximum(groups.actual - half, 0.0), "actual_high": groups.actual + half,
+    }  # fmt: skip
+
+
+def _pit(trial: Trial, kinds: worth.Kinds, found: worth.Worth) -> dict[str, Column]:
+    low, high = forecasts.pit(_counts(trial, kinds), kinds.of, found.alive, trial.bought)
+    edges = np.arange(GROUPS + 1) / GROUPS
+    return {"low": edges[:-1], "high": edges[1:], "share": forecasts.pit_histogram(low, high, GROUPS)}
+
+
+def _frequencies(backend: Backend, trial: Trial) -> dict[str, Column]:
+    """Customers by repeat purchases so far, and how many the model expects of customers as old as they are."""
+    ages, weights = np.unique(trial.rows.T, return_counts=True)
+    law = trial.models.buying._law()
+    counts, born = law.counts(np.zeros(len(ages)), np.zeros(len(ages)), ages), float(law.p_alive(0, 0.0, 0.0))
+    expected = np.array([born * float(weights @ next(counts)) for _ in range(MOST_SHOWN)])
+    expected[0] += (1 - born) * weights.sum()
+    actual = np.bincount(np.minimum(trial.rows.x, MOST_SHOWN), minlength=MOST_SHOWN + 1)
+    names = [*(str(n) for n in range(MOST_SHOWN)), f"{MOST_SHOWN}+"]
+    return {
+        "purchases": _frames.words(backend, names, np.arange(len(names))), "actual": actual,
+        "expected": np.append(expected, weights.sum() - expected.sum()),
+    }  # fmt: skip
+
+
+def _coverage(backend: Backend, trial: Trial, kinds: worth.Kinds, found: worth.Worth, question: Question) -> dict[str, Column]:
+    """The share of outcomes inside their intervals."""
+    purchases = worth.purchase_ends(trial.models, kinds, found.alive, question)
+    outcome = worth.value_ends(trial.models, kinds, trial.rows, found, trial.z, question, np.random.default_rng(0))
+    varied = worth.outcomes(trial.models, kinds, trial.rows, found, trial.z, question)
+    everybody = np.zeros(len(trial.rows), dtype=np.int64)
+    sums = worth.totals(trial.models, found, varied, everybody, 1, question.confidence)
+    spent = np.maximum(trial.spent, 0.0)
+    cases = {
+        "purchases": (trial.bought, *purchases),
+        "value": (spent, *outcome),
+        "all purchases": (trial.bought.sum(keepdims=True), sums["purchases_low"], sums["purchases_high"]),
+        "all value": (spent.sum(keepdims=True), sums["outcome_low"], sums["outcome_high"]),
+    }
+    covered = [float(np.mean((low <= actual) & (actual <= high))) for actual, low, high in cases.values()]
+    return {
+        "of": _frames.words(backend, list(cases), np.arange(len(cases))), "nominal": np.full(len(cases), question.confidence),
+        "covered": np.array(covered),
+    }  # fmt: skip
+
+
+def _tracking(backend: Backend, orders: Held, asked: Mapping[str, Any], trial: Trial) -> dict[str, Column]:
+    """Cumulated repeat purchases by week of customers first seen while the model learned: actual, and expected of newcomers."""
+    repeats, first_day, end = repeats_by_day(orders.frame, asked, str(trial.summary.params["calibration_end"]))
+    last = first_day + len(repeats) - 1
+    births = np.bincount((end - first_day - trial.rows.T).astype(np.int64), minlength=len(repeats))
+    law = trial.models.buying._law()
+    ages = np.arange(len(repeats), dtype=np.float64)
+    curve = float(law.p_alive(0, 0.0, 0.0)) * law.expected(np.zeros(len(ages)), np.zeros(len(ages)), ages)
+    expected = np.convolve(births, curve)[: len(repeats)]
+    at = np.arange(last, first_day - 1, -_EVERY)[::-1]
+    return {
+        "time": _frames.days(backend, at), "actual": np.cumsum(repeats)[at - first_day], "expected": expected[at - first_day],
+        "held_out": at > end,
+    }  # fmt: skip

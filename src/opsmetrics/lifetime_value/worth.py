@@ -1,0 +1,198 @@
+"""What customers are worth: numbers per customer and per group, with how sure the mean is and how far the outcome may lie from it.
+
+The mean value is margin times P(alive) times discounted purchases times mean amount. Two things are unknown: the parameters, which all
+customers share (delta method, from the slopes of the logarithm), and what each customer does given the parameters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from opsmetrics._frames import Floats, Ints
+from opsmetrics._kernels import forecasts
+from opsmetrics._kernels.histories import Histories, distinct
+from opsmetrics.lifetime_value.fits import PurchaseFit, around, deviation
+from opsmetrics.lifetime_value.spending import GammaGammaFit, amounts_known, law_of
+
+DRAWS: Final = 1_000
+"""Outcomes drawn for each distinct history."""
+
+_BLOCK = 2_048
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """So many units ahead, discounted by delta per unit; the share of an amount that is kept; and the level of the intervals."""
+
+    span: float
+    delta: float
+    margin: float
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Worth:
+    """Customers by position, with slopes of logarithms in the logs of the parameters, one row each."""
+
+    alive: Floats
+    purchases: Floats
+    by_buying: Floats
+    value: Floats
+    by_buying_discounted: Floats
+    by_spending: Floats
+    amount: Floats
+    discount: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """The two fits that a value rests on."""
+
+    buying: PurchaseFit
+    spending: GammaGammaFit
+
+
+def worth(models: Models, rows: Histories, z: Floats, question: Question) -> Worth:
+    """Expected purchases, amount and value of each customer."""
+    law = models.buying._law(rows)
+    alive, by_alive = law.p_alive_slopes(rows.x, rows.t_x, rows.T)
+    mean, by_mean = law.expected_slopes(rows.x, rows.T, question.span)
+    kept, by_kept = law.discounted_slopes(rows.x, rows.T, question.span, question.delta)
+    amount, by_spending = law_of(models.spending).expected_slopes(*amounts_known(rows.x, z))
+    own, discounted = np.maximum(mean, 1e-300), np.maximum(kept, 1e-300)
+    return Worth(
+        alive=alive, purchases=alive * mean, by_buying=by_alive + by_mean / own, value=question.margin * alive * kept * amount,
+        by_buying_discounted=by_alive + by_kept / discounted, by_spending=by_spending, amount=amount, discount=kept / own,
+    )  # fmt: skip
+
+
+def spreads(models: Models, found: Worth) -> tuple[Floats, Floats]:
+    """Standard errors of the logarithms of purchases and of value, customer by customer."""
+    buying, spending = models.buying._log_covariance(), models.spending._log_covariance()
+    of_value = np.hypot(deviation(buying, found.by_buying_discounted), deviation(spending, found.by_spending))
+    return deviation(buying, found.by_buying), of_value
+
+
+@dataclass(frozen=True, slots=True)
+class Kinds:
+    """Distinct histories by frequency, age and spending frequency, on which alone outcomes depend; and which of them each customer has."""
+
+    x: Ints
+    T: Floats
+    spending_x: Ints
+    of: Ints
+    rows: Histories
+
+    @classmethod
+    def of_rows(cls, rows: Histories, z: Floats) -> Kinds:
+        """The kinds of histories; with covariates each customer is his own."""
+        spending_x, _ = amounts_known(rows.x, z)
+        if rows.bare:
+            one, of = distinct(rows.x, rows.T, spending_x.astype(np.float64))
+        else:
+            one = of = np.arange(len(rows))
+        return cls(rows.x[one], rows.T[one], spending_x[one], of, rows.take(one))
+
+    def blocks(self) -> Iterator[slice]:
+        """Parts whose scratch stays small."""
+        for begin in range(0, len(self.x), _BLOCK):
+            yield slice(begin, begin + _BLOCK)
+
+
+def purchase_ends(models: Models, kinds: Kinds, alive: Floats, question: Question) -> tuple[Ints, Ints]:
+    """The ends of the interval in which each customer's purchases will lie."""
+    counts = models.buying._law(kinds.rows).counts(kinds.x, kinds.T, question.span)
+    low, high = forecasts.quantiles(counts, kinds.of, alive, _levels(question))
+    return low, high
+
+
+def value_ends(
+    models: Models, kinds: Kinds, rows: Histories, found: Worth, z: Floats, question: Question, random: np.random.Generator
+) -> tuple[Floats, Floats]:
+    """The ends of the interval in which each customer's value will lie.
+
+    The sum of n purchases is Gamma(p n) / Gamma(p x + q) times v + x z: a ratio of two Gammas that is drawn for each kind of history, with
+    n spread as its distribution is; those who are not alive buy nothing. Each purchase is discounted as the mean one.
+    """
+    law, levels = law_of(models.spending), _levels(question)
+    low, high = np.zeros((2, len(alive := found.alive)))
+    order = np.argsort(kinds.of, kind="stable")
+    ends = np.cumsum(np.bincount(kinds.of, minlength=len(kinds.x)))
+    targets = [1 - (1 - level) / np.maximum(alive, 1e-300) for level in levels]
+    for block in kinds.blocks():
+        n = forecasts.draws(models.buying._law(kinds.rows.rows(block)).counts(kinds.x[block], kinds.T[block], question.span), DRAWS)
+        shape = law.p * kinds.spending_x[block] + law.q
+        ratio = np.sort(random.standard_gamma(law.p * n) / random.standard_gamma(np.broadcast_to(shape[:, None], n.shape)), axis=1)
+        begin = ends[block.start - 1] if block.start else 0
+        own = order[begin : ends[min(block.stop, len(ends)) - 1]]
+        for target, end in zip(targets, (low, high), strict=True):
+            place = np.clip(np.ceil(target[own] * DRAWS).astype(np.int64) - 1, 0, DRAWS - 1)
+            end[own] = np.where(target[own] > 0, ratio[kinds.of[own] - block.start, place], 0.0)
+    x, known = amounts_known(rows.x, z)
+    scale = question.margin * found.discount * (law.v + x * known)
+    return low * scale, high * scale
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """Variances of what each customer does given the parameters: of purchases, and of value (infinite where amounts have no variance)."""
+
+    purchases: Floats
+    value: Floats
+
+
+def outcomes(models: Models, kinds: Kinds, rows: Histories, found: Worth, z: Floats, question: Question) -> Outcomes:
+    """Var(Y) of purchases, and of the sum of Y amounts: E(Y) E(M^2) / p + E(Y^2) E(M^2) - E(Y)^2 E(M)^2, where M is the mean amount."""
+    law, square = law_of(models.spending), np.empty(len(kinds.x))
+    for block in kinds.blocks():
+        law_here = models.buying._law(kinds.rows.rows(block))
+        square[block] = forecasts.moments(law_here.counts(kinds.x[block], kinds.T[block], question.span))[1]
+    squared = found.alive * square[kinds.of]
+    mean_square = law.second_moment(*amounts_known(rows.x, z))
+    spent = found.purchases * mean_square / law.p + squared * mean_square - (found.purchases * found.amount) ** 2
+    factor = question.margin * found.discount
+    return Outcomes(np.maximum(squared - found.purchases**2, 0.0), np.maximum(spent, 0.0) * factor**2)
+
+
+def totals(models: Models, found: Worth, varied: Outcomes, group: Ints, size: int, level: float) -> dict[str, npt.NDArray[Any]]:
+    """Sums of groups of customers with both intervals: of the mean, which the shared parameters move together, and of the outcome."""
+    buying, spending = models.buying._log_covariance(), models.spending._log_covariance()
+
+    def sums(weights: Floats) -> Floats:
+        return np.asarray(np.bincount(group, weights=weights, minlength=size), dtype=np.float64)
+
+    content: dict[str, npt.NDArray[Any]] = {"customers": np.bincount(group, minlength=size)}
+    parts = {
+        ("expected_purchases", "purchases"): (found.purchases, [(buying, found.by_buying)], varied.purchases),
+        ("value", "outcome"): (found.value, [(buying, found.by_buying_discounted), (spending, found.by_spending)], varied.value),
+    }
+    for (mean, outcome), (values, slopes, variance) in parts.items():
+        total = sums(values)
+        spread = np.zeros(size)
+        for covariance, rows in slopes:
+            spread = np.hypot(spread, deviation(covariance, np.stack([sums(values * row) for row in rows])))
+        relative = spread / np.maximum(total, 1e-300)
+        content[mean] = total
+        content[f"{mean}_low"], content[f"{mean}_high"] = around(total, relative, level)
+        content[f"{outcome}_low"], content[f"{outcome}_high"] = _gamma_ends(total, sums(variance) + spread**2, level)
+    return content
+
+
+def _gamma_ends(mean: Floats, variance: Floats, level: float) -> tuple[Floats, Floats]:
+    """The ends of the interval of a Gamma distribution with this mean and variance: never below 0, and normal where it is narrow."""
+    from scipy.special import gammaincinv
+
+    known = (mean > 0) & (variance > 0) & np.isfinite(variance)
+    shape = np.where(known, mean**2 / np.where(known, variance, 1.0), 1.0)
+    found = [gammaincinv(shape, tail) / shape * mean for tail in ((1 - level) / 2, (1 + level) / 2)]
+    low, high = (np.where(known, end, np.where(variance > 0, np.nan, mean)) for end in found)
+    return low, high
+
+
+def _levels(question: Question) -> tuple[float, float]:
+    return (1 - question.confidence) / 2, (1 + question.confidence) / 2
