@@ -64,7 +64,8 @@ orders, REAL = purchases()
 columns = {"customer": "customer_id", "time": "date", "amount": "amount"}
 # What a fit should be known by is said as a warning, and kept with it. Here it is read from there.
 warnings.simplefilter("ignore", om.OpsmetricsWarning)
-print(f"{'the real shop' if REAL else 'a stand-in'}: {len(orders):,} purchases, {orders['date'].min():%Y-%m-%d} to {orders['date'].max():%Y-%m-%d}")
+first, last = (f"{day:%Y-%m-%d}" for day in (orders["date"].min(), orders["date"].max()))
+print(f"{'the real shop' if REAL else 'a stand-in'}: {len(orders):,} purchases, {first} to {last}")
 
 # %% [markdown]
 # ## Three numbers and an amount
@@ -252,4 +253,5 @@ repeats, each = fit.expected_purchases(365), values.spend_fit.expected_amount()
 if REAL:
     assert (round(repeats, 1), round(each)) == (2.3, 36)
 print(f"{len(saved):,} characters; a new customer: {repeats:.1f} repeats in a year, {each:.2f} each")
-fit.expected_purchases(90, {"frequency": [0, 0, 5, 5], "recency": [0, 0, 300, 60], "T": [10, 500, 320, 320]}, confidence=0.95).table.round(3)
+four = {"frequency": [0, 0, 5, 5], "recency": [0, 0, 300, 60], "T": [10, 500, 320, 320]}
+fit.expected_purchases(90, four, confidence=0.95).table.round(3)

@@ -53,6 +53,14 @@ def test_has_a_section_for_each_family(name: str, said: str) -> None:
     assert f"\n{number}. {name}\n" in said
 
 
+def test_shows_the_most_valuable_customers_and_how_well_they_were_told(said: str) -> None:
+    section = said[said.index("\n4. Customer lifetime value\n") :]
+    best = om.clv(om.load_cdnow(), customer="customer", time="date", amount="amount", model="mbg_nbd").table.nlargest(10, "value")
+    assert all(f"\n  {customer} " in section for customer in best["customer"])
+    for words in ("held out 273 days", "same rate", "chosen_by MBG/NBD has the highest log-likelihood", "95% intervals: of the mean"):
+        assert words in section
+
+
 def test_shows_the_segments_and_the_eight_classes(said: str) -> None:
     for segment in (*om.SegmentMap.rf10().names, *om.SegmentMap.cn8(labels="zh").names):
         assert segment in said

@@ -75,6 +75,22 @@ def lifecycle_tour(purchases: pd.DataFrame) -> None:
     print(february.flow(march))
 
 
+def lifetime_value_tour(purchases: pd.DataFrame) -> None:
+    """Who will be worth most, how sure that is, and how well the same model told the second half from the first."""
+    print(
+        "Who are the most valuable customers of the year to come? The mean is known within one interval, what happens within the other:\n"
+    )
+    values = om.clv(purchases, customer="customer", time="date", amount="amount", horizon="365D", discount_rate=0.10, model="auto")
+    print(values)
+    print("\nThe models of buying that were fitted, and what speaks for each:\n")
+    print(values.choice.to_string(index=False))
+    print("\nWould it have told the truth? Fitted to the first nine months, held against the next nine:\n")
+    held_out = values.validate(calibration_end="1997-09-30")
+    print(held_out)
+    print("\nTen groups of customers by what was expected of them, and what they did:\n")
+    print(held_out.calibration.round(2).to_string(index=False))
+
+
 @dataclass(frozen=True)
 class Shop:
     """Orders, their columns, and two dates to compare."""
@@ -124,6 +140,7 @@ FAMILIES: tuple[tuple[str, Callable[[pd.DataFrame], None]], ...] = (
     ("RFM", rfm_tour),
     ("Funnels", funnel_tour),
     ("Lifecycle and retention", lifecycle_tour),
+    ("Customer lifetime value", lifetime_value_tour),
 )
 
 

@@ -213,8 +213,8 @@ def _refuse_no_period(earliest: int, observed: Observed) -> None:
     if observed.last - earliest >= MOST_PERIODS:
         first, last = (str(np.datetime64(int(day), "D")) for day in starts)
         raise DataError(
-            f"time={observed.columns['time']!r} spans {observed.last - earliest + 1:,} periods, from {first} to {last}; {MOST_PERIODS:,} are the most. "
-            "Check for stray dates, or choose a longer period.",
+            f"time={observed.columns['time']!r} spans {observed.last - earliest + 1:,} periods, from {first} to {last}; {MOST_PERIODS:,} "
+            "are the most. Check for stray dates, or choose a longer period.",
             code="data.time",
         )
     if starts[0] + _EPOCH < 1:

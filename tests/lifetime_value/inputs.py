@@ -18,7 +18,7 @@ from benchmarks import simulated_customers as simulators
 from tests.support import data
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Model:
     """A model of buying, before and after it is fitted, and what lifetimes calls it."""
 
@@ -145,11 +145,11 @@ def amounts(customers: int, seed: int, *, p: float = 6.0, q: float = 4.0, v: flo
 @cache
 def lifetimes() -> Any:
     """The package; it changes the filters of warnings and an option of pandas when it is imported, which are put back."""
-    option = pd.get_option("mode.chained_assignment")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        option = pd.get_option("mode.chained_assignment")
         found = importlib.import_module("lifetimes")
-    pd.set_option("mode.chained_assignment", option)
+        pd.set_option("mode.chained_assignment", option)
     return found
 
 

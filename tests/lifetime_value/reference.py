@@ -70,7 +70,7 @@ def over_beta(function: Callable[[Number, Number], Number], a: Number, b: Number
     def chances(y: Number) -> tuple[Number, Number]:
         return 1 / (1 + mp.exp(-y)), 1 / (1 + mp.exp(y))
 
-    top = mp.loggamma(a) + mp.loggamma(b) - mp.loggamma(a + b)
+    top = _log_beta(a, b)
 
     def weighted(y: Number) -> Number:
         p, q = chances(y)
@@ -100,9 +100,11 @@ def gamma_moment(power: Number, time: Number, shape: Number, rate: Number) -> Nu
 def beta_moment(heads: Number, tails: Number, a: Number, b: Number) -> Number:
     """The mean of p^heads (1 - p)^tails, as a logarithm."""
     a, b = mpf(a), mpf(b)
-    return (
-        mp.loggamma(a + heads) - mp.loggamma(a) + mp.loggamma(b + tails) - mp.loggamma(b) - mp.loggamma(a + b + heads + tails) + mp.loggamma(a + b)
-    )  # fmt: skip
+    return _log_beta(a + heads, b + tails) - _log_beta(a, b)
+
+
+def _log_beta(a: Number, b: Number) -> Number:
+    return mp.loggamma(a) + mp.loggamma(b) - mp.loggamma(a + b)
 
 
 def poisson_mixture(n: int, shape: Number, rate: Number, time: Number) -> Number:
@@ -240,7 +242,7 @@ class ParetoNBD:
 
 @dataclass(frozen=True)
 class BetaBinomial:
-    """BG/BB: before each period the customer leaves with chance theta ~ Beta(gamma, delta), else buys in it with chance p ~ Beta(alpha, beta).
+    """BG/BB: before each period the customer leaves with chance theta ~ Beta(gamma, delta), else buys with chance p ~ Beta(alpha, beta).
 
     Alive means: there in period T + 1.
     """
@@ -312,15 +314,14 @@ class GammaGamma:
         def likelihood(nu: Number) -> Number:
             return mp.exp(shape * mp.log(nu / at) - (nu - at) * x * z)
 
-        return self._mean(lambda nu: p / nu * likelihood(nu), x, z) / self._mean(likelihood, x, z)
+        return self._mean(lambda nu: p / nu * likelihood(nu), x, z, power=-1) / self._mean(likelihood, x, z)
 
-    def _mean(self, function: Callable[[Number], Number], x: int, z: Number) -> Number:
-        """The mean over nu of a function that is concentrated where the history wants nu."""
+    def _mean(self, function: Callable[[Number], Number], x: int, z: Number, power: int = 0) -> Number:
+        """The mean over nu of a function that is concentrated where the history wants nu, and takes a power of nu near 0."""
         q, v = mpf(self.q), mpf(self.v)
         shape, rate = mpf(self.p) * x + q, v + x * z
         wide, mode = 1 / mp.sqrt(shape), mp.log(shape / rate)
-        lean = max(shape - 1, q / 2)  # 1 / nu takes one from the shape
-        left = mode - _span() / lean - mp.sqrt(2 * _span()) * wide
+        left = mode - _span() / (shape + power) - mp.sqrt(2 * _span()) * wide
         right = mode + mp.log1p(_span() / shape) + mp.sqrt(2 * _span()) * wide
 
         def weighted(y: Number) -> Number:

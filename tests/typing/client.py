@@ -58,6 +58,50 @@ def with_pandas() -> None:
     assert_type(om.transitions(report.table, report.table, customer="customer", label="segment"), om.Transitions[pd.DataFrame])
 
 
+def worth() -> None:
+    orders = om.make_orders(customers=300, rng=1)
+    summary = om.clv_summary(
+        orders, customer="customer", time="time", amount="amount", unit="day", as_of="2026-01-01", calibration_end=dt.date(2025, 9, 30),
+        tz=None, refunds="drop", missing_customer="drop",
+    )  # fmt: skip
+    assert_type(summary, om.CLVSummary[pd.DataFrame])
+    assert_type(summary.table, pd.DataFrame)
+    assert_type(summary.unit, str)
+    assert_type(om.BetaGeo(penalty=0.01).fit(summary), om.BetaGeoFit)
+    assert_type(om.ParetoNBD().fit(summary.table, unit="day"), om.ParetoNBDFit)
+    months = om.clv_summary(orders, customer="customer", time="time", unit="month")
+    assert_type(om.BetaGeoBetaBinom().fit(months), om.BetaGeoBetaBinomFit)
+    fit = om.ModifiedBetaGeo().fit(summary, purchase_covariates=(), dropout_covariates=())
+    assert_type(fit, om.ModifiedBetaGeoFit)
+    assert_type(fit.params, Mapping[str, float])
+    assert_type(fit.standard_errors, dict[str, float])
+    assert_type(fit.warnings, tuple[str, ...])
+    assert_type(fit.aic - fit.bic, float)
+    assert_type(om.ModifiedBetaGeoFit.from_dict(fit.to_dict()), om.ModifiedBetaGeoFit)
+    assert_type(fit.expected_purchases(30), float)
+    assert_type(fit.purchase_probability(0, 30), float)
+    assert_type(fit.expected_purchases(30, summary, confidence=0.9), om.Predictions[pd.DataFrame])
+    assert_type(fit.p_alive(summary.table).table, pd.DataFrame)
+    assert_type(fit.discounted_purchases(summary.table, horizon="365D", discount_rate=0.1).table, pd.DataFrame)
+    arrays = {"frequency": [1, 2], "recency": [3, 4], "T": [9, 9]}
+    assert_type(fit.p_alive(arrays).table, pd.DataFrame)
+    spend = om.GammaGamma().fit(summary)
+    assert_type(spend, om.GammaGammaFit)
+    assert_type(spend.expected_amount(), float)
+    assert_type(spend.expected_amount(summary.table).table, pd.DataFrame)
+    values = om.clv(orders, customer="customer", time="time", amount="amount", horizon="180D", margin=0.4, model="mbg_nbd", rng=1)
+    assert_type(values, om.CLV[pd.DataFrame])
+    assert_type(values.totals, pd.DataFrame)
+    assert_type(values.choice, pd.DataFrame)
+    assert_type(values.spend_fit, om.GammaGammaFit)
+    report = om.rfm(orders, customer="customer", time="time", amount="amount", as_of="2026-01-01")
+    assert_type(values.by(report), om.CLVBreakdown[pd.DataFrame])
+    held_out = values.validate()
+    assert_type(held_out, om.Validation[pd.DataFrame])
+    assert_type(held_out.tracking, pd.DataFrame)
+    assert_type(held_out.coverage, pd.DataFrame)
+
+
 def with_polars() -> None:
     orders = om.make_orders(customers=20, kind="polars", rng=1)
     summary = om.customer_summary(orders, customer="customer", time="time", amount="amount", as_of=np.datetime64("2026-01-01"), window=90)

@@ -71,12 +71,11 @@ class BetaBinomial:
         shape, (x, T, t) = _flat(x, T, t)
         trials = self.alpha + self.beta + T
         chance = (self.alpha + x) / trials
-        by_alpha = self.alpha * (self.beta + T - x) / ((self.alpha + x) * trials)
+        by_alpha = self.alpha * (self.beta + T - x) / ((self.alpha + x) * trials)  # alpha / (alpha + x) - alpha / trials
         one, of = distinct(T.astype(np.int64), t, t)
         periods, by_gamma, by_delta = self._periods(T[one], t[one], delta)[:, of]
         value = chance * periods
         slopes = np.stack([value * by_alpha, -value * self.beta / trials, chance * by_gamma, chance * by_delta])
-        # what x leaves of alpha: d ln(alpha + x) / d ln alpha = alpha / (alpha + x), less alpha / (alpha + beta + T)
         return value.reshape(shape), slopes.reshape(FOUR, *shape)
 
     def counts(self, x: npt.ArrayLike, T: npt.ArrayLike, t: npt.ArrayLike) -> Iterator[Floats]:
@@ -94,12 +93,10 @@ class BetaBinomial:
         def some(n: int, begin: int) -> Floats:
             own, age, ahead = (values[begin : begin + size, None] for values in (x, T, t))
             k = np.arange(n, longest + 1)
-            gone = k < ahead
-            stayed = np.minimum(k, ahead)  # what is beyond t is not there
-            # he is there in period T + 1, so has passed T + 1 times, and once more for each period after it
-            chance = leave.log(gone, age + np.maximum(stayed, 1)) - leave.log(0, age + 1)
-            bought = buy.log(own + n, age - own + stayed - np.minimum(n, stayed)) - buy.log(own, age - own)
-            ways = factorial[stayed] - factorial[n] - factorial[np.maximum(stayed - n, 0)]
+            # who is there in period T + 1 has passed T + 1 tosses; each period after it takes one more, of which the last may say leave
+            chance = leave.log(k < ahead, age + np.maximum(k, 1)) - leave.log(0, age + 1)
+            bought = buy.log(own + n, age - own + k - n) - buy.log(own, age - own)
+            ways = factorial[k] - factorial[n] - factorial[k - n]
             possible = (k <= ahead) & ((k > 0) | (ahead == 0))
             return np.asarray(np.where(possible, np.exp(chance + bought + ways), 0.0).sum(axis=1))
 

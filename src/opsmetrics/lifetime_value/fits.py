@@ -5,7 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+import numbers
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, overload
 
@@ -22,6 +23,7 @@ from opsmetrics.lifetime_value.families import FAMILIES, Family
 from opsmetrics.lifetime_value.summaries import Unit
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
 
 FrameT = TypeVar("FrameT")
@@ -179,7 +181,13 @@ class PurchaseFit(Fitted):
     def _facts(self) -> dict[str, object]:
         return {"unit": self.unit} | super()._facts()
 
-    def p_alive(self, summary: FrameT, *, confidence: float | None = None) -> Predictions[FrameT]:
+    @overload
+    def p_alive(self, summary: Result[FrameT], *, confidence: float | None = None) -> Predictions[FrameT]: ...
+    @overload
+    def p_alive(self, summary: Mapping[str, Iterable[float]], *, confidence: float | None = None) -> Predictions[pd.DataFrame]: ...
+    @overload
+    def p_alive(self, summary: FrameT, *, confidence: float | None = None) -> Predictions[FrameT]: ...
+    def p_alive(self, summary: Any, *, confidence: float | None = None) -> Predictions[Any]:
         """The chance that each customer is still a customer (also known as: 存活概率).
 
         Parameters
@@ -221,6 +229,12 @@ class PurchaseFit(Fitted):
     @overload
     def expected_purchases(self, t: float, summary: None = None, *, confidence: float | None = None) -> float: ...
     @overload
+    def expected_purchases(self, t: float, summary: Result[FrameT], *, confidence: float | None = None) -> Predictions[FrameT]: ...
+    @overload
+    def expected_purchases(
+        self, t: float, summary: Mapping[str, Iterable[float]], *, confidence: float | None = None
+    ) -> Predictions[pd.DataFrame]: ...
+    @overload
     def expected_purchases(self, t: float, summary: FrameT, *, confidence: float | None = None) -> Predictions[FrameT]: ...
     def expected_purchases(self, t: float, summary: Any = None, *, confidence: float | None = None) -> Any:
         """Expected purchases in the next t units of time, of each customer or of a new one (also known as: 预期购买次数).
@@ -260,13 +274,18 @@ class PurchaseFit(Fitted):
         """
         span = self._span("t", t)
         if summary is None:
-            return float(self._new("expected_purchases", confidence).expected(0, 0.0, span))
+            law = self._new("expected_purchases", confidence)
+            return float(law.p_alive(0, 0.0, 0.0) * law.expected(0, 0.0, span))
         door = self._enter(summary)
         value, slopes = self._purchases(door.histories, span)
         return self._predicted(door, "expected_purchases", value, self._spread(door.histories, slopes), confidence, t=t)
 
     @overload
     def purchase_probability(self, x: int, t: float, summary: None = None) -> float: ...
+    @overload
+    def purchase_probability(self, x: int, t: float, summary: Result[FrameT]) -> Predictions[FrameT]: ...
+    @overload
+    def purchase_probability(self, x: int, t: float, summary: Mapping[str, Iterable[float]]) -> Predictions[pd.DataFrame]: ...
     @overload
     def purchase_probability(self, x: int, t: float, summary: FrameT) -> Predictions[FrameT]: ...
     def purchase_probability(self, x: int, t: float, summary: Any = None) -> Any:
@@ -314,6 +333,25 @@ class PurchaseFit(Fitted):
         value = _chance(law.counts(rows.x, rows.T, span), count, law.p_alive(rows.x, rows.t_x, rows.T))
         return self._predicted(door, "purchase_probability", value, None, None, t=t, x=count)
 
+    @overload
+    def discounted_purchases(
+        self,
+        summary: Result[FrameT],
+        *,
+        horizon: int | str | dt.timedelta | None = None,
+        discount_rate: float = 0.10,
+        confidence: float | None = None,
+    ) -> Predictions[FrameT]: ...
+    @overload
+    def discounted_purchases(
+        self,
+        summary: Mapping[str, Iterable[float]],
+        *,
+        horizon: int | str | dt.timedelta | None = None,
+        discount_rate: float = 0.10,
+        confidence: float | None = None,
+    ) -> Predictions[pd.DataFrame]: ...
+    @overload
     def discounted_purchases(
         self,
         summary: FrameT,
@@ -321,7 +359,10 @@ class PurchaseFit(Fitted):
         horizon: int | str | dt.timedelta | None = None,
         discount_rate: float = 0.10,
         confidence: float | None = None,
-    ) -> Predictions[FrameT]:
+    ) -> Predictions[FrameT]: ...
+    def discounted_purchases(
+        self, summary: Any, *, horizon: int | str | dt.timedelta | None = None, discount_rate: float = 0.10, confidence: float | None = None
+    ) -> Predictions[Any]:
         """Expected purchases to come, each worth less the later it is (also known as: DERT, 折现预期购买次数).
 
         A purchase after u years counts exp(-discount_rate u), continuously, on a calendar of 365.2425 days a year. BG/BB discounts by the
@@ -602,7 +643,7 @@ def around(value: Floats, spread: Floats, level: float, *, odds: bool = False) -
 def read_estimates(saved: Mapping[str, object], names: Sequence[str], logs: int) -> dict[str, Any]:
     """The numbers of a saved fit, each checked."""
     given = _checks.named("params", saved["params"], names) if saved["params"] else {}
-    params = {name: float(_checks.number("params", given[name])) for name in names if given}
+    params = {name: _finite("params", given[name]) for name in names if given}
     if any(params[name] <= 0 for name in [*params][:logs]):
         raise ParameterError(f"params={params} must be above 0, but for coefficients.", code="parameter.params")
     rows = _checks.named("covariance", saved["covariance"], list(params))
@@ -610,15 +651,22 @@ def read_estimates(saved: Mapping[str, object], names: Sequence[str], logs: int)
     likelihood, warnings = saved["log_likelihood"], _checks.listed("warnings", saved["warnings"])
     return {
         "params": params,
-        "covariance": {a: {b: float(_checks.number("covariance", row[b])) for b in params} for a, row in covariance.items()},
-        "log_likelihood": math.nan if likelihood is None else float(_checks.number("log_likelihood", likelihood)),
-        "customers": float(_checks.number("customers", saved["customers"])),
+        "covariance": {a: {b: _finite("covariance", row[b]) for b in params} for a, row in covariance.items()},
+        "log_likelihood": math.nan if likelihood is None else _finite("log_likelihood", likelihood),
+        "customers": _finite("customers", saved["customers"]),
         "converged": bool(saved["converged"]),
         "reason": str(saved["reason"]),
         "evaluations": _checks.whole_number("evaluations", saved["evaluations"], 0, 10**9),
         "warnings": tuple(str(line) for line in warnings),
-        "penalty": float(_checks.number("penalty", saved["penalty"])),
+        "penalty": _finite("penalty", saved["penalty"]),
     }
+
+
+def _finite(argument: str, value: Any) -> float:
+    """A finite number of any size: what the data hardly tell has an enormous variance."""
+    if _checks.is_number(value, numbers.Real) and math.isfinite(value):
+        return float(value)
+    raise ParameterError(f"{argument}={value!r} must be a finite number.", code=f"parameter.{argument}")
 
 
 def _words(argument: str, given: object) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from opsmetrics.errors import FitError, ParameterError
 from opsmetrics.lifetime_value.doors import DAYS_IN
 from opsmetrics.lifetime_value.estimation import covariance_of
 from opsmetrics.lifetime_value.families import FAMILIES
-from opsmetrics.lifetime_value.fits import PurchaseFit
+from opsmetrics.lifetime_value.fits import Fitted, PurchaseFit
 
 FitT = TypeVar("FitT", bound=PurchaseFit)
 
@@ -24,17 +24,17 @@ _SETTLED = 1e-3
 """A gain in the log-likelihood that Newton's next step would bring, below which a fitter had converged."""
 
 
-def read(kind: type[FitT], fitter: Any, unit: Any) -> FitT:
+def read(kind: type[FitT], fitter: object, unit: Any) -> FitT:
     """A fit from a fitter that was fitted."""
     family = FAMILIES[kind.model]
     values, data = parameters(fitter, family.parameters, f"{kind.__name__}.from_lifetimes"), data_of(fitter)
     x = np.rint(data["frequency"]).astype(np.int64)
     histories = Histories(x, data["recency"], data["n_periods" if family.discrete else "T"], data["weights"])
-    own = estimates(fitter, family.parameters, values, family.likelihood(np.log(values), histories), float(data["weights"].sum()))
+    own = estimates(family.parameters, values, family.likelihood(np.log(values), histories), float(data["weights"].sum()))
     return kind(**own, unit=_checks.choice("unit", unit, tuple(DAYS_IN)), purchase_covariates=(), dropout_covariates=())
 
 
-def estimates(fitter: Any, names: Sequence[str], values: Floats, total: Total, customers: float) -> dict[str, Any]:
+def estimates(names: Sequence[str], values: Floats, total: Total, customers: float) -> dict[str, Any]:
     """What a fit needs to know, from parameters that were found elsewhere."""
     covariance, gain = covariance_of(total)
     rows = (covariance * np.outer(values, values)).tolist()
@@ -47,11 +47,11 @@ def estimates(fitter: Any, names: Sequence[str], values: Floats, total: Total, c
         "reason": "converged" if gain < _SETTLED else f"about {gain:.3g} below the maximum of the log-likelihood",
         "evaluations": 1,
         "warnings": (),
-        "penalty": float(getattr(fitter, "penalizer_coef", 0.0)),
+        "penalty": 0.0,  # theirs pulls the parameters, not their logs, and against the mean log-likelihood
     }
 
 
-def data_of(fitter: Any) -> dict[str, Floats]:
+def data_of(fitter: object) -> dict[str, Floats]:
     """The customers that a fitter was fitted to, as numbers."""
     if (data := getattr(fitter, "data", None)) is None:
         raise ParameterError(
@@ -62,7 +62,7 @@ def data_of(fitter: Any) -> dict[str, Floats]:
     return found if "weights" in found else found | {"weights": np.ones(len(data))}
 
 
-def parameters(fitter: Any, names: Sequence[str], method: str) -> Any:
+def parameters(fitter: object, names: Sequence[str], method: str) -> Any:
     """The parameters of a fitter, in order."""
     found = getattr(fitter, "params_", None)
     if found is None or set(found.index) != set(names):
@@ -74,7 +74,7 @@ def parameters(fitter: Any, names: Sequence[str], method: str) -> Any:
     return np.array([float(found[name]) for name in names])
 
 
-def write(fitted: Any, name: str) -> Any:
+def write(fitted: Fitted, name: str) -> object:
     """A fitter with the parameters of a fit."""
     if not fitted.params:
         raise FitError(f"{fitted.title} has no parameters: {fitted.reason}. There is nothing to hand over.", code="fit.parameters")
@@ -85,7 +85,7 @@ def write(fitted: Any, name: str) -> Any:
         lifetimes = importlib.import_module("lifetimes")
     except ImportError as error:
         raise ImportError('to_lifetimes needs the lifetimes package; run pip install "opsmetrics[lifetimes]".') from error
-    fitter = getattr(lifetimes, name)(penalizer_coef=fitted.penalty)
+    fitter = getattr(lifetimes, name)()
     fitter.params_ = pandas.Series(dict(fitted.params))
     if math.isfinite(fitted.log_likelihood):
         fitter._negative_log_likelihood_ = -fitted.log_likelihood / fitted.customers

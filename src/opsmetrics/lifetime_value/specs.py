@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from opsmetrics.lifetime_value import interop
 from opsmetrics.lifetime_value.fits import PurchaseFit
@@ -96,17 +95,18 @@ class BetaGeo:
         Examples
         --------
         >>> import opsmetrics as om
-        >>> counted = {"frequency": [0, 1, 3], "recency": [0, 4, 9], "T": [10, 10, 12], "people": [60, 30, 10]}
+        >>> histories = {"frequency": [0, 1, 1, 2, 2, 5, 5, 9], "recency": [0, 1, 6, 3, 9, 6, 9, 10], "T": [10] * 8}
+        >>> counted = histories | {"people": [300, 60, 30, 20, 20, 10, 30, 25]}
         >>> fit = om.BetaGeo().fit(counted, weights="people", unit="week")
         >>> fit.customers, fit.unit
-        (100.0, 'week')
+        (495.0, 'week')
         """
         return fit(self, BetaGeoFit, summary, weights, unit, purchase=purchase_covariates, dropout=dropout_covariates)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class BetaGeoFit(PurchaseFit):
-    """A fitted The BG/NBD model.
+    """A fitted BG/NBD model.
 
     Attributes
     ----------
@@ -142,7 +142,7 @@ class BetaGeoFit(PurchaseFit):
     model = "bg_nbd"
 
     @classmethod
-    def from_lifetimes(cls, fitter: Any, *, unit: Unit = "day") -> BetaGeoFit:
+    def from_lifetimes(cls, fitter: object, *, unit: Unit = "day") -> BetaGeoFit:
         """The fit of a fitter of the ``lifetimes`` package, with its parameters.
 
         Its covariance is found anew, since that of ``lifetimes`` is not symmetric; so the data must still be with the fitter.
@@ -173,7 +173,7 @@ class BetaGeoFit(PurchaseFit):
         """
         return interop.read(cls, fitter, unit)
 
-    def to_lifetimes(self) -> Any:
+    def to_lifetimes(self) -> object:
         """The same parameters in a fitter of the ``lifetimes`` package (the ``lifetimes`` extra).
 
         Returns
@@ -280,17 +280,18 @@ class ModifiedBetaGeo:
         Examples
         --------
         >>> import opsmetrics as om
-        >>> counted = {"frequency": [0, 1, 3], "recency": [0, 4, 9], "T": [10, 10, 12], "people": [60, 30, 10]}
+        >>> histories = {"frequency": [0, 1, 1, 2, 2, 5, 5, 9], "recency": [0, 1, 6, 3, 9, 6, 9, 10], "T": [10] * 8}
+        >>> counted = histories | {"people": [300, 60, 30, 20, 20, 10, 30, 25]}
         >>> fit = om.ModifiedBetaGeo().fit(counted, weights="people", unit="week")
         >>> fit.customers, fit.unit
-        (100.0, 'week')
+        (495.0, 'week')
         """
         return fit(self, ModifiedBetaGeoFit, summary, weights, unit, purchase=purchase_covariates, dropout=dropout_covariates)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class ModifiedBetaGeoFit(PurchaseFit):
-    """A fitted The MBG/NBD model.
+    """A fitted MBG/NBD model.
 
     Attributes
     ----------
@@ -326,7 +327,7 @@ class ModifiedBetaGeoFit(PurchaseFit):
     model = "mbg_nbd"
 
     @classmethod
-    def from_lifetimes(cls, fitter: Any, *, unit: Unit = "day") -> ModifiedBetaGeoFit:
+    def from_lifetimes(cls, fitter: object, *, unit: Unit = "day") -> ModifiedBetaGeoFit:
         """The fit of a fitter of the ``lifetimes`` package, with its parameters.
 
         Its covariance is found anew, since that of ``lifetimes`` is not symmetric; so the data must still be with the fitter.
@@ -357,7 +358,7 @@ class ModifiedBetaGeoFit(PurchaseFit):
         """
         return interop.read(cls, fitter, unit)
 
-    def to_lifetimes(self) -> Any:
+    def to_lifetimes(self) -> object:
         """The same parameters in a fitter of the ``lifetimes`` package (the ``lifetimes`` extra).
 
         Returns
@@ -464,17 +465,18 @@ class ParetoNBD:
         Examples
         --------
         >>> import opsmetrics as om
-        >>> counted = {"frequency": [0, 1, 3], "recency": [0, 4, 9], "T": [10, 10, 12], "people": [60, 30, 10]}
+        >>> histories = {"frequency": [0, 1, 1, 2, 2, 5, 5, 9], "recency": [0, 1, 6, 3, 9, 6, 9, 10], "T": [10] * 8}
+        >>> counted = histories | {"people": [300, 60, 30, 20, 20, 10, 30, 25]}
         >>> fit = om.ParetoNBD().fit(counted, weights="people", unit="week")
         >>> fit.customers, fit.unit
-        (100.0, 'week')
+        (495.0, 'week')
         """
         return fit(self, ParetoNBDFit, summary, weights, unit, purchase=purchase_covariates, dropout=dropout_covariates)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class ParetoNBDFit(PurchaseFit):
-    """A fitted The Pareto/NBD model.
+    """A fitted Pareto/NBD model.
 
     Attributes
     ----------
@@ -511,7 +513,7 @@ class ParetoNBDFit(PurchaseFit):
     model = "pareto_nbd"
 
     @classmethod
-    def from_lifetimes(cls, fitter: Any, *, unit: Unit = "day") -> ParetoNBDFit:
+    def from_lifetimes(cls, fitter: object, *, unit: Unit = "day") -> ParetoNBDFit:
         """The fit of a fitter of the ``lifetimes`` package, with its parameters.
 
         Its covariance is found anew, since that of ``lifetimes`` is not symmetric; so the data must still be with the fitter.
@@ -542,7 +544,7 @@ class ParetoNBDFit(PurchaseFit):
         """
         return interop.read(cls, fitter, unit)
 
-    def to_lifetimes(self) -> Any:
+    def to_lifetimes(self) -> object:
         """The same parameters in a fitter of the ``lifetimes`` package (the ``lifetimes`` extra).
 
         Returns
@@ -592,7 +594,7 @@ class BetaGeoBetaBinom:
     Examples
     --------
     >>> import opsmetrics as om
-    >>> summary = om.clv_summary(om.make_orders(customers=500, rng=1), customer="customer", time="time", unit="month")
+    >>> summary = om.clv_summary(om.make_orders(customers=1_000, rng=3), customer="customer", time="time", unit="month")
     >>> om.BetaGeoBetaBinom().fit(summary).converged
     True
     """
@@ -642,17 +644,18 @@ class BetaGeoBetaBinom:
         Examples
         --------
         >>> import opsmetrics as om
-        >>> counted = {"frequency": [0, 1, 3], "recency": [0, 4, 9], "T": [10, 10, 12], "people": [60, 30, 10]}
+        >>> histories = {"frequency": [0, 1, 1, 2, 2, 5, 5, 9], "recency": [0, 1, 6, 3, 9, 6, 9, 10], "T": [10] * 8}
+        >>> counted = histories | {"people": [300, 60, 30, 20, 20, 10, 30, 25]}
         >>> fit = om.BetaGeoBetaBinom().fit(counted, weights="people", unit="week")
         >>> fit.customers, fit.unit
-        (100.0, 'week')
+        (495.0, 'week')
         """
         return fit(self, BetaGeoBetaBinomFit, summary, weights, unit)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class BetaGeoBetaBinomFit(PurchaseFit):
-    """A fitted The BG/BB model.
+    """A fitted BG/BB model.
 
     Attributes
     ----------
@@ -680,7 +683,7 @@ class BetaGeoBetaBinomFit(PurchaseFit):
     Examples
     --------
     >>> import opsmetrics as om
-    >>> summary = om.clv_summary(om.make_orders(customers=500, rng=1), customer="customer", time="time", unit="month")
+    >>> summary = om.clv_summary(om.make_orders(customers=1_000, rng=3), customer="customer", time="time", unit="month")
     >>> list(om.BetaGeoBetaBinom().fit(summary).params)
     ['alpha', 'beta', 'gamma', 'delta']
     """
@@ -688,7 +691,7 @@ class BetaGeoBetaBinomFit(PurchaseFit):
     model = "bg_bb"
 
     @classmethod
-    def from_lifetimes(cls, fitter: Any, *, unit: Unit = "day") -> BetaGeoBetaBinomFit:
+    def from_lifetimes(cls, fitter: object, *, unit: Unit = "day") -> BetaGeoBetaBinomFit:
         """The fit of a fitter of the ``lifetimes`` package, with its parameters.
 
         Its covariance is found anew, since that of ``lifetimes`` is not symmetric; so the data must still be with the fitter.
@@ -713,13 +716,13 @@ class BetaGeoBetaBinomFit(PurchaseFit):
         Examples
         --------
         >>> import opsmetrics as om
-        >>> summary = om.clv_summary(om.make_orders(customers=500, rng=1), customer="customer", time="time", unit="month")
+        >>> summary = om.clv_summary(om.make_orders(customers=1_000, rng=3), customer="customer", time="time", unit="month")
         >>> fitter = om.BetaGeoBetaBinom().fit(summary).to_lifetimes()  # doctest: +SKIP
         >>> om.BetaGeoBetaBinomFit.from_lifetimes(fitter)  # doctest: +SKIP
         """
         return interop.read(cls, fitter, unit)
 
-    def to_lifetimes(self) -> Any:
+    def to_lifetimes(self) -> object:
         """The same parameters in a fitter of the ``lifetimes`` package (the ``lifetimes`` extra).
 
         Returns
@@ -737,7 +740,7 @@ class BetaGeoBetaBinomFit(PurchaseFit):
         Examples
         --------
         >>> import opsmetrics as om
-        >>> summary = om.clv_summary(om.make_orders(customers=500, rng=1), customer="customer", time="time", unit="month")
+        >>> summary = om.clv_summary(om.make_orders(customers=1_000, rng=3), customer="customer", time="time", unit="month")
         >>> om.BetaGeoBetaBinom().fit(summary).to_lifetimes()  # doctest: +SKIP
         """
         return interop.write(self, "BetaGeoBetaBinomFitter")

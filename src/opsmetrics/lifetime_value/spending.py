@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from opsmetrics.lifetime_value import doors, interop
 from opsmetrics.lifetime_value.estimation import estimate
 from opsmetrics.lifetime_value.fits import Fitted, Predictions, around, deviation, read_estimates
 from opsmetrics.lifetime_value.models import penalty_of
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FrameT = TypeVar("FrameT")
 
@@ -171,6 +174,10 @@ class GammaGammaFit(Fitted):
     @overload
     def expected_amount(self, summary: None = None, *, confidence: float | None = None) -> float: ...
     @overload
+    def expected_amount(self, summary: Result[FrameT], *, confidence: float | None = None) -> Predictions[FrameT]: ...
+    @overload
+    def expected_amount(self, summary: Mapping[str, Iterable[float]], *, confidence: float | None = None) -> Predictions[pd.DataFrame]: ...
+    @overload
     def expected_amount(self, summary: FrameT, *, confidence: float | None = None) -> Predictions[FrameT]: ...
     def expected_amount(self, summary: Any = None, *, confidence: float | None = None) -> Any:
         """The mean amount that each customer will spend per purchase: his own, drawn towards that of all (also known as: 预期客单价).
@@ -282,7 +289,7 @@ class GammaGammaFit(Fitted):
         )
 
     @classmethod
-    def from_lifetimes(cls, fitter: Any) -> GammaGammaFit:
+    def from_lifetimes(cls, fitter: object) -> GammaGammaFit:
         """The fit of a ``GammaGammaFitter`` of the ``lifetimes`` package, with its parameters and its data.
 
         Parameters
@@ -311,11 +318,11 @@ class GammaGammaFit(Fitted):
         x, z = data["frequency"].astype(np.int64), data["monetary_value"]
         total = gamma_gamma.likelihood(np.log(values), x, z, data["weights"])
         return cls(
-            **interop.estimates(fitter, NAMES, values, total, float(data["weights"].sum())),
+            **interop.estimates(NAMES, values, total, float(data["weights"].sum())),
             correlation=_correlation(x, z, data["weights"]), left_out=0.0,
         )  # fmt: skip
 
-    def to_lifetimes(self) -> Any:
+    def to_lifetimes(self) -> object:
         """The same parameters in a fitter of the ``lifetimes`` package (the ``lifetimes`` extra).
 
         Returns

@@ -93,7 +93,7 @@ class Validation(Result[FrameT_co]):
     def _view(self) -> _render.View:
         columns, rows = _frames.head(self._tables["table"])
         _, covered = _frames.head(self._tables["coverage"])
-        told = ", ".join(f"{of} {share:.0%}" for of, _, share in covered)
+        told = ", ".join(f"{of} {_covered(str(of), float(str(share)))}" for of, _, share in covered)
         return _render.View(
             title=f"Validation of {self.model}: learned until {self.calibration_end}, held out {self.params['duration']:,} days",
             facts=shown(self.params),
@@ -200,6 +200,11 @@ def validate(
         _tables={name: _frames.build(backend, content) for name, content in contents.items()}, params=params, dropped=trial.summary.dropped,
         model=trial.models.buying.title, calibration_end=end,
     )  # fmt: skip
+
+
+def _covered(of: str, share: float) -> str:
+    """A share of customers; of a total, whether it lay inside."""
+    return f"{share:.0%}" if not of.startswith("all") else "yes" if share else "no"
 
 
 def score(orders: Held, kind: type[PurchaseFit], asked: Mapping[str, Any]) -> float:

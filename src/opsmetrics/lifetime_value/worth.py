@@ -24,6 +24,9 @@ DRAWS: Final = 1_000
 
 _BLOCK = 2_048
 
+_NOTHING = 1e-9
+"""A quantile of a Gamma distribution that stands for one with an atom at 0."""
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -131,7 +134,7 @@ def value_ends(
         begin = ends[block.start - 1] if block.start else 0
         own = order[begin : ends[min(block.stop, len(ends)) - 1]]
         for target, end in zip(targets, (low, high), strict=True):
-            place = np.clip(np.ceil(target[own] * DRAWS).astype(np.int64) - 1, 0, DRAWS - 1)
+            place = np.clip(np.ceil(target[own] * DRAWS) - 1, 0, DRAWS - 1).astype(np.int64)
             end[own] = np.where(target[own] > 0, ratio[kinds.of[own] - block.start, place], 0.0)
     x, known = amounts_known(rows.x, z)
     scale = question.margin * found.discount * (law.v + x * known)
@@ -180,6 +183,7 @@ def totals(models: Models, found: Worth, varied: Outcomes, group: Ints, size: in
         content[mean] = total
         content[f"{mean}_low"], content[f"{mean}_high"] = around(total, relative, level)
         content[f"{outcome}_low"], content[f"{outcome}_high"] = _gamma_ends(total, sums(variance) + spread**2, level)
+    content["purchases_low"], content["purchases_high"] = np.floor(content["purchases_low"]), np.ceil(content["purchases_high"])
     return content
 
 
@@ -190,7 +194,7 @@ def _gamma_ends(mean: Floats, variance: Floats, level: float) -> tuple[Floats, F
     known = (mean > 0) & (variance > 0) & np.isfinite(variance)
     shape = np.where(known, mean**2 / np.where(known, variance, 1.0), 1.0)
     found = [gammaincinv(shape, tail) / shape * mean for tail in ((1 - level) / 2, (1 + level) / 2)]
-    low, high = (np.where(known, end, np.where(variance > 0, np.nan, mean)) for end in found)
+    low, high = (np.where(known, np.where(end < _NOTHING, 0.0, end), np.where(variance > 0, np.nan, mean)) for end in found)
     return low, high
 
 
