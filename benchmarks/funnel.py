@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-import multiprocessing
 
 import duckdb
 import numpy as np
@@ -12,7 +11,7 @@ import pandas as pd
 import polars as pl
 
 import opsmetrics as om
-from benchmarks import timing
+from benchmarks import processes, timing
 
 EVENTS, CUSTOMERS, ROUNDS = 5_000_000, 500_000, 7
 STEPS = ["view", "cart", "checkout", "pay", "repeat"]
@@ -133,12 +132,9 @@ def floor(frame: pd.DataFrame) -> int:
     return int(np.sort(key)[0])
 
 
-def memory(connection: object) -> None:
+def memory() -> float:
     """In a process of its own: the growth of resident memory over the size of the input columns."""
-    frame = events()
-    counts(frame.head(1_000))
-    grown = timing.peak_growth(lambda: om.funnel(frame, STEPS, window=WINDOW, **COLUMNS).table)
-    connection.send(grown / sum(frame[name].nbytes for name in frame))  # type: ignore[attr-defined]
+    return processes.growth_over_columns(lambda frame: om.funnel(frame, STEPS, window=WINDOW, **COLUMNS).table, events())
 
 
 def main() -> bool:
@@ -181,11 +177,7 @@ def main() -> bool:
     timing.report(taken)
     met.append(timing.verdict("1,000 events, ms", sorted(taken.popitem()[1])[25] * 1e3, 5.0))
     met.append(growth())
-    ends = multiprocessing.get_context("spawn").Pipe()
-    child = multiprocessing.get_context("spawn").Process(target=memory, args=(ends[1],))
-    child.start()
-    met.append(timing.verdict("peak memory over the input columns", ends[0].recv(), 1.5))
-    child.join()
+    met.append(timing.verdict("peak memory over the input columns", processes.alone(memory), 1.5))
     return all(met)
 
 

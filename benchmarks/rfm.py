@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-import multiprocessing
 
 import numpy as np
 import pandas as pd
 import polars as pl
 
 import opsmetrics as om
-from benchmarks import timing
+from benchmarks import processes, timing
 
 ORDERS, CUSTOMERS, ROUNDS = 5_000_000, 500_000, 9
 AS_OF = dt.datetime(2026, 1, 1)
@@ -53,12 +52,9 @@ def bare_polars(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.group_by("customer").agg(pl.col("time").max(), pl.len(), pl.col("amount").sum())
 
 
-def memory(connection: object) -> None:
+def memory() -> float:
     """In a process of its own: the growth of resident memory over the size of the input columns."""
-    frame = orders()
-    ours(frame.head(1_000))  # imports are not the call's memory
-    grown = timing.peak_growth(lambda: ours(frame))
-    connection.send(grown / sum(frame[name].nbytes for name in frame))  # type: ignore[attr-defined]
+    return processes.growth_over_columns(ours, orders())
 
 
 def main() -> bool:
@@ -87,11 +83,7 @@ def main() -> bool:
     taken = timing.in_turns({"opsmetrics.rfm, 1,000 rows of pandas": lambda: ours(small)}, 50)
     timing.report(taken)
     met.append(timing.verdict("1,000 rows, ms", sorted(taken.popitem()[1])[25] * 1e3, 15.0))
-    ends = multiprocessing.get_context("spawn").Pipe()
-    child = multiprocessing.get_context("spawn").Process(target=memory, args=(ends[1],))
-    child.start()
-    met.append(timing.verdict("peak memory over the input columns", ends[0].recv(), 1.5))
-    child.join()
+    met.append(timing.verdict("peak memory over the input columns", processes.alone(memory), 1.5))
     return all(met)
 
 

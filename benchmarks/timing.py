@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import gc
 import statistics
-import threading
 import time
 from collections.abc import Callable, Mapping
 
 
-def in_turns(contenders: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """Seconds of each contender in each round, after one round that does not count."""
+def in_turns(
+    contenders: Mapping[str, Callable[[], object]], rounds: int, *, clock: Callable[[], float] = time.perf_counter, warmed: bool = False
+) -> dict[str, list[float]]:
+    """Seconds of each contender in each round, after one round that does not count unless all are warmed up."""
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
-    for turn in range(rounds + 1):
+    for turn in range(warmed, rounds + 1):
         for name, run in contenders.items():
             gc.collect()
-            began = time.perf_counter()
+            began = clock()
             kept = run()
-            taken = time.perf_counter() - began
+            taken = clock() - began
             del kept
             if turn:
                 seconds[name].append(taken)
@@ -36,34 +37,8 @@ def report(seconds: Mapping[str, list[float]]) -> None:
         print(f"  {name:<44} {statistics.median(taken) * 1e3:10.1f} ms   ({min(taken) * 1e3:.1f} .. {max(taken) * 1e3:.1f})")
 
 
-def verdict(what: str, value: float, target: float) -> bool:
-    """Print a measured value beside its target."""
-    met = value <= target
-    print(f"  {what:<44} {value:10.2f}      target <= {target:g}: {'met' if met else 'MISSED'}")
+def verdict(what: str, value: float, target: float, *, at_least: bool = False) -> bool:
+    """Print a measured value beside its target, the most it may be, or the least."""
+    met = value >= target if at_least else value <= target
+    print(f"  {what:<44} {value:10.2f}      target {'>=' if at_least else '<='} {target:g}: {'met' if met else 'MISSED'}")
     return met
-
-
-def peak_growth(run: Callable[[], object]) -> int:
-    """How many bytes the resident memory grew at its highest while something ran, sampled every half millisecond."""
-    import psutil
-
-    process = psutil.Process()
-    gc.collect()
-    before = highest = process.memory_info().rss
-    done = threading.Event()
-
-    def watch() -> None:
-        nonlocal highest
-        while not done.is_set():
-            highest = max(highest, process.memory_info().rss)
-            time.sleep(0.0005)
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    try:
-        kept = run()
-    finally:
-        done.set()
-        watcher.join()
-    del kept
-    return highest - before

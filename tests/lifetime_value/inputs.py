@@ -139,6 +139,32 @@ def amounts(customers: int, seed: int, *, p: float = 6.0, q: float = 4.0, v: flo
     return pd.DataFrame({"frequency": x, "monetary_value": mean})
 
 
+ORDERS: dict[str, Any] = {"customer": "customer", "time": "time", "amount": "amount"}
+LAST_DAY = "2025-12-31"
+
+
+def orders_of(customers: int, seed: int, *, ahead: int = 180) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Purchases of MBG/NBD customers with Gamma-Gamma amounts up to `LAST_DAY`, and what each brings in the days ahead.
+
+    Customers arrive over a year; while they stay they buy at their own rate, and after each purchase they leave with their own chance.
+    """
+    rng = np.random.default_rng(seed)
+    rate, chance = rng.gamma(1.2, 1 / 25.0, customers), rng.beta(0.7, 3.0, customers)
+    mean, first = 15.0 / rng.gamma(4.0, 1.0, customers) * 6.0, rng.integers(1, 366, customers).astype(float)
+    rows: list[tuple[int, float, float]] = []
+    for customer in range(customers):
+        now = -first[customer]
+        while now <= ahead:
+            rows.append((customer, np.ceil(now), round(rng.gamma(6.0, mean[customer] / 6.0), 2)))
+            if rng.random() < chance[customer]:
+                break
+            now += rng.exponential(1 / rate[customer])
+    log = pd.DataFrame(rows, columns=["customer", "day", "amount"])
+    log = log[log["day"] <= ahead].assign(time=lambda f: pd.Timestamp(LAST_DAY) + pd.to_timedelta(f["day"], unit="D") + pd.Timedelta(hours=9))
+    later = log[log["day"] > 0].groupby("customer").agg(purchases=("day", "nunique"), value=("amount", "sum"))
+    return log.loc[log["day"] <= 0, ["customer", "time", "amount"]], later.reindex(range(customers), fill_value=0)
+
+
 # -------------------------------------------------------------------------------------------------------- lifetimes
 
 

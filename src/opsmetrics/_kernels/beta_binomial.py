@@ -52,7 +52,7 @@ class BetaBinomial:
         """P(alive), and the slope of its logarithm in the log of each parameter: the score if alive, less the mean score."""
         alive, found = self._staying(x, T, scores=True), self._by_rows(1, x, t_x, T)
         slopes = alive - found
-        return np.exp(np.minimum(slopes[0], 0.0)), slopes[1:]
+        return np.asarray(np.exp(np.minimum(slopes[0], 0.0))), slopes[1:]
 
     def expected(self, x: npt.ArrayLike, T: npt.ArrayLike, t: npt.ArrayLike) -> Floats:
         """Expected purchases in the t periods after T, of customers who are there in period T + 1."""
@@ -148,7 +148,7 @@ class BetaBinomial:
         found = np.empty((_SIZES[order], len(x)))
         for block, values in self._blocks(order, x, t_x, T):
             found[:, block] = values
-        return found.reshape(-1, *shape)
+        return found.reshape(len(found), *shape)
 
     def _blocks(self, order: int, x: Ints, t_x: Ints, T: Ints) -> Iterator[tuple[Ints, Floats]]:
         """The same by blocks of rows with few distinct x, since each of these needs a table over k."""

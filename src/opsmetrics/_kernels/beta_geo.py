@@ -9,7 +9,8 @@ one model.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial as bind
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -74,13 +75,11 @@ class BetaGeo:
 
     def discounted(self, x: npt.ArrayLike, T: npt.ArrayLike, t: npt.ArrayLike, delta: float) -> Floats:
         """Expected purchases in (T, T + t], each weighted exp(-delta u) when it comes u after T: by parts, from the undiscounted ones."""
-        x, T, t = np.broadcast_arrays(*_floats(x, T, t))
-        return quadrature.discounted(lambda u: self.expected(x, T, u), t, delta)
+        return np.asarray(self._discounted(1, x, T, t, delta)[0])
 
     def discounted_slopes(self, x: npt.ArrayLike, T: npt.ArrayLike, t: npt.ArrayLike, delta: float) -> tuple[Floats, Floats]:
         """Discounted purchases, and their slopes in the log of each parameter."""
-        x, T, t = np.broadcast_arrays(*_floats(x, T, t))
-        found = quadrature.discounted(lambda u: self._moments(1 + _SLOPES, x, T, u), t, delta)
+        found = self._discounted(1 + _SLOPES, x, T, t, delta)
         return found[0], found[1:]
 
     def counts(self, x: npt.ArrayLike, T: npt.ArrayLike, t: npt.ArrayLike) -> Iterator[Floats]:
@@ -91,9 +90,10 @@ class BetaGeo:
         """
         x, T, t = np.broadcast_arrays(*_floats(x, T, t))
         rate, stays, drops = self.r + x, self.b + x + self.first, self.a
-        share = t / (self.alpha + T + t)
-        exactly = np.exp(-rate * np.log1p(t / (self.alpha + T)))
-        fewer, survived = np.zeros_like(share), np.ones_like(share)
+        with np.errstate(divide="ignore"):
+            log_share = np.log(t / (self.alpha + T + t))
+        log_exactly = -rate * np.log1p(t / (self.alpha + T))  # of a heavy buyer too small for a float
+        fewer, survived = np.zeros_like(log_share), np.ones_like(log_share)
         n = 0
         while True:
             # tosses survived n - 1 times, then lost, with time for n purchases; survived before the n-th is B(a, b + n - 1) / B(a, b)
@@ -102,9 +102,10 @@ class BetaGeo:
                 lost = survived * drops / (drops + stays + n - 1)
                 survived = survived * (stays + n - 1) / (drops + stays + n - 1)
                 last = lost * np.maximum(1 - fewer, 0)
+            exactly = np.exp(log_exactly)
             yield survived * exactly + last
             fewer = fewer + exactly
-            exactly = exactly * (rate + n) / (n + 1) * share
+            log_exactly = log_exactly + np.log((rate + n) / (n + 1)) + log_share
             n += 1
 
     def _dead_odds(self, x: Floats, t_x: Floats, T: Floats) -> Floats:
@@ -120,11 +121,25 @@ class BetaGeo:
         lasted = self.r * np.log1p((T - t_x) / (self.alpha + t_x))
         return lasted, (self.r + x) * (later - sooner), 1.0, -_tossed(self.b, x + self.first)
 
+    def _discounted(self, functions: int, x: npt.ArrayLike, T: npt.ArrayLike, t: npt.ArrayLike, delta: float) -> Floats:
+        """Discounted purchases, perhaps with their slopes, by blocks of rows."""
+        alpha, a, *given = np.broadcast_arrays(self.alpha, self.a, *_floats(x, T, t))
+        rows = [np.ravel(values) for values in (alpha, a, *given)]
+        found = np.empty((functions, rows[0].size))
+        for begin in range(0, rows[0].size, BLOCK):
+            some = slice(begin, begin + BLOCK)
+            own_alpha, own_a, *own_rows, own_t = (values[some] for values in rows)
+            own = replace(self, alpha=own_alpha if np.ndim(self.alpha) else self.alpha, a=own_a if np.ndim(self.a) else self.a)
+            found[:, some] = quadrature.discounted(bind(own._moments, functions, *own_rows), own_t, delta)
+        return found.reshape(functions, *given[0].shape)
+
     def _moments(self, functions: int, x: Floats, T: Floats, t: Floats) -> Floats:
         """Expected purchases while alive, perhaps with their slopes: for each x (and a) smooth functions of z, which are interpolated."""
         alpha, a, x, T, t = np.broadcast_arrays(self.alpha, self.a, x, T, t)
         z = np.ravel(t / (alpha + T))
         found = np.zeros((functions, z.size))
+        if z.size == 0:
+            return found.reshape(functions, *x.shape)
         kinds, of = _kinds(np.ravel(x), np.ravel(a) if np.ndim(self.a) else None)
         counts, own_a = kinds if np.ndim(self.a) else (kinds[0], np.full(kinds.shape[1], self.a))
         largest = np.full(len(counts), _LEAST)

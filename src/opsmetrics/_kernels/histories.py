@@ -10,6 +10,8 @@ from typing import Any, Final, Self
 import numpy as np
 import numpy.typing as npt
 
+from opsmetrics._kernels import grouping
+
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
@@ -18,6 +20,9 @@ FOUR: Final = 4
 
 PAIRS: Final = tuple(combinations_with_replacement(range(FOUR), 2))
 """The upper triangle of a Hessian of four parameters, row by row."""
+
+_WHOLE = 2.0**53
+"""Whole numbers below it are exact in floats."""
 
 _MIX = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 
@@ -48,7 +53,8 @@ class Histories:
         """Identical histories as one, with their weights added: no rounding, so the likelihood is the same."""
         if len(self) == 0 or self.purchase is not None or self.dropout is not None:
             return self
-        order, starts = _runs(self.x, self.t_x, self.T)
+        order, codes = _runs(self.x, self.t_x, self.T)
+        starts = _starts(codes)
         one = order[starts]
         return type(self)(self.x[one], self.t_x[one], self.T[one], np.add.reduceat(self.weights[order], starts))
 
@@ -79,17 +85,26 @@ class Histories:
 
 def distinct(*columns: npt.NDArray[Any]) -> tuple[Ints, Ints]:
     """A row of each distinct combination of values of 64 bits, and which of the combinations each row has."""
-    order, starts = _runs(*columns)
+    order, codes = _runs(*columns)
     of = np.empty(len(order), dtype=np.int64)
-    of[order] = np.repeat(np.arange(len(starts)), np.diff(np.append(starts, len(order))))
-    return order[starts], of
+    of[order] = codes
+    return order[_starts(codes)], of
+
+
+def _starts(codes: Ints) -> Ints:
+    """Where each run of equal codes begins."""
+    return np.flatnonzero(np.diff(codes, prepend=-1))
 
 
 def _runs(*columns: npt.NDArray[Any]) -> tuple[Ints, Ints]:
-    """An order in which identical rows stand together, and where each run begins.
+    """An order in which identical rows stand together, and dense codes along it.
 
-    By one sort of a hash; runs are told by the values themselves, and where two runs of one hash interleave, by an exact sort.
+    Whole numbers are packed in one. Of others a hash is sorted instead; runs are told by the values themselves, and where two runs of one
+    hash interleave, by an exact sort.
     """
+    if (packed := _packed(columns)) is not None:
+        order, codes, _ = grouping.together(packed)
+        return order, codes
     values = [column + 0.0 if column.dtype == np.float64 else column for column in columns]  # -0.0 is 0.0
     keys = np.zeros(len(values[0]), dtype=np.uint64)
     for column in values:  # the finaliser of splitmix64 (G. L. Steele, D. Lea & C. H. Flood, 2014), once for each column
@@ -98,23 +113,39 @@ def _runs(*columns: npt.NDArray[Any]) -> tuple[Ints, Ints]:
         keys *= _MIX[1]
         keys ^= keys >> np.uint64(29)
     order = np.argsort(keys)
-    starts, mixed = _changes(order, values, keys)
-    if mixed:
+    changed = _changed(order, values)
+    hashed = keys[order]
+    if (changed[1:] & (hashed[1:] == hashed[:-1])).any():
         order = np.lexsort(values)
-        starts, _ = _changes(order, values, keys)
-    return order, starts
+        changed = _changed(order, values)
+    return order, np.cumsum(changed) - 1
 
 
-def _changes(order: Ints, columns: Sequence[npt.NDArray[Any]], keys: npt.NDArray[np.uint64]) -> tuple[Ints, bool]:
-    """Where values change along an order, and whether they ever change inside one hash."""
+def _packed(columns: Sequence[npt.NDArray[Any]]) -> Ints | None:
+    """One whole number per row, if all values are whole and there are bits enough."""
+    packed, bits = np.zeros(len(columns[0]), dtype=np.int64), 0
+    for column in columns if len(packed) else ():
+        low, high = float(column.min()), float(column.max())
+        size = int(high - low).bit_length() if -_WHOLE < low <= high < _WHOLE else 64
+        bits += size
+        if bits > 62:
+            return None
+        whole = column.astype(np.int64)
+        if column.dtype == np.float64 and not np.array_equal(whole, column):
+            return None
+        packed <<= size
+        packed |= whole - int(low)
+    return packed
+
+
+def _changed(order: Ints, columns: Sequence[npt.NDArray[Any]]) -> npt.NDArray[np.bool_]:
+    """Where values change along an order."""
     changed = np.zeros(len(order), dtype=np.bool_)
     changed[:1] = True
     for values in columns:
         ordered = values[order]
         changed[1:] |= ordered[1:] != ordered[:-1]
-    hashed = keys[order]
-    mixed = bool((changed[1:] & (hashed[1:] == hashed[:-1])).any())
-    return np.flatnonzero(changed), mixed
+    return changed
 
 
 @dataclass(frozen=True, slots=True)

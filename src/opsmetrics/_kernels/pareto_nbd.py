@@ -7,6 +7,7 @@ Here it is the integral over the time of death that it comes from: a sum of posi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -98,22 +99,23 @@ class ParetoNBD:
         """
         alpha, beta, x, T, t = np.broadcast_arrays(self.alpha, self.beta, *_floats(x, T, t))
         rate, age = self.r + x, beta + T
-        points, weights = quadrature.legendre(REPORT_NODES * 2)
+        busiest = float((rate / (alpha + T) * t).max(initial=0.0))
+        points, weights = (of.reshape(-1, *[1] * x.ndim) for of in quadrature.legendre(_nodes(busiest)))
+        # w = log(1 + u / (beta + T)) has the density s exp(-s w); nodes as in `_mixture`
         whole = np.log1p(t / age)
-        # w = log(1 + u / (beta + T)) has the density s exp(-s w); its nodes are spread evenly in exp(-k w)
-        k = np.maximum(self.s, 1 / np.maximum(whole, 1e-300))
-        gone = -np.expm1(-k * whole)
-        fading = 1 - gone * points.reshape(-1, *[1] * x.ndim)
-        w = -np.log(fading) / k
+        fall = np.maximum(self.s, _SLOWEST) / 4
+        width = -np.expm1(-fall * whole)
+        steps = -np.log1p(-width * points)
+        w = steps / fall
         until = np.concatenate([np.broadcast_to(t, (1, *x.shape)), age * np.expm1(w)])
-        dying = self.s / k * gone * weights.reshape(-1, *[1] * x.ndim) * np.exp((k - self.s) * w)
-        chance = np.concatenate([np.exp(-self.s * whole)[None], dying])
-        share = until / (alpha + T + until)
-        now = chance * np.exp(-rate * np.log1p(until / (alpha + T)))
+        with np.errstate(divide="ignore"):  # of no time nothing comes
+            dying = np.log(self.s / fall * width * weights) + steps - self.s * w
+            share = np.log(until / (alpha + T + until))
+        now = np.concatenate([-self.s * whole[None], dying]) - rate * np.log1p(until / (alpha + T))
         n = 0
         while True:
-            yield now.sum(axis=0)
-            now = now * ((rate + n) / (n + 1) * share)
+            yield np.exp(now).sum(axis=0)
+            now = now + (np.log((rate + n) / (n + 1)) + share)
             n += 1
 
     def _lasting(self, T: Floats, t: Floats, delta: float) -> tuple[Floats, Floats, Floats]:
@@ -244,6 +246,11 @@ def _row(model: ParetoNBD, part: Histories) -> Floats:
     for place, (i, j) in enumerate(PAIRS, start=5):
         found[place] = turn.get((i, j), 0.0) + (apart[i] * off[j]).sum(axis=0)
     return found
+
+
+def _nodes(busiest: float) -> int:
+    """Nodes over the time of death where customers make so many purchases: how many they have made by then is told the more sharply."""
+    return int(min(48 + 8 * math.ceil(math.sqrt(busiest)), 512))
 
 
 def _over(rate: Any, w: Floats) -> Floats:

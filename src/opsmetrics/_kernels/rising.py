@@ -28,9 +28,7 @@ def rows(z: npt.ArrayLike, k: npt.ArrayLike) -> tuple[Floats, Floats, Floats]:
 
     start, steps = np.broadcast_arrays(np.asarray(z, dtype=np.float64), np.asarray(k, dtype=np.float64))
     end = start + steps
-    value = gammaln(end) - gammaln(start)
-    first = digamma(end) - digamma(start)
-    second = zeta(2.0, end) - zeta(2.0, start)
+    value, first, second = (np.array(function(end) - function(start)) for function in (gammaln, digamma, lambda at: zeta(2.0, at)))
     large = start > _LARGE
     if large.any():
         value[large], first[large], second[large] = _stirling(start[large], steps[large])

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, overload
 import numpy as np
 
 from opsmetrics import _checks, _frames, _render
-from opsmetrics._frames import Column, Floats
-from opsmetrics._kernels.histories import Histories
+from opsmetrics._frames import Column, Floats, Ints
+from opsmetrics._kernels.histories import Histories, distinct
 from opsmetrics._results import SHOWN, Result, dropped_notes, picture, plain, shown
 from opsmetrics.errors import FitError, ParameterError, warn
 from opsmetrics.lifetime_value import doors
@@ -223,7 +223,10 @@ class PurchaseFit(Fitted):
         rows = door.histories
         if self.model == "bg_nbd" and (rows.x == 0).any():
             warn(one_time_buyers(float(rows.weights[rows.x == 0].sum())))
-        value, slopes = self._law(rows).p_alive_slopes(rows.x, rows.t_x, rows.T)
+        law = self._law(rows)
+        if confidence is None:
+            return self._predicted(door, "p_alive", law.p_alive(rows.x, rows.t_x, rows.T), None, None)
+        value, slopes = law.p_alive_slopes(rows.x, rows.t_x, rows.T)
         return self._predicted(door, "p_alive", value, self._spread(rows, slopes), confidence, odds=True)
 
     @overload
@@ -277,8 +280,7 @@ class PurchaseFit(Fitted):
             law = self._new("expected_purchases", confidence)
             return float(law.p_alive(0, 0.0, 0.0) * law.expected(0, 0.0, span))
         door = self._enter(summary)
-        value, slopes = self._purchases(door.histories, span)
-        return self._predicted(door, "expected_purchases", value, self._spread(door.histories, slopes), confidence, t=t)
+        return self._purchases_of(door, "expected_purchases", span, 0.0, confidence, t=t)
 
     @overload
     def purchase_probability(self, x: int, t: float, summary: None = None) -> float: ...
@@ -419,9 +421,8 @@ class PurchaseFit(Fitted):
         door = self._enter(summary)
         span = math.inf if days is None else self._periods(days)
         delta = rate * DAYS_IN[self.unit] / DAYS_IN["year"]
-        value, slopes = self._purchases(door.histories, span, math.expm1(delta) if self._family.discrete else delta)
-        spread = self._spread(door.histories, slopes)
-        return self._predicted(door, "discounted_purchases", value, spread, confidence, horizon=days, discount_rate=rate)
+        own = math.expm1(delta) if self._family.discrete else delta
+        return self._purchases_of(door, "discounted_purchases", span, own, confidence, horizon=days, discount_rate=rate)
 
     def to_dict(self) -> dict[str, object]:
         """The fit as values `json.dumps` accepts.
@@ -511,10 +512,29 @@ class PurchaseFit(Fitted):
 
     def _purchases(self, rows: Histories, span: float, delta: float = 0.0) -> tuple[Floats, Floats]:
         """Expected purchases in the next `span` units, discounted by delta per unit, and the slopes of their logarithm."""
-        law = self._law(rows)
-        alive, by_alive = law.p_alive_slopes(rows.x, rows.t_x, rows.T)
-        mean, by_mean = law.discounted_slopes(rows.x, rows.T, span, delta) if delta else law.expected_slopes(rows.x, rows.T, span)
-        return alive * mean, by_alive + by_mean / np.maximum(mean, 1e-300)
+        alive, by_alive = self._law(rows).p_alive_slopes(rows.x, rows.t_x, rows.T)
+        mean, by_mean = self._coming(rows, span, delta)
+        return alive * mean, by_alive + by_mean
+
+    def _mean_purchases(self, rows: Histories, span: float, delta: float = 0.0) -> Floats:
+        """The same without the slopes."""
+        one, of = self._kinds(rows)
+        kinds = rows.take(one)
+        law = self._law(kinds)
+        mean = law.discounted(kinds.x, kinds.T, span, delta) if delta else law.expected(kinds.x, kinds.T, span)
+        return np.asarray(self._law(rows).p_alive(rows.x, rows.t_x, rows.T) * mean[of])
+
+    def _coming(self, rows: Histories, span: float, delta: float = 0.0) -> tuple[Floats, Floats]:
+        """Purchases of those who are alive, and the slopes of their logarithm."""
+        one, of = self._kinds(rows)
+        kinds = rows.take(one)
+        law = self._law(kinds)
+        mean, slopes = law.discounted_slopes(kinds.x, kinds.T, span, delta) if delta else law.expected_slopes(kinds.x, kinds.T, span)
+        return mean[of], (slopes / np.maximum(mean, 1e-300))[:, of]
+
+    def _kinds(self, rows: Histories) -> tuple[Ints, Ints]:
+        """What comes from those who are alive depends on frequency, age and covariates: a row of each kind, and the kind of each row."""
+        return distinct(rows.x, rows.T) if rows.bare else (np.arange(len(rows)), np.arange(len(rows)))
 
     def _enter(self, summary: object) -> Door:
         """Read customers of the unit that the fit has."""
@@ -580,8 +600,15 @@ class PurchaseFit(Fitted):
             parts.append(sign * rows.dropout * slopes[self._family.parameters.index(name)])
         return deviation(self._log_covariance(), np.concatenate(parts))
 
+    def _purchases_of(self, door: Door, name: str, span: float, delta: float, confidence: float | None, **facts: Any) -> Predictions[Any]:
+        """The table with purchases to come; slopes are found where an interval is asked for."""
+        if confidence is None:
+            return self._predicted(door, name, self._mean_purchases(door.histories, span, delta), None, None, **facts)
+        value, slopes = self._purchases(door.histories, span, delta)
+        return self._predicted(door, name, value, self._spread(door.histories, slopes), confidence, **facts)
+
     def _predicted(
-        self, door: Door, name: str, value: Floats, spread: Floats | None, confidence: float | None, *, odds: bool = False, **facts: object
+        self, door: Door, name: str, value: Floats, spread: Floats | None, confidence: float | None, *, odds: bool = False, **facts: Any
     ) -> Predictions[Any]:
         """The table with a column, and its interval where one is asked for."""
         columns: dict[str, Column] = {name: value}

@@ -246,12 +246,12 @@ def _middle(orders: Held, own: Mapping[str, Any]) -> dt.date:
     return last - dt.timedelta(days=oldest // 2)
 
 
-def _counts(trial: Trial, kinds: worth.Kinds) -> Any:
-    return trial.models.buying._law(kinds.rows).counts(kinds.x, kinds.T, float(trial.duration))
-
-
 def _crps(trial: Trial, kinds: worth.Kinds, found: worth.Worth) -> Floats:
-    return forecasts.crps(_counts(trial, kinds), kinds.of, found.alive, trial.bought)
+    scores = np.empty(len(trial.rows))
+    for block, own in kinds.blocks():
+        counts = kinds.counts(trial.models, float(trial.duration), block)
+        scores[own] = forecasts.crps(counts, kinds.of[own] - block.start, found.alive[own], trial.bought[own])
+    return scores
 
 
 def _rules(backend: Backend, trial: Trial, kinds: worth.Kinds, found: worth.Worth) -> dict[str, Column]:
@@ -286,7 +286,10 @@ def _calibration(trial: Trial, found: worth.Worth) -> dict[str, Column]:
 
 
 def _pit(trial: Trial, kinds: worth.Kinds, found: worth.Worth) -> dict[str, Column]:
-    low, high = forecasts.pit(_counts(trial, kinds), kinds.of, found.alive, trial.bought)
+    low, high = ends = np.empty((2, len(trial.rows)))
+    for block, own in kinds.blocks():
+        counts = kinds.counts(trial.models, float(trial.duration), block)
+        ends[:, own] = forecasts.pit(counts, kinds.of[own] - block.start, found.alive[own], trial.bought[own])
     edges = np.arange(GROUPS + 1) / GROUPS
     return {"low": edges[:-1], "high": edges[1:], "share": forecasts.pit_histogram(low, high, GROUPS)}
 

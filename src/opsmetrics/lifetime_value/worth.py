@@ -64,13 +64,12 @@ def worth(models: Models, rows: Histories, z: Floats, question: Question) -> Wor
     """Expected purchases, amount and value of each customer."""
     law = models.buying._law(rows)
     alive, by_alive = law.p_alive_slopes(rows.x, rows.t_x, rows.T)
-    mean, by_mean = law.expected_slopes(rows.x, rows.T, question.span)
-    kept, by_kept = law.discounted_slopes(rows.x, rows.T, question.span, question.delta)
+    mean, by_mean = models.buying._coming(rows, question.span)
+    kept, by_kept = models.buying._coming(rows, question.span, question.delta)
     amount, by_spending = law_of(models.spending).expected_slopes(*amounts_known(rows.x, z))
-    own, discounted = np.maximum(mean, 1e-300), np.maximum(kept, 1e-300)
     return Worth(
-        alive=alive, purchases=alive * mean, by_buying=by_alive + by_mean / own, value=question.margin * alive * kept * amount,
-        by_buying_discounted=by_alive + by_kept / discounted, by_spending=by_spending, amount=amount, discount=kept / own,
+        alive=alive, purchases=alive * mean, by_buying=by_alive + by_mean, value=question.margin * alive * kept * amount,
+        by_buying_discounted=by_alive + by_kept, by_spending=by_spending, amount=amount, discount=kept / np.maximum(mean, 1e-300),
     )  # fmt: skip
 
 
@@ -96,49 +95,53 @@ class Kinds:
         """The kinds of histories; with covariates each customer is his own."""
         spending_x, _ = amounts_known(rows.x, z)
         if rows.bare:
-            one, of = distinct(rows.x, rows.T, spending_x.astype(np.float64))
+            one, of = distinct(rows.x, rows.T, spending_x)
         else:
             one = of = np.arange(len(rows))
         return cls(rows.x[one], rows.T[one], spending_x[one], of, rows.take(one))
 
-    def blocks(self) -> Iterator[slice]:
-        """Parts whose scratch stays small."""
+    def blocks(self) -> Iterator[tuple[slice, Ints]]:
+        """Parts whose scratch stays small: some kinds, and the customers of these kinds."""
+        order = np.argsort(self.of, kind="stable")
+        ends = np.append(0, np.cumsum(np.bincount(self.of, minlength=len(self.x))))
         for begin in range(0, len(self.x), _BLOCK):
-            yield slice(begin, begin + _BLOCK)
+            stop = min(begin + _BLOCK, len(self.x))
+            yield slice(begin, stop), order[ends[begin] : ends[stop]]
+
+    def counts(self, models: Models, span: float, block: slice) -> Iterator[Floats]:
+        """The distribution of purchases of some kinds, given that they are alive."""
+        found: Iterator[Floats] = models.buying._law(self.rows.rows(block)).counts(self.x[block], self.T[block], span)
+        return found
 
 
-def purchase_ends(models: Models, kinds: Kinds, alive: Floats, question: Question) -> tuple[Ints, Ints]:
-    """The ends of the interval in which each customer's purchases will lie."""
-    counts = models.buying._law(kinds.rows).counts(kinds.x, kinds.T, question.span)
-    low, high = forecasts.quantiles(counts, kinds.of, alive, _levels(question))
-    return low, high
+def purchase_ends(models: Models, kinds: Kinds, alive: Floats, question: Question) -> Ints:
+    """The ends, low and high, of the interval in which each customer's purchases will lie."""
+    ends = np.empty((2, len(alive)), dtype=np.int64)
+    for block, own in kinds.blocks():
+        counts = kinds.counts(models, question.span, block)
+        ends[:, own] = forecasts.quantiles(counts, kinds.of[own] - block.start, alive[own], _levels(question))
+    return ends
 
 
 def value_ends(
     models: Models, kinds: Kinds, rows: Histories, found: Worth, z: Floats, question: Question, random: np.random.Generator
-) -> tuple[Floats, Floats]:
-    """The ends of the interval in which each customer's value will lie.
+) -> Floats:
+    """The ends, low and high, of the interval in which each customer's value will lie.
 
     The sum of n purchases is Gamma(p n) / Gamma(p x + q) times v + x z: a ratio of two Gammas that is drawn for each kind of history, with
     n spread as its distribution is; those who are not alive buy nothing. Each purchase is discounted as the mean one.
     """
-    law, levels = law_of(models.spending), _levels(question)
-    low, high = np.zeros((2, len(alive := found.alive)))
-    order = np.argsort(kinds.of, kind="stable")
-    ends = np.cumsum(np.bincount(kinds.of, minlength=len(kinds.x)))
-    targets = [1 - (1 - level) / np.maximum(alive, 1e-300) for level in levels]
-    for block in kinds.blocks():
-        n = forecasts.draws(models.buying._law(kinds.rows.rows(block)).counts(kinds.x[block], kinds.T[block], question.span), DRAWS)
+    law, ends = law_of(models.spending), np.empty((2, len(found.alive)))
+    beyond = 1 - np.array(_levels(question))
+    for block, own in kinds.blocks():
+        n = forecasts.draws(kinds.counts(models, question.span, block), DRAWS)
         shape = law.p * kinds.spending_x[block] + law.q
         ratio = np.sort(random.standard_gamma(law.p * n) / random.standard_gamma(np.broadcast_to(shape[:, None], n.shape)), axis=1)
-        begin = ends[block.start - 1] if block.start else 0
-        own = order[begin : ends[min(block.stop, len(ends)) - 1]]
-        for target, end in zip(targets, (low, high), strict=True):
-            place = np.clip(np.ceil(target[own] * DRAWS) - 1, 0, DRAWS - 1).astype(np.int64)
-            end[own] = np.where(target[own] > 0, ratio[kinds.of[own] - block.start, place], 0.0)
+        target = 1 - beyond[:, None] / np.maximum(found.alive[own], 1e-300)
+        place = np.clip(np.ceil(target * DRAWS) - 1, 0, DRAWS - 1).astype(np.int64)
+        ends[:, own] = np.where(target > 0, ratio[kinds.of[own] - block.start, place], 0.0)
     x, known = amounts_known(rows.x, z)
-    scale = question.margin * found.discount * (law.v + x * known)
-    return low * scale, high * scale
+    return ends * (question.margin * found.discount * (law.v + x * known))
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,9 +155,8 @@ class Outcomes:
 def outcomes(models: Models, kinds: Kinds, rows: Histories, found: Worth, z: Floats, question: Question) -> Outcomes:
     """Var(Y) of purchases, and of the sum of Y amounts: E(Y) E(M^2) / p + E(Y^2) E(M^2) - E(Y)^2 E(M)^2, where M is the mean amount."""
     law, square = law_of(models.spending), np.empty(len(kinds.x))
-    for block in kinds.blocks():
-        law_here = models.buying._law(kinds.rows.rows(block))
-        square[block] = forecasts.moments(law_here.counts(kinds.x[block], kinds.T[block], question.span))[1]
+    for block, _ in kinds.blocks():
+        square[block] = forecasts.moments(kinds.counts(models, question.span, block))[1]
     squared = found.alive * square[kinds.of]
     mean_square = law.second_moment(*amounts_known(rows.x, z))
     spent = found.purchases * mean_square / law.p + squared * mean_square - (found.purchases * found.amount) ** 2

@@ -1,0 +1,508 @@
+"""Customer lifetime value: the table and its identities, the two kinds of intervals, groups, the choice of a model, and what is warned of."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import math
+import pickle
+import re
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.special import ndtri
+
+import opsmetrics as om
+from tests.lifetime_value.inputs import CDNOW, LAST_DAY, ORDERS, cdnow, orders_of, predicted, quiet
+from tests.support import Kind, columns_of, to_pandas
+
+COLUMNS = [
+    "customer", "frequency", "recency", "T", "monetary_value", "p_alive", "expected_purchases", "expected_purchases_low",
+    "expected_purchases_high", "purchases_low", "purchases_high", "expected_amount", "value", "value_low", "value_high", "outcome_low",
+    "outcome_high",
+]  # fmt: skip
+TOTALS = [
+    "customers", "expected_purchases", "expected_purchases_low", "expected_purchases_high", "purchases_low", "purchases_high", "value",
+    "value_low", "value_high", "outcome_low", "outcome_high",
+]  # fmt: skip
+RESULTS = ["value", "value_low", "value_high", "outcome_low", "outcome_high"]
+AHEAD = 180
+
+
+def ask(orders: Any, **choices: Any) -> Any:
+    return om.clv(orders, **({**ORDERS, "as_of": LAST_DAY, "horizon": AHEAD, "model": "mbg_nbd"} | choices))
+
+
+@pytest.fixture(scope="module")
+def shop() -> tuple[pd.DataFrame, pd.DataFrame]:
+    return orders_of(1_200, 3, ahead=AHEAD)
+
+
+@pytest.fixture(scope="module")
+def orders(shop: Any) -> pd.DataFrame:
+    return shop[0]
+
+
+@pytest.fixture(scope="module")
+def values(orders: pd.DataFrame) -> Any:
+    return ask(orders)
+
+
+def summary_of(values: Any) -> pd.DataFrame:
+    return values.table[["frequency", "recency", "T", "monetary_value"]]
+
+
+# ------------------------------------------------------------------------------------------------------------ the table
+
+
+def test_the_table_is_that_of_the_summary_with_what_is_expected(values: Any, orders: pd.DataFrame) -> None:
+    assert values.table.columns.tolist() == COLUMNS
+    assert values.totals.columns.tolist() == TOTALS
+    summary = om.clv_summary(orders, **ORDERS, as_of=LAST_DAY)
+    pd.testing.assert_frame_equal(values.table[summary.table.columns], summary.table)
+    assert (values.customer, values.fit.unit, values.fit.model) == ("customer", "day", "mbg_nbd")
+    assert {name: values.params[name] for name in ("model", "horizon", "discount_rate", "margin", "confidence", "chosen_by")} == {
+        "model": "MBG/NBD", "horizon": AHEAD, "discount_rate": 0.10, "margin": 1.0, "confidence": 0.95, "chosen_by": None,
+    }  # fmt: skip
+    assert np.isfinite(values.table.drop(columns="customer").to_numpy(float)).all()
+    assert np.isfinite(values.totals.to_numpy(float)).all()
+    assert {str(values.table[name].dtype) for name in ("purchases_low", "purchases_high")} == {"int64"}
+
+
+@pytest.mark.parametrize("model", ["bg_nbd", "mbg_nbd", "pareto_nbd"])
+def test_each_column_is_what_the_fits_predict(orders: pd.DataFrame, model: Any) -> None:
+    """Value = margin times discounted purchases times amount; intervals of the mean add the variances of the two logarithms."""
+    made = quiet(ask, orders, model=model, margin=0.3, discount_rate=0.2, confidence=0.9)
+    table, people = made.table, summary_of(made)
+    assert table["p_alive"].to_numpy() == pytest.approx(predicted(quiet(made.fit.p_alive, people)), rel=1e-12)
+    mean = made.fit.expected_purchases(AHEAD, people, confidence=0.9).table
+    for end in ("", "_low", "_high"):
+        assert table[f"expected_purchases{end}"].to_numpy() == pytest.approx(mean[f"expected_purchases{end}"].to_numpy(), rel=1e-9)
+    kept = made.fit.discounted_purchases(people, horizon=AHEAD, discount_rate=0.2, confidence=0.9).table
+    amount = made.spend_fit.expected_amount(people, confidence=0.9).table
+    assert table["expected_amount"].to_numpy() == pytest.approx(amount["expected_amount"].to_numpy(), rel=1e-12)
+    value = 0.3 * kept["discounted_purchases"] * amount["expected_amount"]
+    assert table["value"].to_numpy() == pytest.approx(value.to_numpy(), rel=1e-9)
+    parts = [np.log(kept["discounted_purchases_high"] / kept["discounted_purchases"]), np.log(amount["expected_amount_high"] / amount["expected_amount"])]
+    half = np.hypot(*parts)
+    assert table["value_low"].to_numpy() == pytest.approx((value * np.exp(-half)).to_numpy(), rel=1e-9)
+    assert table["value_high"].to_numpy() == pytest.approx((value * np.exp(half)).to_numpy(), rel=1e-9)
+
+
+def test_intervals_lie_around_what_they_are_of(values: Any) -> None:
+    table, totals = values.table, values.totals.iloc[0]
+    for name in ("expected_purchases", "value"):
+        assert (table[f"{name}_low"] < table[name]).all()
+        assert (table[name] < table[f"{name}_high"]).all()
+    assert (table["purchases_low"] <= table["purchases_high"]).all()
+    assert ((table["outcome_low"] >= 0) & (table["outcome_low"] <= table["value"])).all()
+    assert totals["outcome_low"] < totals["value_low"] < totals["value"] < totals["value_high"] < totals["outcome_high"]
+    assert totals["purchases_low"] < totals["expected_purchases_low"] < totals["expected_purchases_high"] < totals["purchases_high"]
+
+
+def test_the_ends_of_purchases_are_quantiles_of_their_distribution(values: Any) -> None:
+    """The least number that at least 2.5 % (97.5 %) of the outcomes do not exceed."""
+    people = summary_of(values).iloc[:200]
+    chances = np.cumsum([predicted(values.fit.purchase_probability(x, AHEAD, people)) for x in range(150)], axis=0)
+    for name, level in (("purchases_low", 0.025), ("purchases_high", 0.975)):
+        expected = (chances < level - 1e-9).sum(axis=0)
+        assert values.table[name].iloc[:200].tolist() == expected.tolist()
+
+
+# -------------------------------------------------------------------------------------- uncertainty against simulations
+
+
+def test_outcomes_contain_what_happens_and_means_do_not(shop: Any, values: Any) -> None:
+    """Counts jump, so that their intervals cover more than 95 %; with 1,200 customers four standard errors are 2.5 %."""
+    later, table = shop[1].loc[values.table["customer"]], values.table
+    for low, high, name in (("purchases_low", "purchases_high", "purchases"), ("outcome_low", "outcome_high", "value")):
+        actual = later[name].to_numpy()
+        inside = (table[low].to_numpy() <= actual) & (actual <= table[high].to_numpy())
+        assert 0.925 < inside.mean() <= 1, name
+    mean_only = (table["value_low"].to_numpy() <= later["value"].to_numpy()) & (later["value"].to_numpy() <= table["value_high"].to_numpy())
+    assert mean_only.mean() < 0.5
+    likely = table["p_alive"].to_numpy() > 0.9  # of those who buy for sure both ends are at work
+    above = (later["value"].to_numpy() > table["outcome_high"].to_numpy())[likely].mean()
+    below = (later["value"].to_numpy() < table["outcome_low"].to_numpy())[likely].mean()
+    assert 0 < above < 0.08
+    assert below < 0.08
+
+
+def test_totals_contain_what_happens() -> None:
+    """Of 24 shops at 90 % the outcome should miss two or three; the intervals of the mean alone miss many more."""
+    inside = {"purchases": 0, "value": 0, "mean": 0}
+    for seed in range(24):
+        orders, later = orders_of(400, 100 + seed, ahead=AHEAD)
+        totals = quiet(ask, orders, confidence=0.9).totals.iloc[0]
+        inside["purchases"] += totals["purchases_low"] <= later["purchases"].sum() <= totals["purchases_high"]
+        inside["value"] += totals["outcome_low"] <= later["value"].sum() <= totals["outcome_high"]
+        inside["mean"] += totals["value_low"] <= later["value"].sum() <= totals["value_high"]
+    assert inside["purchases"] >= 17  # 1 in 300 of binomials with 24 and 0.9 has less
+    assert inside["value"] >= 17
+    assert inside["mean"] < inside["value"]
+
+
+def test_the_mean_of_the_total_moves_with_the_parameters_that_all_share(values: Any) -> None:
+    """Its interval against totals at parameters drawn from their distribution; errors of customers do not average out."""
+    people = summary_of(values)
+    rng = np.random.default_rng(5)
+
+    def drawn(fit: Any) -> Any:
+        size = np.array(list(fit.params.values()))
+        covariance = pd.DataFrame(fit.covariance).to_numpy() / np.outer(size, size)
+        return [dict(zip(fit.params, row, strict=True)) for row in (size * np.exp(rng.multivariate_normal(np.zeros(len(size)), covariance, 300))).tolist()]
+
+    totals = []
+    for buying, spend in zip(drawn(values.fit), drawn(values.spend_fit), strict=True):
+        fit = om.ModifiedBetaGeoFit.from_dict(values.fit.to_dict() | {"params": buying})
+        amounts = om.GammaGammaFit.from_dict(values.spend_fit.to_dict() | {"params": spend})
+        bought, worth = predicted(fit.expected_purchases(AHEAD, people)), predicted(amounts.expected_amount(people))
+        totals.append((bought.sum(), bought @ worth))
+    spread = np.log(np.array(totals)).std(axis=0)
+    row = quiet(ask, orders_of(1_200, 3, ahead=AHEAD)[0], discount_rate=0).totals.iloc[0]
+    for name, expected in zip(("expected_purchases", "value"), spread, strict=True):
+        found = math.log(row[f"{name}_high"] / row[f"{name}_low"]) / (2 * ndtri(0.975))
+        assert found == pytest.approx(expected, rel=0.2), name
+    independent = np.log(values.table["value_high"] / values.table["value"]) / ndtri(0.975)
+    shares = values.table["value"] / values.table["value"].sum()
+    assert math.sqrt((independent**2 @ shares**2)) < spread[1] / 3  # as if each customer had parameters of his own
+
+
+def test_an_outcome_spreads_as_that_of_a_simulated_customer(orders: pd.DataFrame, values: Any) -> None:
+    """One customer, 40,000 times: P(alive), a number of purchases, a mean amount of his own and purchases around it.
+
+    An end is found among a thousand draws, which is good for some 4 %: hence the mean of ten.
+    """
+    place = values.table["value"].argsort().iloc[-25]
+    row = values.table.iloc[place].copy()
+    ends = [ask(orders, rng=seed).table.iloc[place] for seed in range(10)]
+    row["outcome_low"], row["outcome_high"] = (np.mean([end[name] for end in ends]) for name in ("outcome_low", "outcome_high"))
+    people = pd.DataFrame([row])[["frequency", "recency", "T", "monetary_value"]].astype({"frequency": int})
+    rng, p = np.random.default_rng(2), values.spend_fit.params
+    chance = [predicted(values.fit.purchase_probability(x, AHEAD, people))[0] for x in range(120)]
+    bought = rng.choice(120, 40_000, p=np.array(chance) / sum(chance))
+    own = rng.gamma(p["p"] * row["frequency"] + p["q"], 1 / (p["v"] + row["frequency"] * row["monetary_value"]), 40_000)
+    outcome = np.where(bought > 0, rng.gamma(p["p"] * np.maximum(bought, 1)) / own, 0.0)
+    discount = row["value"] / (row["expected_purchases"] * row["expected_amount"])
+    low, high = np.quantile(outcome * discount, [0.025, 0.975])
+    assert row["outcome_high"] == pytest.approx(high, rel=0.05)
+    assert row["outcome_low"] == pytest.approx(low, rel=0.15, abs=1e-9)
+    assert row["value"] == pytest.approx(outcome.mean() * discount, rel=0.02)
+
+
+# ------------------------------------------------------------------------------------------------- scales and horizons
+
+
+def test_the_margin_scales_money_and_nothing_else(orders: pd.DataFrame, values: Any) -> None:
+    half = ask(orders, margin=0.5)
+    for name in RESULTS:
+        assert half.table[name].to_numpy() == pytest.approx(values.table[name].to_numpy() / 2, rel=1e-12), name
+        assert half.totals[name].to_numpy() == pytest.approx(values.totals[name].to_numpy() / 2, rel=1e-12), name
+    others = [name for name in COLUMNS if name not in RESULTS]
+    pd.testing.assert_frame_equal(half.table[others], values.table[others])
+
+
+def test_the_currency_scales_money_and_nothing_else(orders: pd.DataFrame, values: Any) -> None:
+    cents = ask(orders.assign(amount=(orders["amount"] * 100).round()))
+    for name in (*RESULTS, "expected_amount", "monetary_value"):
+        assert cents.table[name].to_numpy() == pytest.approx(100 * values.table[name].to_numpy(), rel=1e-6), name
+    for name in ("p_alive", "expected_purchases", "purchases_low", "purchases_high"):
+        assert cents.table[name].tolist() == values.table[name].tolist(), name
+    assert cents.spend_fit.params == pytest.approx(values.spend_fit.params | {"v": 100 * values.spend_fit.params["v"]}, rel=1e-5)
+
+
+def test_a_rate_of_zero_does_not_discount(orders: pd.DataFrame) -> None:
+    table = ask(orders, discount_rate=0).table
+    assert table["value"].to_numpy() == pytest.approx((table["expected_purchases"] * table["expected_amount"]).to_numpy(), rel=1e-12)
+
+
+def test_discounts_are_continuous_and_on_the_calendar(orders: pd.DataFrame, values: Any) -> None:
+    """A purchase within 180 days counts exp(-0.1 u / 365.2425), so some 2.4 % less on average; not by months of 30 days."""
+    free, steep = ask(orders, discount_rate=0), ask(orders, discount_rate=0.5)
+    assert (values.table["value"] < free.table["value"]).all()
+    assert (steep.table["value"] < values.table["value"]).all()
+    ratio = values.totals["value"][0] / free.totals["value"][0]
+    assert math.exp(-0.1 * AHEAD / 365.2425) < ratio < 1
+    assert ratio == pytest.approx(math.exp(-0.1 * AHEAD / 2 / 365.2425), abs=4e-3)
+    assert values.table["expected_purchases"].tolist() == free.table["expected_purchases"].tolist()
+
+
+@pytest.mark.parametrize("horizon", [364, "364D", "52W", "52w", dt.timedelta(weeks=52), np.timedelta64(364, "D")], ids=repr)
+def test_horizons_of_one_length_are_one(orders: pd.DataFrame, horizon: Any) -> None:
+    found = ask(orders, horizon=horizon)
+    assert found.params["horizon"] == 364
+    assert found.totals.to_dict("records") == ask(orders, horizon=364).totals.to_dict("records")
+
+
+def test_a_year_is_the_usual_horizon(orders: pd.DataFrame) -> None:
+    found = om.clv(orders, **ORDERS, model="mbg_nbd", as_of=LAST_DAY)
+    assert (found.params["horizon"], found.params["discount_rate"]) == (365, 0.1)
+    pd.testing.assert_frame_equal(found.table, ask(orders, horizon=365).table)
+    assert (found.table["value"] > ask(orders).table["value"]).all()
+
+
+def test_intervals_nest(orders: pd.DataFrame) -> None:
+    narrow, wide = ask(orders, confidence=0.5), ask(orders, confidence=0.95)
+    for place in ("table", "totals"):
+        for name in ("expected_purchases", "purchases", "value", "outcome"):
+            inner, outer = getattr(narrow, place), getattr(wide, place)
+            assert (outer[f"{name}_low"] <= inner[f"{name}_low"]).all(), (place, name)
+            assert (inner[f"{name}_low"] <= inner[f"{name}_high"]).all(), (place, name)
+            assert (inner[f"{name}_high"] <= outer[f"{name}_high"]).all(), (place, name)
+    assert narrow.table["value"].tolist() == wide.table["value"].tolist()
+
+
+def test_the_same_seed_gives_the_same_table(orders: pd.DataFrame, values: Any) -> None:
+    """Draws find the ends of the outcome's values, and nothing else."""
+    pd.testing.assert_frame_equal(ask(orders, rng=0).table, values.table)
+    pd.testing.assert_frame_equal(ask(orders, rng=np.random.default_rng(0)).table, values.table)
+    other, fresh = ask(orders, rng=1), ask(orders, rng=None)
+    drawn = ["outcome_low", "outcome_high"]
+    for found in (other, fresh):
+        pd.testing.assert_frame_equal(found.table.drop(columns=drawn), values.table.drop(columns=drawn))
+        pd.testing.assert_frame_equal(found.totals, values.totals)
+    assert (other.table["outcome_high"] != values.table["outcome_high"]).any()
+    apart = np.abs(np.log(other.table["outcome_high"] / values.table["outcome_high"]))[values.table["outcome_high"] > 0]
+    assert apart.mean() < 0.06  # of a thousand draws each
+
+
+# ------------------------------------------------------------------------------------------------------------- groups
+
+
+def test_groups_add_up(values: Any, orders: pd.DataFrame) -> None:
+    report = om.rfm(orders, **ORDERS, as_of=LAST_DAY)
+    by = values.by(report)
+    assert isinstance(by, om.CLVBreakdown)
+    assert by.table.columns.tolist() == ["segment", *TOTALS]
+    for name in ("customers", "expected_purchases", "value"):
+        assert by.table[name].sum() == pytest.approx(values.totals[name][0], rel=1e-9), name
+    merged = values.table.merge(report.table[["customer", "segment"]], on="customer").groupby("segment")
+    for name, expected in (("customers", merged.size()), ("value", merged["value"].sum()), ("expected_purchases", merged["expected_purchases"].sum())):
+        found = by.table.set_index("segment")[name]
+        assert found.to_dict() == pytest.approx(expected.to_dict(), rel=1e-9), name
+    assert by.label == "segment"
+    assert {name: by.params[name] for name in ("model", "horizon", "margin")} == {"model": "MBG/NBD", "horizon": AHEAD, "margin": 1.0}
+
+
+def test_intervals_of_groups_do_not_add_up_to_that_of_all(values: Any, orders: pd.DataFrame) -> None:
+    """The shared parameters move groups together, chance moves them apart: the sum is wider than the latter, and at least the former."""
+    halves = values.table[["customer"]].assign(segment=values.table["customer"] % 2)
+    by, total = values.by(halves).table, values.totals.iloc[0]
+    widths = by["outcome_high"] - by["outcome_low"]
+    assert widths.sum() > 1.1 * (total["outcome_high"] - total["outcome_low"])
+    mean = by["value_high"] - by["value_low"]
+    assert mean.sum() == pytest.approx(total["value_high"] - total["value_low"], rel=0.05)
+    whole = values.by(values.table[["customer"]].assign(segment="all")).table
+    pd.testing.assert_frame_equal(whole.drop(columns="segment"), values.totals)
+
+
+def test_customers_without_a_group_are_a_group(values: Any) -> None:
+    known = values.table[["customer"]].iloc[:100].assign(tier=["gold", "iron"] * 50)
+    strangers = pd.DataFrame({"customer": [-5, -6], "tier": ["gold", "tin"]})
+    by = values.by(pd.concat([known, strangers]), label="tier")
+    assert by.label == "tier"
+    counts = {None if label != label else label: count for label, count in zip(by.table["tier"], by.table["customers"], strict=True)}
+    assert counts == {"gold": 50, "iron": 50, None: len(values.table) - 100}
+    assert by.table["value"].sum() == pytest.approx(values.totals["value"][0])
+
+
+def test_stages_are_groups(values: Any, orders: pd.DataFrame) -> None:
+    summary = om.customer_summary(orders, **ORDERS, as_of=LAST_DAY)
+    staged = om.Stages([om.Stage("silent", {"recency": (90, None)})], default="active").assign(summary)
+    by = values.by(staged, label="stage").table.set_index("stage")
+    assert by["customers"].to_dict() == staged.table["stage"].value_counts().to_dict()
+    assert by.loc["active", "value"] / by.loc["active", "customers"] > by.loc["silent", "value"] / by.loc["silent", "customers"]
+
+
+# ------------------------------------------------------------------------------------------------ the choice of a model
+
+
+def test_auto_takes_the_highest_likelihood_and_says_so() -> None:
+    found = quiet(om.clv, cdnow(), **CDNOW, model="auto")
+    choice = found.choice
+    assert choice["model"].tolist() == ["BG/NBD", "MBG/NBD", "Pareto/NBD"]
+    assert choice.columns.tolist() == ["model", "log_likelihood", "aic", "converged", "chosen"]
+    best = choice["log_likelihood"].idxmax()
+    assert choice["chosen"].tolist() == [place == best for place in choice.index]
+    assert found.fit.title == choice["model"][best] == found.params["model"]
+    assert choice["log_likelihood"][best] == found.fit.log_likelihood
+    lead = choice["log_likelihood"].max() - choice["log_likelihood"].drop(best).max()
+    assert found.params["chosen_by"] == f"{found.fit.title} has the highest log-likelihood, {lead:.1f} above the next; all three have four parameters"
+    assert str(found.params["chosen_by"]) in " ".join(str(found).split())
+    own = quiet(om.clv, cdnow(), **CDNOW, model=found.fit.model)
+    pd.testing.assert_frame_equal(own.table, found.table)
+    assert own.choice["chosen"].tolist() == [True]
+
+
+def test_auto_holdout_takes_the_best_predictor_of_the_second_half_and_says_so() -> None:
+    found = quiet(om.clv, cdnow(), **CDNOW, model="auto_holdout")
+    choice = found.choice
+    best = choice["crps"].idxmin()
+    assert choice["chosen"].tolist() == [place == best for place in choice.index]
+    assert found.fit.title == choice["model"][best]
+    assert found.params["chosen_by"] == f"{found.fit.title} has the lowest mean CRPS ({choice['crps'][best]:.4f}) on the second half"
+    for title, model in zip(choice["model"], ("bg_nbd", "mbg_nbd", "pareto_nbd"), strict=True):
+        checked = quiet(quiet(om.clv, cdnow(), **CDNOW, model=model).validate)
+        assert checked.table["crps"][0] == pytest.approx(choice["crps"][choice["model"].tolist().index(title)], rel=1e-9)
+    assert found.fit == quiet(om.clv, cdnow(), **CDNOW, model=found.fit.model).fit  # fitted to all orders in the end
+
+
+def few() -> pd.DataFrame:
+    """Thirty customers in January, of whom some return in November and December: one of the models runs to a boundary."""
+    rows = [(i, f"2025-01-{1 + i % 28:02}", 10.0 + i) for i in range(30)]
+    rows += [(i, f"2025-{month}-{1 + i % 28:02}", 10.0 + i) for month, size in ((11, 15), (12, 8)) for i in range(size)]
+    return pd.DataFrame(rows, columns=["customer", "time", "amount"]).assign(time=lambda f: pd.to_datetime(f["time"]))
+
+
+@pytest.mark.xfail(strict=True, reason="the model that converged is preferred, but the sentence reads 'has the highest log-likelihood, -0.2 above the next'")
+def test_auto_says_the_truth_where_the_highest_likelihood_did_not_converge() -> None:
+    found = quiet(om.clv, few(), **ORDERS, model="auto")
+    best = found.choice.set_index("model")["log_likelihood"].idxmax()
+    assert found.fit.title == best or "has the highest log-likelihood" not in str(found.params["chosen_by"])
+
+
+@pytest.mark.xfail(strict=True, raises=ValueError, reason="no model can be fitted to the first half: a raw ValueError('All-NaN slice encountered') of numpy")
+def test_auto_holdout_where_the_first_half_says_nothing() -> None:
+    try:
+        found = quiet(om.clv, few(), **ORDERS, model="auto_holdout")
+    except om.OpsmetricsError as error:
+        assert error.code.startswith("fit.")
+    else:
+        assert found.choice["chosen"].sum() == 1
+
+
+# ----------------------------------------------------------------------------------------------------- what is told
+
+
+def test_one_time_buyers_of_bg_nbd_are_told(orders: pd.DataFrame, values: Any) -> None:
+    once = (values.table["frequency"] == 0).sum()
+    with pytest.warns(om.OpsmetricsWarning, match=rf"BG/NBD lets customers drop out .* the {once:,} who bought once have P\(alive\) = 1"):
+        found = ask(orders, model="bg_nbd")
+    assert (found.table["p_alive"][found.table["frequency"] == 0] == 1).all()
+    assert (values.table["p_alive"] < 1).all()  # MBG/NBD says nothing of the kind, and does not warn
+
+
+def test_a_correlation_is_told_and_reported(orders: pd.DataFrame) -> None:
+    bought = orders.groupby("customer")["time"].transform("size")
+    with pytest.warns(om.OpsmetricsWarning, match=r"frequency and amount go together \(correlation \+0\.\d+\)"):
+        found = ask(orders.assign(amount=orders["amount"] * np.sqrt(bought)))
+    assert found.spend_fit.correlation > 0.3
+    assert any("frequency and amount go together" in line for line in found.spend_fit.warnings)
+    assert "frequency and amount go together" in " ".join(str(found).split())
+
+
+def heavy(orders: pd.DataFrame, q: float) -> pd.DataFrame:
+    """Amounts around a mean of the customer's own that has no mean (q <= 1), or no variance (q <= 2)."""
+    rng = np.random.default_rng(9)
+    own = dict(enumerate(10.0 / rng.gamma(q, 1.0, 1_200)))
+    return orders.assign(amount=(orders["customer"].map(own) * rng.gamma(4.0, 0.25, len(orders))).clip(0.01, 1e9).round(2))
+
+
+def test_a_mean_that_does_not_exist_is_told(orders: pd.DataFrame) -> None:
+    with pytest.warns(om.OpsmetricsWarning, match=r"Gamma-Gamma: q = 0\.\d+ is 1 or less") as told:
+        found = ask(heavy(orders, 0.7))
+    assert any("outcome_low and outcome_high of totals are missing" in str(warning.message) for warning in told)
+    assert np.isinf(found.table["value"][found.table["frequency"] == 0]).all()
+    assert np.isfinite(found.table["value"][found.table["frequency"] > 1]).all()
+    assert (found.table["value"] > 0).all()
+    json.dumps(found.to_dict(), allow_nan=False)
+    assert str(found)
+
+
+def test_a_variance_that_does_not_exist_is_told(orders: pd.DataFrame) -> None:
+    with pytest.warns(om.OpsmetricsWarning, match=r"have no variance \(q of the Gamma-Gamma model is 2 or less\)"):
+        found = ask(heavy(orders, 1.5))
+    totals = found.totals.iloc[0]
+    assert np.isnan(totals[["outcome_low", "outcome_high"]].astype(float)).all()
+    assert np.isfinite(totals[["value", "value_low", "value_high", "purchases_low", "purchases_high"]].astype(float)).all()
+    assert np.isfinite(found.table[["outcome_low", "outcome_high"]]).all(axis=None)
+    assert "unknown" in str(found)
+
+
+@pytest.mark.parametrize("model", ["bg_nbd", "mbg_nbd", "pareto_nbd", "auto", "auto_holdout"])
+def test_no_repeat_buyers_cannot_be_valued(orders: pd.DataFrame, model: Any) -> None:
+    once = orders.drop_duplicates("customer")
+    with pytest.raises(om.FitError, match="no customer has a repeat purchase, so the data say nothing of rates") as caught:
+        quiet(ask, once, model=model)
+    assert caught.value.code == "fit.no_repeats"
+
+
+def test_refunds_are_handled_and_counted(orders: pd.DataFrame, values: Any) -> None:
+    """Customers who gave back more than they paid for their repeats are known to buy, and valued at the mean amount of all."""
+    repeat = orders[orders["customer"].isin(values.table["customer"][values.table["frequency"] == 1])]
+    last = repeat.groupby("customer").tail(1).iloc[:7]
+    refunds = last.assign(time=pd.Timestamp(LAST_DAY), amount=-last["amount"] - 5)
+    found = ask(pd.concat([orders, refunds]))
+    given = found.table["monetary_value"] <= 0
+    assert (given & (found.table["frequency"] > 0)).sum() == found.spend_fit.left_out == 7
+    assert found.table["expected_amount"][given & (found.table["frequency"] > 0)].to_numpy() == pytest.approx(found.spend_fit.expected_amount(), rel=1e-12)
+    assert np.isfinite(found.table.drop(columns="customer").to_numpy(float)).all()
+    assert (found.table["value"] > 0).all()
+    assert found.fit.params == values.fit.params
+    left = ask(pd.concat([orders, refunds]), refunds="drop")
+    assert left.dropped["refund"] == 7
+    pd.testing.assert_frame_equal(left.table, values.table)
+    with pytest.raises(om.DataError, match="refunds='error' allows none") as caught:
+        ask(pd.concat([orders, refunds]), refunds="error")
+    assert caught.value.code == "data.refunds"
+
+
+def test_rows_that_do_not_count_are_counted(orders: pd.DataFrame, values: Any) -> None:
+    after = orders.head(3).assign(time=pd.Timestamp(LAST_DAY) + pd.Timedelta(days=2))
+    nobody = orders.head(2).assign(customer=None)
+    found = ask(pd.concat([orders, after, nobody]).astype({"customer": "Int64"}), missing_customer="drop")
+    assert sorted(found.dropped.values()) == [2, 3]
+    assert to_pandas(found.table)["value"].tolist() == values.table["value"].tolist()
+    assert "dropped rows" in str(found)
+
+
+# ----------------------------------------------------------------------------------------------------- frames and travel
+
+
+def test_every_kind_of_frame_has_the_same_answer(orders: pd.DataFrame, values: Any, kind: Kind) -> None:
+    found = ask(kind.make(orders))
+    assert isinstance(found.table, kind.result)
+    assert isinstance(found.totals, kind.result)
+    assert isinstance(found.choice, kind.result)
+    for name in ("table", "totals", "choice"):
+        assert columns_of(getattr(found, name)) == columns_of(getattr(values, name)), name
+    halves = values.table[["customer"]].assign(segment=np.where(values.table["customer"] % 2, "odd", "even"))
+    by = found.by(kind.make(halves))
+    assert isinstance(by.table, kind.result)
+    ours, theirs = (pd.DataFrame(columns_of(made.table)).set_index("segment").sort_index() for made in (by, values.by(halves)))
+    pd.testing.assert_frame_equal(ours, theirs)
+
+
+def test_it_travels_but_for_its_orders(orders: pd.DataFrame, values: Any) -> None:
+    again = pickle.loads(pickle.dumps(values))
+    pd.testing.assert_frame_equal(again.table, values.table)
+    assert again.fit == values.fit
+    assert again.spend_fit == values.spend_fit
+    halves = values.table[["customer"]].assign(segment=values.table["customer"] % 2)
+    pd.testing.assert_frame_equal(again.by(halves).table, values.by(halves).table)
+    sent = json.loads(json.dumps(values.to_dict(), allow_nan=False))
+    assert len(sent["table"]) == len(values.table)
+    assert sent["totals"][0]["value"] == values.totals["value"][0]
+    assert sent["params"]["model"] == "MBG/NBD"
+
+
+def test_it_shows_the_most_valuable_customers(values: Any) -> None:
+    shown = str(values)
+    best = values.table.sort_values("value", ascending=False).head(10)
+    assert re.findall(r"^ +(\d+) ", shown, re.MULTILINE)[:10] == [str(customer) for customer in best["customer"]]
+    told = " ".join(shown.split())
+    row = values.totals.iloc[0]
+    ends = [f"{row[f'{name}_low']:,.0f} to {row[f'{name}_high']:,.0f}" for name in ("value", "outcome")]
+    assert f"all customers: value {row['value']:,.0f}, its mean within {ends[0]}, the outcome within {ends[1]} (95%)" in told
+    assert "MBG/NBD" in values._repr_html_()
+
+
+def test_the_fits_score_other_customers(values: Any) -> None:
+    """A service keeps two JSON texts."""
+    fit = om.ModifiedBetaGeoFit.from_dict(json.loads(json.dumps(values.fit.to_dict())))
+    spend = om.GammaGammaFit.from_dict(json.loads(json.dumps(values.spend_fit.to_dict())))
+    people = summary_of(values)
+    found = predicted(fit.discounted_purchases(people, horizon=AHEAD)) * predicted(spend.expected_amount(people))
+    assert found == pytest.approx(values.table["value"].to_numpy(), rel=1e-12)
