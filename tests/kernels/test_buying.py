@@ -77,6 +77,7 @@ CASES = [
     Case("a is one", (BG,), (0.4, 4.0, 1.0, 2.0), ((0, 0.0, 30.0), (3, 20.0, 30.0)), 52.0, 0.01),
     Case("s is one", (PARETO,), (0.4, 4.0, 1.0, 9.0), ((0, 0.0, 30.0), (3, 20.0, 30.0)), 52.0, 0.01),
     Case("a and b below one", (BG, MBG), (0.4, 4.0, 0.3, 0.5), ((0, 0.0, 30.0), (1, 20.0, 30.0)), 52.0, 0.01),
+    Case("hardly anybody buys", (BG,), (1e-4, 1e-3, 0.25, 0.11), ((0, 0.0, 0.0), (0, 0.0, 3.0), (0, 0.0, 30.0)), 90.0, 0.01),
     Case("last seen now", (BG,), (0.4, 4.0, 0.9, 2.5), ((1, 1.0, 1.0), (9, 50.0, 50.0)), 10.0, 0.01),
     Case("last seen now", (PARETO,), (0.4, 40.0, 0.9, 0.5), ((1, 1.0, 1.0), (9, 50.0, 50.0), (9, 50.0, 50.0 + 1e-9)), 10.0, 0.01),
 ]
@@ -391,7 +392,8 @@ def test_amounts_are_the_integrals_that_define_them(params, history):
     assert fast.log_likelihood(*history) == pytest.approx(log, rel=1e-9, abs=1e-8)
     assert fast.expected(*history) == pytest.approx(mean, rel=1e-9)
     own = Histories.of(np.array([history[0]]), np.zeros(1), np.zeros(1))
-    found = gamma_gamma.likelihood(np.log(params), own.x, np.array([history[1]]), own.weights)
+    amounts = gamma_gamma.Amounts.of_rows(own.x, np.array([history[1]]), own.weights)
+    found = gamma_gamma.likelihood(np.log(params), amounts)
     assert found.value == pytest.approx(log, rel=1e-9, abs=1e-8)
     with reference.digits(30):
         _, gradient, hessian = differences(

@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import mpmath
 import numpy as np
 from mpmath import mp, mpf
 
@@ -409,6 +408,3 @@ def mean_values(params: Any, x: np.ndarray, rng: np.random.Generator) -> tuple[n
     p, q, v = params
     nu = rng.gamma(q, 1 / v, len(x))
     return rng.gamma(p * x) / (nu * x), p / nu
-
-
-__all__ = ["FULL", "BetaBinomial", "BetaGeo", "GammaGamma", "Model", "ParetoNBD", "digits", "mean_values", "mpmath", "simulate"]

@@ -249,7 +249,6 @@ def test_no_repeat_amounts_are_a_status_and_no_parameters() -> None:
     assert caught.value.code == "fit.parameters"
 
 
-@pytest.mark.xfail(strict=True, reason="bic takes the logarithm of 0 customers: ValueError('math domain error') from str, repr and .bic")
 def test_a_fit_to_no_amounts_can_be_shown() -> None:
     found = quiet(om.GammaGamma().fit, {"frequency": [0, 0], "monetary_value": [0.0, 0.0]})
     assert "no customer has a repeat purchase of more than 0" in str(found)

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float64]
 
+BLOCK = 8192
+"""Rows whose scratch stays in the cache."""
+
 
 @dataclass(frozen=True, slots=True)
 class GammaGamma:
@@ -63,35 +66,56 @@ class GammaGamma:
             return np.where(shape > 2, (self.p * (self.v + x * z)) ** 2 / below, np.inf)
 
 
-def likelihood(theta: Floats, x: Ints, z: Floats, weights: Floats) -> Total:
+@dataclass(frozen=True, slots=True)
+class Amounts:
+    """Mean amounts z of x purchases, by distinct x: what of a likelihood over them depends on no parameter."""
+
+    counts: Floats
+    of: Ints
+    spent: Floats
+    weights: Floats
+    many: Floats
+    log_spent: Floats
+    log_mean: float
+
+    @classmethod
+    def of_rows(cls, x: Ints, z: Floats, weights: Floats) -> Amounts:
+        """Add up what can be added up once."""
+        counts, of = np.unique(x, return_inverse=True)
+        spent = x * z
+        many, log_spent = (np.asarray(np.bincount(of, values), dtype=np.float64) for values in (weights, weights * np.log(spent)))
+        return cls(counts.astype(np.float64), of, spent, weights, many, log_spent, float(weights @ np.log(z)))
+
+
+def likelihood(theta: Floats, amounts: Amounts) -> Total:
     """The log-likelihood of mean values, with gradient and Hessian in theta = ln(p, q, v).
 
-    The Gamma functions depend on x alone: they are found once for each distinct x.
+    The Gamma functions depend on x alone: they are found once for each distinct x. Rows are taken in blocks that stay in the cache.
     """
     from scipy.special import gammaln
 
     p, q, v = np.exp(theta)
-    counts, of = np.unique(x, return_inverse=True)
-    shape = p * counts
-    grown, by_start, by_start2 = rising.rows(shape, np.full(len(counts), q))
-    _, by_step, by_step2 = _ends(shape, q)
-    many = np.bincount(of, weights=weights)
-    ratio = x * z / v
-    kept = np.log1p(ratio)
-    share = ratio / (1 + ratio)
-    by_x = np.stack([np.bincount(of, weights=weights * row) for row in (np.log(ratio) - kept, kept, share, share * (1 - share))])
-    log_share, log_kept, spent, turn = by_x
+    many, shape = amounts.many, p * amounts.counts
+    kept, spent, turn = np.zeros((3, len(many)))
+    for begin in range(0, len(amounts.of), BLOCK):
+        block = slice(begin, begin + BLOCK)
+        of, weights, ratio = amounts.of[block], amounts.weights[block], amounts.spent[block] / v
+        share = weights * (ratio / (1 + ratio))
+        kept += np.bincount(of, weights * np.log1p(ratio), len(many))
+        spent += np.bincount(of, share, len(many))
+        turn += np.bincount(of, share / (1 + ratio), len(many))
+    log_share = amounts.log_spent - many * theta[2] - kept
     total = shape + q
-    value = float(
-        many @ (grown - gammaln(q)) + shape @ log_share - q * log_kept.sum() - weights @ np.log(z)
-    )  # fmt: skip
     # slopes of ln Gamma(p x + q) - ln Gamma(p x) - ln Gamma(q) in p x, and in q
-    first = np.array([many @ (shape * by_start) + shape @ log_share, q * (many @ by_step - log_kept.sum()), total @ spent - shape @ many])
+    grown, by_start, by_start2 = rising.rows(shape, np.full(len(shape), q))
+    trigamma, by_step, by_step2 = _ends(shape, q)
+    value = float(many @ (grown - gammaln(q)) + shape @ log_share - q * kept.sum() - amounts.log_mean)
+    first = np.array([many @ (shape * by_start) + shape @ log_share, q * (many @ by_step - kept.sum()), total @ spent - shape @ many])
     second = np.zeros((3, 3))
     second[0, 0] = first[0] + many @ (shape * shape * by_start2)
     second[1, 1] = first[1] + q * q * (many @ by_step2)
     second[2, 2] = -(total @ turn)
-    second[0, 1] = second[1, 0] = q * (many @ (shape * _ends(shape, q)[0]))
+    second[0, 1] = second[1, 0] = q * (many @ (shape * trigamma))
     second[0, 2] = second[2, 0] = shape @ (spent - many)
     second[1, 2] = second[2, 1] = q * spent.sum()
     return Total(value, first, second)

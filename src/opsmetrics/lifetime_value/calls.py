@@ -16,7 +16,8 @@ from opsmetrics.customers import MissingCustomer, Refunds
 from opsmetrics.errors import DataError, ParameterError, warn
 from opsmetrics.lifetime_value import choices, doors, validations, worth
 from opsmetrics.lifetime_value.doors import DAYS_IN
-from opsmetrics.lifetime_value.fits import PurchaseFit, around, discounting, one_time_buyers
+from opsmetrics.lifetime_value.fits import PurchaseFit, discounting, one_time_buyers
+from opsmetrics.lifetime_value.fitted import around
 from opsmetrics.lifetime_value.spending import GammaGamma, GammaGammaFit, law_of
 from opsmetrics.lifetime_value.summaries import clv_summary
 from opsmetrics.lifetime_value.validations import Validation
@@ -308,7 +309,7 @@ def clv(
     --------
     >>> import opsmetrics as om
     >>> orders = om.make_orders(customers=500, rng=1)
-    >>> values = om.clv(orders, customer="customer", time="time", amount="amount", horizon="180D", model="auto")
+    >>> values = om.clv(orders, customer="customer", time="time", amount="amount", horizon="180D", model="mbg_nbd")
     >>> row = values.totals.to_dict("records")[0]
     >>> row["outcome_low"] < row["value_low"] < row["value"] < row["value_high"] < row["outcome_high"]
     True
@@ -324,8 +325,7 @@ def clv(
     door = doors.enter(summary)
     chosen = choices.choose(model, door.histories, held, asked)
     if not chosen.fit.params:
-        law_of_nothing = chosen.fit.warnings[0]
-        raise choices.no_model(law_of_nothing)
+        raise choices.no_model(chosen.fit)
     spending = GammaGamma().fit(summary)
     models = Models(chosen.fit, spending)
     law_of(spending)

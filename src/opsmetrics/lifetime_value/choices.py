@@ -15,7 +15,7 @@ from opsmetrics._results import Held
 from opsmetrics.errors import FitError
 from opsmetrics.lifetime_value import validations
 from opsmetrics.lifetime_value.fits import PurchaseFit
-from opsmetrics.lifetime_value.models import fit_histories
+from opsmetrics.lifetime_value.models import fit_histories, told
 from opsmetrics.lifetime_value.specs import BetaGeoFit, ModifiedBetaGeoFit, ParetoNBDFit
 
 KINDS: Final[dict[str, type[PurchaseFit]]] = {kind.model: kind for kind in (BetaGeoFit, ModifiedBetaGeoFit, ParetoNBDFit)}
@@ -47,7 +47,7 @@ def choose(model: str, histories: Histories, orders: Held, asked: dict[str, Any]
     """Fit the model that is named, or all three and take one."""
     if model in KINDS:
         fit = fit_histories(KINDS[model], histories, "day")
-        return Chosen(fit, None, [fit])
+        return Chosen(told(fit) if fit.params else fit, None, [fit])
     candidates = [fit_histories(kind, histories, "day") for kind in KINDS.values()]
     known = [fit for fit in candidates if fit.params]
     if not known:
@@ -56,17 +56,22 @@ def choose(model: str, histories: Histories, orders: Held, asked: dict[str, Any]
         best = max(known, key=lambda fit: (fit.converged, fit.log_likelihood))
         others = sorted((fit.log_likelihood for fit in known if fit is not best), reverse=True)
         lead = f", {best.log_likelihood - others[0]:.1f} above the next" if others else ""
-        return Chosen(best, f"{best.title} has the highest log-likelihood{lead}; all three have four parameters", candidates)
+        return Chosen(told(best), f"{best.title} has the highest log-likelihood{lead}; all three have four parameters", candidates)
     scores = np.array([validations.score(orders, type(fit), asked) for fit in candidates])
+    if np.isnan(scores).all():
+        raise FitError(
+            "model='auto_holdout' cannot choose: the first half of the orders is too little for any model; use 'auto'.",
+            code="fit.no_repeats",
+        )
     place = int(np.nanargmin(scores))
     return Chosen(
-        candidates[place],
+        told(candidates[place]),
         f"{candidates[place].title} has the lowest mean CRPS ({scores[place]:.4f}) on the second half",
         candidates,
         scores,
     )
 
 
-def no_model(told: str) -> FitError:
+def no_model(fit: PurchaseFit) -> FitError:
     """Where there is nothing to value customers by."""
-    return FitError(told, code="fit.no_repeats")
+    return FitError(f"{fit.title}: {fit.warnings[0]}", code="fit.no_repeats")

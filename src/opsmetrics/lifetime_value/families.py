@@ -21,10 +21,12 @@ class Family:
     """A model of buying.
 
     `timed` has the parameters that are counted in units of time, `moved` the one that covariates of the dropout move, with the sign by
-    which they do; `starts` has the parameters that the search begins from, at a purchase rate of one.
+    which they do. `fitter` is its name in the lifetimes package, and `starts` has the parameters that the search begins from, at a purchase
+    rate of one.
     """
 
     title: str
+    fitter: str
     parameters: tuple[str, ...]
     law: Callable[..., Any]
     likelihood: Callable[[Floats, Histories], Total]
@@ -45,19 +47,19 @@ _COINS = ((0.5, 1.0, 0.8, 2.5), (3.0, 1.0, 0.1, 10.0), (0.1, 1.0, 5.0, 5.0), (20
 
 FAMILIES: Final[dict[str, Family]] = {
     "bg_nbd": Family(
-        "BG/NBD", ("r", "alpha", "a", "b"), beta_geo.BetaGeo, beta_geo.likelihood, _COINS, ("alpha",), ("a", 1.0)
+        "BG/NBD", "BetaGeoFitter", ("r", "alpha", "a", "b"), beta_geo.BetaGeo, beta_geo.likelihood, _COINS, ("alpha",), ("a", 1.0)
     ),
     "mbg_nbd": Family(
-        "MBG/NBD", ("r", "alpha", "a", "b"), bind(beta_geo.BetaGeo, first=1), bind(beta_geo.likelihood, first=1), _COINS,
-        ("alpha",), ("a", 1.0),
+        "MBG/NBD", "ModifiedBetaGeoFitter", ("r", "alpha", "a", "b"), bind(beta_geo.BetaGeo, first=1),
+        bind(beta_geo.likelihood, first=1), _COINS, ("alpha",), ("a", 1.0),
     ),
     "pareto_nbd": Family(
-        "Pareto/NBD", ("r", "alpha", "s", "beta"), pareto_nbd.ParetoNBD, pareto_nbd.likelihood,
+        "Pareto/NBD", "ParetoNBDFitter", ("r", "alpha", "s", "beta"), pareto_nbd.ParetoNBD, pareto_nbd.likelihood,
         ((0.5, 1.0, 0.6, 0.6), (3.0, 1.0, 0.2, 5.0), (0.1, 1.0, 2.0, 0.2), (20.0, 1.0, 1.0, 1.0), (1.0, 1.0, 5.0, 20.0)),
         ("alpha", "beta"), ("beta", -1.0),
     ),
     "bg_bb": Family(
-        "BG/BB", ("alpha", "beta", "gamma", "delta"), beta_binomial.BetaBinomial, beta_binomial.likelihood,
+        "BG/BB", "BetaGeoBetaBinomFitter", ("alpha", "beta", "gamma", "delta"), beta_binomial.BetaBinomial, beta_binomial.likelihood,
         ((1.0, 1.0, 0.5, 2.0), (0.3, 1.0, 0.1, 5.0), (2.0, 2.0, 2.0, 2.0), (5.0, 20.0, 1.0, 10.0), (0.5, 0.5, 0.2, 0.2)),
         discrete=True,
     ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import math
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -16,9 +16,12 @@ from opsmetrics.errors import FitError, ParameterError
 from opsmetrics.lifetime_value.doors import DAYS_IN
 from opsmetrics.lifetime_value.estimation import covariance_of
 from opsmetrics.lifetime_value.families import FAMILIES
-from opsmetrics.lifetime_value.fits import Fitted, PurchaseFit
+from opsmetrics.lifetime_value.fitted import Fitted
 
-FitT = TypeVar("FitT", bound=PurchaseFit)
+if TYPE_CHECKING:
+    from opsmetrics.lifetime_value.fits import PurchaseFit
+
+FitT = TypeVar("FitT", bound="PurchaseFit")
 
 _SETTLED = 1e-3
 """A gain in the log-likelihood that Newton's next step would bring, below which a fitter had converged."""

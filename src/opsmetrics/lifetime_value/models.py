@@ -20,7 +20,7 @@ from opsmetrics.lifetime_value.fits import PurchaseFit, parameter_names
 FitT = TypeVar("FitT", bound=PurchaseFit)
 
 
-def fit(spec: Any, kind: type[FitT], summary: object, weights: str | None, unit: str | None, **covariates: Sequence[str]) -> FitT:
+def fit(penalty: float, kind: type[FitT], summary: object, weights: str | None, unit: str | None, **covariates: Sequence[str]) -> FitT:
     """Read a summary and estimate a model from it."""
     door = doors.enter(summary, weights=weights, **covariates)
     if unit is not None and door.unit is not None and unit != door.unit:
@@ -28,7 +28,14 @@ def fit(spec: Any, kind: type[FitT], summary: object, weights: str | None, unit:
     own = _checks.choice("unit", unit or door.unit or "day", tuple(DAYS_IN))
     purchase, dropout = (tuple(covariates.get(part, ())) for part in ("purchase", "dropout"))
     _refuse_constant(door.histories, purchase, dropout)
-    return fit_histories(kind, door.histories, own, spec.penalty, purchase, dropout)
+    return told(fit_histories(kind, door.histories, own, penalty, purchase, dropout))
+
+
+def told(fitted: FitT) -> FitT:
+    """A fit, after its caller has been warned of what is wrong with it."""
+    for sentence in fitted.warnings:
+        warn(f"{fitted.title}: {sentence}")
+    return fitted
 
 
 def fit_histories(
@@ -43,18 +50,15 @@ def fit_histories(
     known = {"customers": customers, "unit": unit, "penalty": penalty, "purchase_covariates": purchase, "dropout_covariates": dropout}
     if not (histories.weights @ histories.x) or not (histories.weights @ histories.T):
         reason = "no customer has a repeat purchase" if not (histories.weights @ histories.x) else "all histories have no length (T = 0)"
-        told = f"{family.title} cannot be estimated: {reason}, so the data say nothing of rates. Wait for more orders."
-        warn(told)
+        sentence = f"nothing can be estimated: {reason}, so the data say nothing of rates. Wait for more orders."
         return kind(
-            params={}, covariance={}, log_likelihood=np.nan, converged=False, reason=reason, evaluations=0, warnings=(told,), **known
+            params={}, covariance={}, log_likelihood=np.nan, converged=False, reason=reason, evaluations=0, warnings=(sentence,), **known
         )
     found, scale = _estimate(family, histories.merged(), names, penalty)
     timed = [scale if name in family.timed else 1.0 for name in family.parameters]
     values = np.concatenate([np.exp(found.theta[:4]) * timed, found.theta[4:]])
     size = np.concatenate([values[:4], np.ones(len(values) - 4)])
     covariance = found.covariance * np.outer(size, size)
-    for told in found.warnings:
-        warn(f"{family.title}: {told}")
     return kind(
         params=dict(zip(names, values.tolist(), strict=True)),
         covariance={name: dict(zip(names, row, strict=True)) for name, row in zip(names, covariance.tolist(), strict=True)},

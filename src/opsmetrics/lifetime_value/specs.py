@@ -4,15 +4,86 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
-from opsmetrics.lifetime_value import interop
 from opsmetrics.lifetime_value.fits import PurchaseFit
 from opsmetrics.lifetime_value.models import fit, penalty_of
 from opsmetrics.lifetime_value.summaries import Unit
 
+FitT_co = TypeVar("FitT_co", bound=PurchaseFit, covariant=True)
+
 
 @dataclass(frozen=True, kw_only=True)
-class BetaGeo:
+class PurchaseModel(Generic[FitT_co]):
+    """A model of buying in continuous time, which covariates may move."""
+
+    penalty: float = 0.0
+
+    def __post_init__(self) -> None:
+        penalty_of(self.penalty)
+
+    def _kind(self) -> type[FitT_co]:
+        raise NotImplementedError
+
+    def fit(
+        self,
+        summary: object,
+        *,
+        weights: str | None = None,
+        unit: Unit | None = None,
+        purchase_covariates: Sequence[str] = (),
+        dropout_covariates: Sequence[str] = (),
+    ) -> FitT_co:
+        """Estimate the parameters by maximum likelihood.
+
+        Parameters
+        ----------
+        summary : CLVSummary, frame or mapping of arrays
+            One row per customer with ``frequency``, ``recency`` and ``T``, or per group of customers with the same ones.
+        weights : str, optional
+            Column of how many customers a row stands for, as from ``GROUP BY frequency, recency, T``.
+        unit : str, optional
+            The unit of recency and T, as in `clv_summary`; a summary knows its own, other frames count days.
+        purchase_covariates, dropout_covariates : sequence of str
+            Columns of numbers z (0 and 1 for groups) that move the scale of the purchase rate, alpha exp(-z'gamma), so that a coefficient
+            of 0.7 doubles the rate; and the dropout: the odds of its mean chance, a exp(z'gamma) with b as it is, or the scale of its rate,
+            beta exp(-z'gamma).
+
+        Returns
+        -------
+        BetaGeoFit, ModifiedBetaGeoFit or ParetoNBDFit
+            The frozen fit: parameters per unit of time, standard errors, and what went wrong.
+
+        Raises
+        ------
+        ColumnError
+            A column that is missing or no number.
+        DataError
+            Histories that cannot be, such as a recency above T.
+        FitError
+            Covariates that do not differ, or of which one follows from the others.
+        ParameterError
+            A unit that contradicts the summary's.
+
+        Warns
+        -----
+        OpsmetricsWarning
+            No repeat purchase, a search that did not converge, parameters that the data hardly tell.
+
+        Examples
+        --------
+        >>> import opsmetrics as om
+        >>> histories = {"frequency": [0, 1, 1, 2, 2, 5, 5, 9], "recency": [0, 1, 6, 3, 9, 6, 9, 10], "T": [10] * 8}
+        >>> counted = histories | {"people": [300, 60, 30, 20, 20, 10, 30, 25]}
+        >>> fit = om.BetaGeo().fit(counted, weights="people", unit="week")
+        >>> fit.customers, fit.unit
+        (495.0, 'week')
+        """
+        return fit(self.penalty, self._kind(), summary, weights, unit, purchase=purchase_covariates, dropout=dropout_covariates)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BetaGeo(PurchaseModel["BetaGeoFit"]):
     """The BG/NBD model: buyers with a steady rate, who may drop out after any repeat purchase (also known as: BG/NBD 模型).
 
     While alive a customer buys at the rate lambda ~ Gamma(r, alpha), and after every repeat purchase drops out with chance p ~ Beta(a, b).
@@ -42,66 +113,8 @@ class BetaGeo:
     True
     """
 
-    penalty: float = 0.0
-
-    def __post_init__(self) -> None:
-        penalty_of(self.penalty)
-
-    def fit(
-        self,
-        summary: object,
-        *,
-        weights: str | None = None,
-        unit: Unit | None = None,
-        purchase_covariates: Sequence[str] = (),
-        dropout_covariates: Sequence[str] = (),
-    ) -> BetaGeoFit:
-        """Estimate the parameters by maximum likelihood.
-
-        Parameters
-        ----------
-        summary : CLVSummary, frame or mapping of arrays
-            One row per customer with ``frequency``, ``recency`` and ``T``, or per group of customers with the same ones.
-        weights : str, optional
-            Column of how many customers a row stands for, as from ``GROUP BY frequency, recency, T``.
-        unit : str, optional
-            The unit of recency and T, as in `clv_summary`; a summary knows its own, other frames count days.
-        purchase_covariates, dropout_covariates : sequence of str
-            Columns of numbers (0 and 1 for groups) that move the scale of
-            the purchase rate (alpha exp(-z'gamma): a coefficient of 0.7 doubles the rate), and the odds of the mean chance to drop out
-            (a exp(z'gamma), b as it is).
-
-        Returns
-        -------
-        BetaGeoFit
-            The frozen fit: parameters per unit of time, standard errors, and what went wrong.
-
-        Raises
-        ------
-        ColumnError
-            A column that is missing or no number.
-        DataError
-            Histories that cannot be, such as a recency above T.
-        FitError
-            Covariates that do not differ, or of which one follows from the others.
-        ParameterError
-            A unit that contradicts the summary's.
-
-        Warns
-        -----
-        OpsmetricsWarning
-            No repeat purchase, a search that did not converge, parameters that the data hardly tell.
-
-        Examples
-        --------
-        >>> import opsmetrics as om
-        >>> histories = {"frequency": [0, 1, 1, 2, 2, 5, 5, 9], "recency": [0, 1, 6, 3, 9, 6, 9, 10], "T": [10] * 8}
-        >>> counted = histories | {"people": [300, 60, 30, 20, 20, 10, 30, 25]}
-        >>> fit = om.BetaGeo().fit(counted, weights="people", unit="week")
-        >>> fit.customers, fit.unit
-        (495.0, 'week')
-        """
-        return fit(self, BetaGeoFit, summary, weights, unit, purchase=purchase_covariates, dropout=dropout_covariates)
+    def _kind(self) -> type[BetaGeoFit]:
+        return BetaGeoFit
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -141,64 +154,9 @@ class BetaGeoFit(PurchaseFit):
 
     model = "bg_nbd"
 
-    @classmethod
-    def from_lifetimes(cls, fitter: object, *, unit: Unit = "day") -> BetaGeoFit:
-        """The fit of a fitter of the ``lifetimes`` package, with its parameters.
-
-        Its covariance is found anew, since that of ``lifetimes`` is not symmetric; so the data must still be with the fitter.
-
-        Parameters
-        ----------
-        fitter : lifetimes fitter
-            A fitted ``BetaGeoFitter``.
-        unit : {"day", "week", "month", "quarter", "year"}
-            The unit of time that it was fitted in.
-
-        Returns
-        -------
-        BetaGeoFit
-            At its parameters, which need not be at the maximum: ``converged`` tells.
-
-        Raises
-        ------
-        ParameterError
-            Another fitter, or one that is not fitted.
-
-        Examples
-        --------
-        >>> import opsmetrics as om
-        >>> summary = om.clv_summary(om.make_orders(customers=500, rng=1), customer="customer", time="time")
-        >>> fitter = om.BetaGeo().fit(summary).to_lifetimes()  # doctest: +SKIP
-        >>> om.BetaGeoFit.from_lifetimes(fitter)  # doctest: +SKIP
-        """
-        return interop.read(cls, fitter, unit)
-
-    def to_lifetimes(self) -> object:
-        """The same parameters in a fitter of the ``lifetimes`` package (the ``lifetimes`` extra).
-
-        Returns
-        -------
-        lifetimes fitter
-            A ``BetaGeoFitter`` that predicts; it has no data, so it cannot plot them.
-
-        Raises
-        ------
-        ImportError
-            Without lifetimes: ``pip install "opsmetrics[lifetimes]"``.
-        FitError
-            A fit without parameters.
-
-        Examples
-        --------
-        >>> import opsmetrics as om
-        >>> summary = om.clv_summary(om.make_orders(customers=500, rng=1), customer="customer", time="time")
-        >>> om.BetaGeo().fit(summary).to_lifetimes()  # doctest: +SKIP
-        """
-        return interop.write(self, "BetaGeoFitter")
-
 
 @dataclass(frozen=True, kw_only=True)
-class ModifiedBetaGeo:
+class ModifiedBetaGeo(PurchaseModel["ModifiedBetaGeoFit"]):
     """The MBG/NBD model: as BG/NBD, but customers may drop out right after the first purchase (also known as: MBG/NBD 模型).
 
     The coin is tossed after every purchase, the first included, so who has bought once may be gone.
@@ -227,66 +185,8 @@ class ModifiedBetaGeo:
     True
     """
 
-    penalty: float = 0.0
-
-    def __post_init__(self) -> None:
-        penalty_of(self.penalty)
-
-    def fit(
-        self,
-        summary: object,
-        *,
-        weights: str | None = None,
-        unit: Unit | None = None,
-        purchase_covariates: Sequence[str] = (),
-        dropout_covariates: Sequence[str] = (),
-    ) -> ModifiedBetaGeoFit:
-        """Estimate the parameters by maximum likelihood.
-
-        Parameters
-        ----------
-        summary : CLVSummary, frame or mapping of arrays
-            One row per customer with ``frequency``, ``recency`` and ``T``, or per group of customers with the same ones.
-        weights : str, optional
-            Column of how many customers a row stands for, as from ``GROUP BY frequency, recency, T``.
-        unit : str, optional
-            The unit of recency and T, as in `clv_summary`; a summary knows its own, other frames count days.
-        purchase_covariates, dropout_covariates : sequence of str
-            Columns of numbers (0 and 1 for groups) that move the scale of
-            the purchase rate (alpha exp(-z'gamma): a coefficient of 0.7 doubles the rate), and the odds of the mean chance to drop out
-            (a exp(z'gamma), b as it is).
-
-        Returns
-        -------
-        ModifiedBetaGeoFit
-            The frozen fit: parameters per unit of time, standard errors, and what went wrong.
-
-        Raises
-        ------
-        ColumnError
-            A column that is missing or no number.
-        DataError
-            Histories that cannot be, such as a recency above T.
-        FitError
-            Covariates that do not differ, or of which one follows from the others.
-        ParameterError
-            A unit that contradicts the summary's.
-
-        Warns
-        -----
-        OpsmetricsWarning
-            No repeat purchase, a search that did not converge, parameters that the data hardly tell.
-
-        Examples
-        --------
-        >>> import opsmetrics as om
-        >>> histories = {"frequency": [0, 1, 1, 2, 2, 5, 5, 9], "recency": [0, 1, 6, 3, 9, 6, 9, 10], "T": [10] * 8}
-        >>> counted = histories | {"people": [300, 60, 30, 20, 20, 10, 30, 25]}
-        >>> fit = om.ModifiedBetaGeo().fit(counted, weights="people", unit="week")
-        >>> fit.customers, fit.unit
-        (495.0, 'week')
-        """
-        return fit(self, ModifiedBetaGeoFit, summary, weights, unit, purchase=purchase_covariates, dropout=dropout_covariates)
+    def _kind(self) -> type[ModifiedBetaGeoFit]:
+        return ModifiedBetaGeoFit
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -326,64 +226,9 @@ class ModifiedBetaGeoFit(PurchaseFit):
 
     model = "mbg_nbd"
 
-    @classmethod
-    def from_lifetimes(cls, fitter: object, *, unit: Unit = "day") -> ModifiedBetaGeoFit:
-        """The fit of a fitter of the ``lifetimes`` package, with its parameters.
-
-        Its covariance is found anew, since that of ``lifetimes`` is not symmetric; so the data must still be with the fitter.
-
-        Parameters
-        ----------
-        fitter : lifetimes fitter
-            A fitted ``ModifiedBetaGeoFitter``.
-        unit : {"day", "week", "month", "quarter", "year"}
-            The unit of time that it was fitted in.
-
-        Returns
-        -------
-        ModifiedBetaGeoFit
-            At its parameters, which need not be at the maximum: ``converged`` tells.
-
-        Raises
-        ------
-        ParameterError
-            Another fitter, or one that is not fitted.
-
-        Examples
-        --------
-        >>> import opsmetrics as om
-        >>> summary = om.clv_summary(om.make_orders(customers=500, rng=1), customer="customer", time="time")
-        >>> fitter = om.ModifiedBetaGeo().fit(summary).to_lifetimes()  # doctest: +SKIP
-        >>> om.ModifiedBetaGeoFit.from_lifetimes(fitter)  # doctest: +SKIP
-        """
-        return interop.read(cls, fitter, unit)
-
-    def to_lifetimes(self) -> object:
-        """The same parameters in a fitter of the ``lifetimes`` package (the ``lifetimes`` extra).
-
-        Returns
-        -------
-        lifetimes fitter
-            A ``ModifiedBetaGeoFitter`` that predicts; it has no data, so it cannot plot them.
-
-        Raises
-        ------
-        ImportError
-            Without lifetimes: ``pip install "opsmetrics[lifetimes]"``.
-        FitError
-            A fit without parameters.
-
-        Examples
-        --------
-        >>> import opsmetrics as om
-        >>> summary = om.clv_summary(om.make_orders(customers=500, rng=1), customer="customer", time="time")
-        >>> om.ModifiedBetaGeo().fit(summary).to_lifetimes()  # doctest: +SKIP
-        """
-        return interop.write(self, "ModifiedBetaGeoFitter")
-
 
 @dataclass(frozen=True, kw_only=True)
-class ParetoNBD:
+class ParetoNBD(PurchaseModel["ParetoNBDFit"]):
     """The Pareto/NBD model: buyers with a steady rate, whose lifetimes end unseen at any time (also known as: Pareto/NBD 模型).
 
     While alive a customer buys at the rate lambda ~ Gamma(r, alpha), and drops out at the rate mu ~ Gamma(s, beta), bought or not.
@@ -412,66 +257,8 @@ class ParetoNBD:
     True
     """
 
-    penalty: float = 0.0
-
-    def __post_init__(self) -> None:
-        penalty_of(self.penalty)
-
-    def fit(
-        self,
-        summary: object,
-        *,
-        weights: str | None = None,
-        unit: Unit | None = None,
-        purchase_covariates: Sequence[str] = (),
-        dropout_covariates: Sequence[str] = (),
-    ) -> ParetoNBDFit:
-        """Estimate the parameters by maximum likelihood.
-
-        Parameters
-        ----------
-        summary : CLVSummary, frame or mapping of arrays
-            One row per customer with ``frequency``, ``recency`` and ``T``, or per group of customers with the same ones.
-        weights : str, optional
-            Column of how many customers a row stands for, as from ``GROUP BY frequency, recency, T``.
-        unit : str, optional
-            The unit of recency and T, as in `clv_summary`; a summary knows its own, other frames count days.
-        purchase_covariates, dropout_covariates : sequence of str
-            Columns of numbers (0 and 1 for groups) that move the
-            scale of the purchase rate (alpha exp(-z'gamma): a coefficient of 0.7 doubles the rate), and that of the dropout rate
-            (beta exp(-z'gamma)).
-
-        Returns
-        -------
-        ParetoNBDFit
-            The frozen fit: parameters per unit of time, standard errors, and what went wrong.
-
-        Raises
-        ------
-        ColumnError
-            A column that is missing or no number.
-        DataError
-            Histories that cannot be, such as a recency above T.
-        FitError
-            Covariates that do not differ, or of which one follows from the others.
-        ParameterError
-            A unit that contradicts the summary's.
-
-        Warns
-        -----
-        OpsmetricsWarning
-            No repeat purchase, a search that did not converge, parameters that the data hardly tell.
-
-        Examples
-        --------
-        >>> import opsmetrics as om
-        >>> histories = {"frequency": [0, 1, 1, 2, 2, 5, 5, 9], "recency": [0, 1, 6, 3, 9, 6, 9, 10], "T": [10] * 8}
-        >>> counted = histories | {"people": [300, 60, 30, 20, 20, 10, 30, 25]}
-        >>> fit = om.ParetoNBD().fit(counted, weights="people", unit="week")
-        >>> fit.customers, fit.unit
-        (495.0, 'week')
-        """
-        return fit(self, ParetoNBDFit, summary, weights, unit, purchase=purchase_covariates, dropout=dropout_covariates)
+    def _kind(self) -> type[ParetoNBDFit]:
+        return ParetoNBDFit
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -511,61 +298,6 @@ class ParetoNBDFit(PurchaseFit):
     """
 
     model = "pareto_nbd"
-
-    @classmethod
-    def from_lifetimes(cls, fitter: object, *, unit: Unit = "day") -> ParetoNBDFit:
-        """The fit of a fitter of the ``lifetimes`` package, with its parameters.
-
-        Its covariance is found anew, since that of ``lifetimes`` is not symmetric; so the data must still be with the fitter.
-
-        Parameters
-        ----------
-        fitter : lifetimes fitter
-            A fitted ``ParetoNBDFitter``.
-        unit : {"day", "week", "month", "quarter", "year"}
-            The unit of time that it was fitted in.
-
-        Returns
-        -------
-        ParetoNBDFit
-            At its parameters, which need not be at the maximum: ``converged`` tells.
-
-        Raises
-        ------
-        ParameterError
-            Another fitter, or one that is not fitted.
-
-        Examples
-        --------
-        >>> import opsmetrics as om
-        >>> summary = om.clv_summary(om.make_orders(customers=500, rng=1), customer="customer", time="time")
-        >>> fitter = om.ParetoNBD().fit(summary).to_lifetimes()  # doctest: +SKIP
-        >>> om.ParetoNBDFit.from_lifetimes(fitter)  # doctest: +SKIP
-        """
-        return interop.read(cls, fitter, unit)
-
-    def to_lifetimes(self) -> object:
-        """The same parameters in a fitter of the ``lifetimes`` package (the ``lifetimes`` extra).
-
-        Returns
-        -------
-        lifetimes fitter
-            A ``ParetoNBDFitter`` that predicts; it has no data, so it cannot plot them.
-
-        Raises
-        ------
-        ImportError
-            Without lifetimes: ``pip install "opsmetrics[lifetimes]"``.
-        FitError
-            A fit without parameters.
-
-        Examples
-        --------
-        >>> import opsmetrics as om
-        >>> summary = om.clv_summary(om.make_orders(customers=500, rng=1), customer="customer", time="time")
-        >>> om.ParetoNBD().fit(summary).to_lifetimes()  # doctest: +SKIP
-        """
-        return interop.write(self, "ParetoNBDFitter")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -650,7 +382,7 @@ class BetaGeoBetaBinom:
         >>> fit.customers, fit.unit
         (495.0, 'week')
         """
-        return fit(self, BetaGeoBetaBinomFit, summary, weights, unit)
+        return fit(self.penalty, BetaGeoBetaBinomFit, summary, weights, unit)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -689,58 +421,3 @@ class BetaGeoBetaBinomFit(PurchaseFit):
     """
 
     model = "bg_bb"
-
-    @classmethod
-    def from_lifetimes(cls, fitter: object, *, unit: Unit = "day") -> BetaGeoBetaBinomFit:
-        """The fit of a fitter of the ``lifetimes`` package, with its parameters.
-
-        Its covariance is found anew, since that of ``lifetimes`` is not symmetric; so the data must still be with the fitter.
-
-        Parameters
-        ----------
-        fitter : lifetimes fitter
-            A fitted ``BetaGeoBetaBinomFitter``.
-        unit : {"day", "week", "month", "quarter", "year"}
-            The unit of time that it was fitted in.
-
-        Returns
-        -------
-        BetaGeoBetaBinomFit
-            At its parameters, which need not be at the maximum: ``converged`` tells.
-
-        Raises
-        ------
-        ParameterError
-            Another fitter, or one that is not fitted.
-
-        Examples
-        --------
-        >>> import opsmetrics as om
-        >>> summary = om.clv_summary(om.make_orders(customers=1_000, rng=3), customer="customer", time="time", unit="month")
-        >>> fitter = om.BetaGeoBetaBinom().fit(summary).to_lifetimes()  # doctest: +SKIP
-        >>> om.BetaGeoBetaBinomFit.from_lifetimes(fitter)  # doctest: +SKIP
-        """
-        return interop.read(cls, fitter, unit)
-
-    def to_lifetimes(self) -> object:
-        """The same parameters in a fitter of the ``lifetimes`` package (the ``lifetimes`` extra).
-
-        Returns
-        -------
-        lifetimes fitter
-            A ``BetaGeoBetaBinomFitter`` that predicts; it has no data, so it cannot plot them.
-
-        Raises
-        ------
-        ImportError
-            Without lifetimes: ``pip install "opsmetrics[lifetimes]"``.
-        FitError
-            A fit without parameters.
-
-        Examples
-        --------
-        >>> import opsmetrics as om
-        >>> summary = om.clv_summary(om.make_orders(customers=1_000, rng=3), customer="customer", time="time", unit="month")
-        >>> om.BetaGeoBetaBinom().fit(summary).to_lifetimes()  # doctest: +SKIP
-        """
-        return interop.write(self, "BetaGeoBetaBinomFitter")

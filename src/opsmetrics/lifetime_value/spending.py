@@ -16,7 +16,8 @@ from opsmetrics._results import Result, plain
 from opsmetrics.errors import FitError, ParameterError, warn
 from opsmetrics.lifetime_value import doors, interop
 from opsmetrics.lifetime_value.estimation import estimate
-from opsmetrics.lifetime_value.fits import Fitted, Predictions, around, deviation, read_estimates
+from opsmetrics.lifetime_value.fits import Predictions
+from opsmetrics.lifetime_value.fitted import Fitted, around, deviation, read_estimates
 from opsmetrics.lifetime_value.models import penalty_of
 
 if TYPE_CHECKING:
@@ -316,7 +317,7 @@ class GammaGammaFit(Fitted):
         """
         values, data = interop.parameters(fitter, NAMES, "GammaGammaFit.from_lifetimes"), interop.data_of(fitter)
         x, z = data["frequency"].astype(np.int64), data["monetary_value"]
-        total = gamma_gamma.likelihood(np.log(values), x, z, data["weights"])
+        total = gamma_gamma.likelihood(np.log(values), gamma_gamma.Amounts.of_rows(x, z, data["weights"]))
         return cls(
             **interop.estimates(NAMES, values, total, float(data["weights"].sum())),
             correlation=_correlation(x, z, data["weights"]), left_out=0.0,
@@ -374,7 +375,8 @@ def fit_amounts(x: Ints, z: Floats, weights: Floats, left_out: float, penalty: f
     scale = float(weights @ z) / customers
     starts = [np.log(np.array(start)) for start in _STARTS]
     shift = Total(-customers * float(np.log(scale)), np.zeros(3), np.zeros((3, 3)))
-    found = estimate(lambda theta: gamma_gamma.likelihood(theta, x, z / scale, weights) + shift, starts, customers, NAMES, 3, penalty)
+    amounts = gamma_gamma.Amounts.of_rows(x, z / scale, weights)
+    found = estimate(lambda theta: gamma_gamma.likelihood(theta, amounts) + shift, starts, customers, NAMES, 3, penalty)
     values = np.exp(found.theta) * [1.0, 1.0, scale]
     rows = (found.covariance * np.outer(values, values)).tolist()
     warnings = (*found.warnings, *_foolish(float(values[1]), correlation))

@@ -17,7 +17,7 @@ from opsmetrics._results import Held, Result, Table, dropped_notes, picture, sho
 from opsmetrics.errors import FitError
 from opsmetrics.lifetime_value import doors, worth
 from opsmetrics.lifetime_value.fits import PurchaseFit
-from opsmetrics.lifetime_value.models import fit_histories
+from opsmetrics.lifetime_value.models import fit_histories, told
 from opsmetrics.lifetime_value.spending import GammaGamma
 from opsmetrics.lifetime_value.summaries import CLVSummary, clv_summary
 from opsmetrics.lifetime_value.tracking import repeats_by_day
@@ -182,6 +182,7 @@ def validate(
 ) -> Validation[Any]:
     """Fit to the first part, and hold against the second."""
     trial = _trial(orders, kind, asked, calibration_end)
+    told(trial.models.buying)
     question = Question(float(trial.duration), 0.0, 1.0, confidence)
     found = worth.worth(trial.models, trial.rows, trial.z, question)
     kinds = worth.Kinds.of_rows(trial.rows, trial.z)

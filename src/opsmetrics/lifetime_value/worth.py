@@ -16,7 +16,8 @@ import numpy.typing as npt
 from opsmetrics._frames import Floats, Ints
 from opsmetrics._kernels import forecasts
 from opsmetrics._kernels.histories import Histories, distinct
-from opsmetrics.lifetime_value.fits import PurchaseFit, around, deviation
+from opsmetrics.lifetime_value.fits import PurchaseFit
+from opsmetrics.lifetime_value.fitted import around, deviation
 from opsmetrics.lifetime_value.spending import GammaGammaFit, amounts_known, law_of
 
 DRAWS: Final = 1_000

@@ -1,0 +1,148 @@
+"""What fitted models have in common: estimates, how sure they are, and how that carries over to what is predicted from them."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from opsmetrics import _checks, _frames, _render
+from opsmetrics._frames import Column, Floats
+from opsmetrics.errors import ParameterError
+
+_LEVEL = 1.959963984540054
+"""Of 95 % intervals of parameters."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fitted:
+    """What fitted models have in common: estimates, how sure they are, and whether the search for them went well."""
+
+    params: Mapping[str, float]
+    covariance: Mapping[str, Mapping[str, float]]
+    log_likelihood: float
+    customers: float
+    converged: bool
+    reason: str
+    evaluations: int
+    warnings: tuple[str, ...]
+    penalty: float
+
+    @property
+    def title(self) -> str:
+        """The name of the model in the literature."""
+        raise NotImplementedError
+
+    @property
+    def standard_errors(self) -> dict[str, float]:
+        """The standard error of each parameter, from the observed information."""
+        return {name: math.sqrt(max(row[name], 0.0)) for name, row in self.covariance.items()}
+
+    @property
+    def aic(self) -> float:
+        """Akaike's information criterion: twice the number of parameters, less twice the log-likelihood."""
+        return 2 * len(self.params) - 2 * self.log_likelihood
+
+    @property
+    def bic(self) -> float:
+        """The Bayesian information criterion: with the logarithm of the number of customers for each parameter instead of two."""
+        return math.log(max(self.customers, 1.0)) * len(self.params) - 2 * self.log_likelihood
+
+    @property
+    def summary(self) -> Any:
+        """The parameters as a pandas frame: estimate, standard error, and the ends of a 95 % interval, on the scale of its logarithm."""
+        columns, rows = self._rows()
+        content: dict[str, Column] = {name: np.array([row[place] for row in rows]) for place, name in enumerate(columns)}
+        return _frames.build(_frames.backend("pandas"), content)
+
+    def _rows(self) -> tuple[list[str], list[tuple[object, ...]]]:
+        rows: list[tuple[object, ...]] = []
+        for name, estimate in self.params.items():
+            error = self.standard_errors[name]
+            if "[" in name:
+                low, high = estimate - _LEVEL * error, estimate + _LEVEL * error
+            else:
+                spread = math.exp(min(_LEVEL * error / estimate, 700.0))
+                low, high = estimate / spread, estimate * spread
+            rows.append((name, estimate, error, low, high))
+        return ["parameter", "estimate", "standard_error", "low", "high"], rows
+
+    def _view(self) -> _render.View:
+        columns, rows = self._rows()
+        return _render.View(
+            title=f"{self.title}: {self.customers:,.10g} customers",
+            facts=self._facts(),
+            columns=columns,
+            rows=rows,
+            notes=[*self.warnings] if self.converged else [f"not converged: {self.reason}", *self.warnings],
+        )
+
+    def _facts(self) -> dict[str, object]:
+        known = {"log_likelihood": self.log_likelihood, "aic": self.aic, "bic": self.bic, "penalty": self.penalty or None}
+        return {name: None if value is None or not math.isfinite(value) else round(value, 4) for name, value in known.items()}
+
+    def _repr_html_(self) -> str:
+        return _render.page(self._view())
+
+    def __str__(self) -> str:
+        return _render.text(self._view())
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _log_covariance(self) -> Floats:
+        """The covariance of the logs of the parameters, and of coefficients as they are."""
+        scale = np.array([1.0 if "[" in name else value for name, value in self.params.items()])
+        return np.array([list(row.values()) for row in self.covariance.values()]) / np.outer(scale, scale)
+
+
+def deviation(covariance: Floats, slopes: Floats) -> Floats:
+    """The standard error of functions of estimates from their slopes, one column each (delta method)."""
+    return np.asarray(np.sqrt(np.maximum(((covariance @ slopes) * slopes).sum(axis=0), 0.0)))
+
+
+def around(value: Floats, spread: Floats, level: float, *, odds: bool = False) -> tuple[Floats, Floats]:
+    """The ends of an interval on the scale of the logarithm, or of the log odds, from the standard error of the logarithm."""
+    from scipy.special import expit, logit, ndtri
+
+    half = ndtri(0.5 + level / 2) * spread
+    if odds:
+        inside = (value > 0) & (value < 1)
+        half = half / np.where(inside, 1 - value, 1.0)
+        place = logit(np.where(inside, value, 0.5))
+        return np.where(inside, expit(place - half), value), np.where(inside, expit(place + half), value)
+    half = np.minimum(half, 700.0)
+    return value * np.exp(-half), value * np.exp(half)
+
+
+def read_estimates(saved: Mapping[str, object], names: Sequence[str], logs: int) -> dict[str, Any]:
+    """The numbers of a saved fit, each checked."""
+    given = _checks.named("params", saved["params"], names) if saved["params"] else {}
+    params = {name: _finite("params", given[name]) for name in names if given}
+    if any(params[name] <= 0 for name in [*params][:logs]):
+        raise ParameterError(f"params={params} must be above 0, but for coefficients.", code="parameter.params")
+    rows = _checks.named("covariance", saved["covariance"], list(params))
+    covariance = {name: _checks.named("covariance", rows[name], list(params)) for name in params}
+    likelihood, warnings = saved["log_likelihood"], _checks.listed("warnings", saved["warnings"])
+    return {
+        "params": params,
+        "covariance": {a: {b: _finite("covariance", row[b]) for b in params} for a, row in covariance.items()},
+        "log_likelihood": math.nan if likelihood is None else _finite("log_likelihood", likelihood),
+        "customers": _finite("customers", saved["customers"]),
+        "converged": bool(saved["converged"]),
+        "reason": str(saved["reason"]),
+        "evaluations": _checks.whole_number("evaluations", saved["evaluations"], 0, 10**9),
+        "warnings": tuple(str(line) for line in warnings),
+        "penalty": _finite("penalty", saved["penalty"]),
+    }
+
+
+def _finite(argument: str, value: Any) -> float:
+    """A finite number of any size: what the data hardly tell has an enormous variance."""
+    if _checks.is_number(value, numbers.Real) and math.isfinite(value):
+        return float(value)
+    raise ParameterError(f"{argument}={value!r} must be a finite number.", code=f"parameter.{argument}")
