@@ -56,7 +56,8 @@ def made(name: str) -> dict[str, Any]:
         om.path_transitions(log, **names, gap="30min"),
         om.sessionize(log, customer="customer", time="time"),
     )
-    found = (summary, scores, report, report.segments, moves, *answers, *paths, *lives(given, log, columns), *habits(given, log), *worths(given, columns))
+    families = (*lives(given, log, columns), *habits(given, log), *worths(given, columns))
+    found = (summary, scores, report, report.segments, moves, *answers, *paths, *families)
     return {type(result).__name__: result for result in found}
 
 

@@ -6,6 +6,7 @@ import json
 import math
 import pickle
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -158,7 +159,7 @@ def test_duplicated_data_keep_the_estimates_and_halve_the_covariance(model: Any,
     for a, row in one.covariance.items():
         for b, value in row.items():
             scale = one.standard_errors[a] * one.standard_errors[b]
-            assert many.covariance[a][b] * times / scale == pytest.approx(value / scale, abs=1e-5)
+            assert many.covariance[a][b] * times / scale == pytest.approx(value / scale, abs=1e-4)
     weighted = fit(model, people.assign(w=float(times)), weights="w")
     assert weighted.params == pytest.approx(many.params, rel=1e-9)
     assert many.customers == weighted.customers == times * one.customers
@@ -246,10 +247,9 @@ def test_p_alive_is_a_probability_and_intervals_nest(pair: tuple[Model, Any], da
     for table in (narrow, wide):
         for name in ("p_alive_low", "p_alive", "p_alive_high"):
             assert table[name].between(0, 1).all()
-    assert (wide["p_alive_low"] <= narrow["p_alive_low"]).all()
-    assert (narrow["p_alive_low"] <= narrow["p_alive"]).all()
-    assert (narrow["p_alive"] <= narrow["p_alive_high"]).all()
-    assert (narrow["p_alive_high"] <= wide["p_alive_high"]).all()
+    ends = [wide["p_alive_low"], narrow["p_alive_low"], narrow["p_alive"], narrow["p_alive_high"], wide["p_alive_high"]]
+    for low, high in pairwise(ends):
+        assert (low <= high + 1e-12).all()
 
 
 @settings(max_examples=60)
@@ -260,9 +260,9 @@ def test_expectations_are_positive_finite_and_nest(pair: tuple[Model, Any], t: i
     inner, outer = (fit.expected_purchases(t, people, confidence=c).table for c in (0.5, 0.99))
     assert np.isfinite(inner["expected_purchases"]).all()
     assert (inner["expected_purchases"] >= 0).all()
-    low, high = inner["expected_purchases_low"], inner["expected_purchases_high"]
-    assert ((outer["expected_purchases_low"] <= low) & (low <= inner["expected_purchases"])).all()
-    assert ((inner["expected_purchases"] <= high) & (high <= outer["expected_purchases_high"])).all()
+    ends = [outer["expected_purchases_low"], inner["expected_purchases_low"], inner["expected_purchases"]]
+    for low, high in pairwise([*ends, inner["expected_purchases_high"], outer["expected_purchases_high"]]):
+        assert (low <= high * (1 + 1e-12)).all()
     longer = predicted(fit.expected_purchases(t + 1, people))
     assert (longer >= inner["expected_purchases"].to_numpy() * (1 - 1e-9)).all()
     kept = predicted(fit.discounted_purchases(people, horizon=7 * t, discount_rate=0.5))

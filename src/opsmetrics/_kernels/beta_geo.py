@@ -144,27 +144,29 @@ class BetaGeo:
         counts, own_a = kinds if np.ndim(self.a) else (kinds[0], np.full(kinds.shape[1], self.a))
         largest = np.full(len(counts), _LEAST)
         np.maximum.at(largest, of, z)
-        span = np.log1p((self.r + counts) * largest)
+        bend = np.maximum(self.r + counts, 1.0)  # with less the singularity at z = -1 comes too near
+        span = np.log1p(bend * largest)
         series = quadrature.chebyshev(lambda points: self._at_points(counts, own_a, points, span, functions))
         order = np.argsort(of, kind="stable")
         ends = np.cumsum(np.bincount(of, minlength=len(counts)))
         for number, end in enumerate(ends):
             rows = order[ends[number - 1] if number else 0 : end]
-            place = np.log1p((self.r + counts[number]) * z[rows]) / span[number]
+            place = np.log1p(bend[number] * z[rows]) / span[number]
             found[:, rows] = quadrature.evaluate(series[:, number], place) * z[rows]
         found[2:3] *= -np.ravel(alpha / (alpha + T))
         return found.reshape(functions, *x.shape)
 
     def _at_points(self, counts: Floats, a: Floats, points: Floats, span: Floats, functions: int) -> Floats:
-        """For each x, at points of log(1 + (r + x) z): the mean over p and its slopes, over z. By function, x and point."""
+        """For each x, at points of log(1 + bend z): the mean over p and its slopes, over z. By function, x and point."""
         rate = self.r + counts
-        p, log_p, log_q, weights = quadrature.over_beta(a, self.b + counts + self.first, rate * np.expm1(span))
+        bend = np.maximum(rate, 1.0)
+        p, log_p, log_q, weights = quadrature.over_beta(a, self.b + counts + self.first, np.expm1(span))
         # the slopes of the logarithm of Beta's density in ln a and ln b, less their means
         by_a = a * (log_p - (weights * log_p).sum(axis=0))
         by_b = self.b * (log_q - (weights * log_q).sum(axis=0))
         found = np.empty((functions, len(counts), len(points)))
         for number, point in enumerate(points):
-            z = np.expm1(point * span) / rate
+            z = np.expm1(point * span) / bend
             grown = np.log1p(p * z)
             kept = np.exp(-rate * grown)
             mean = -np.expm1(-rate * grown) / (p * z)

@@ -52,10 +52,9 @@ class GammaGamma:
     def expected_slopes(self, x: npt.ArrayLike, z: npt.ArrayLike) -> tuple[Floats, Floats]:
         """The expected mean spend, and the slopes of its logarithm in the log of each parameter."""
         x, z = np.broadcast_arrays(np.asarray(x, dtype=np.float64), np.asarray(z, dtype=np.float64))
-        below = self.p * x + self.q - 1
-        with np.errstate(divide="ignore"):
-            slopes = np.stack([1 - self.p * x / below, -self.q / below, self.v / (self.v + x * z)])
-        return self.expected(x, z), slopes
+        value = self.expected(x, z)
+        below = np.where(np.isfinite(value), self.p * x + self.q - 1, np.inf)  # what is infinite does not move
+        return value, np.stack([1 - self.p * x / below, -self.q / below, self.v / (self.v + x * z)])
 
     def second_moment(self, x: npt.ArrayLike, z: npt.ArrayLike) -> Floats:
         """The mean of the squared mean spend, given the history: nu ~ Gamma(p x + q, v + x z). Infinite where p x + q <= 2."""

@@ -382,7 +382,7 @@ def _values(
     }  # fmt: skip
     everybody = np.zeros(len(rows), dtype=np.int64)
     totals = worth.totals(models, found, varied, everybody, 1, question.confidence)
-    if np.isnan(totals["outcome_low"]).any():
+    if np.isfinite(totals["value"]).all() and np.isnan(totals["outcome_low"]).any():
         warn(
             "the amounts of customers have no variance (q of the Gamma-Gamma model is 2 or less), so how far the total may lie from its "
             "mean is not known: outcome_low and outcome_high of totals are missing."

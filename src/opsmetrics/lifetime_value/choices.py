@@ -54,9 +54,7 @@ def choose(model: str, histories: Histories, orders: Held, asked: dict[str, Any]
         return Chosen(candidates[0], None, candidates)
     if model == "auto":
         best = max(known, key=lambda fit: (fit.converged, fit.log_likelihood))
-        others = sorted((fit.log_likelihood for fit in known if fit is not best), reverse=True)
-        lead = f", {best.log_likelihood - others[0]:.1f} above the next" if others else ""
-        return Chosen(told(best), f"{best.title} has the highest log-likelihood{lead}; all three have four parameters", candidates)
+        return Chosen(told(best), _why(best, [fit for fit in known if fit is not best]), candidates)
     scores = np.array([validations.score(orders, type(fit), asked) for fit in candidates])
     if np.isnan(scores).all():
         raise FitError(
@@ -70,6 +68,15 @@ def choose(model: str, histories: Histories, orders: Held, asked: dict[str, Any]
         candidates,
         scores,
     )
+
+
+def _why(best: PurchaseFit, others: Sequence[PurchaseFit]) -> str:
+    """What speaks for the model with the highest likelihood of those that converged."""
+    rivals = [fit.log_likelihood for fit in others if fit.converged >= best.converged]
+    lead = f", {best.log_likelihood - max(rivals):.1f} above the next" if rivals else ""
+    if all(fit.converged for fit in others):
+        return f"{best.title} has the highest log-likelihood{lead}; all three have four parameters"
+    return f"{best.title} converged, and of the models that did it fits best{lead}"
 
 
 def no_model(fit: PurchaseFit) -> FitError:

@@ -17,6 +17,8 @@ from opsmetrics.lifetime_value.estimation import Estimate, estimate
 from opsmetrics.lifetime_value.families import FAMILIES, Family
 from opsmetrics.lifetime_value.fits import PurchaseFit, parameter_names
 
+_MOST_PERIODS = 100_000
+
 FitT = TypeVar("FitT", bound=PurchaseFit)
 
 
@@ -90,6 +92,11 @@ def _refuse_fractions(histories: Histories) -> None:
             "BG/BB counts periods: recency and T must be whole numbers. Summarise with unit='month' or another unit in which customers buy "
             "once at most.",
             code="data.recency",
+        )
+    if histories.T.max() > _MOST_PERIODS:
+        raise DataError(
+            f"T={histories.T.max():,.0f} periods are more than the {_MOST_PERIODS:,} that BG/BB can count; choose a longer unit.",
+            code="data.T",
         )
     if (histories.x > histories.t_x).any():
         raise DataError(

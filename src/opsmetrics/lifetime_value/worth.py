@@ -160,9 +160,11 @@ def outcomes(models: Models, kinds: Kinds, rows: Histories, found: Worth, z: Flo
         square[block] = forecasts.moments(kinds.counts(models, question.span, block))[1]
     squared = found.alive * square[kinds.of]
     mean_square = law.second_moment(*amounts_known(rows.x, z))
-    spent = found.purchases * mean_square / law.p + squared * mean_square - (found.purchases * found.amount) ** 2
-    factor = question.margin * found.discount
-    return Outcomes(np.maximum(squared - found.purchases**2, 0.0), np.maximum(spent, 0.0) * factor**2)
+    known = np.isfinite(mean_square)
+    square_here, amount = np.where(known, mean_square, 0.0), np.where(known, found.amount, 0.0)
+    spent = found.purchases * square_here / law.p + squared * square_here - (found.purchases * amount) ** 2
+    spent = np.maximum(spent, 0.0) * (question.margin * found.discount) ** 2
+    return Outcomes(np.maximum(squared - found.purchases**2, 0.0), np.where(known, spent, np.inf))
 
 
 def totals(models: Models, found: Worth, varied: Outcomes, group: Ints, size: int, level: float) -> dict[str, npt.NDArray[Any]]:
@@ -180,9 +182,10 @@ def totals(models: Models, found: Worth, varied: Outcomes, group: Ints, size: in
     for (mean, outcome), (values, slopes, variance) in parts.items():
         total = sums(values)
         spread = np.zeros(size)
+        finite = np.where(np.isfinite(values), values, 0.0)
         for covariance, rows in slopes:
-            spread = np.hypot(spread, deviation(covariance, np.stack([sums(values * row) for row in rows])))
-        relative = spread / np.maximum(total, 1e-300)
+            spread = np.hypot(spread, deviation(covariance, np.stack([sums(finite * row) for row in rows])))
+        relative = spread / np.maximum(sums(finite), 1e-300)
         content[mean] = total
         content[f"{mean}_low"], content[f"{mean}_high"] = around(total, relative, level)
         content[f"{outcome}_low"], content[f"{outcome}_high"] = _gamma_ends(total, sums(variance) + spread**2, level)
@@ -195,8 +198,9 @@ def _gamma_ends(mean: Floats, variance: Floats, level: float) -> tuple[Floats, F
     from scipy.special import gammaincinv
 
     known = (mean > 0) & (variance > 0) & np.isfinite(variance)
-    shape = np.where(known, mean**2 / np.where(known, variance, 1.0), 1.0)
-    found = [gammaincinv(shape, tail) / shape * mean for tail in ((1 - level) / 2, (1 + level) / 2)]
+    own = np.where(known, mean, 1.0)
+    shape = own**2 / np.where(known, variance, 1.0)
+    found = [gammaincinv(shape, tail) / shape * own for tail in ((1 - level) / 2, (1 + level) / 2)]
     low, high = (np.where(known, np.where(end < _NOTHING, 0.0, end), np.where(variance > 0, np.nan, mean)) for end in found)
     return low, high
 
