@@ -6,13 +6,27 @@ import os
 import platform
 import sys
 
-from benchmarks import funnel, funnel_intervals, import_cost, lifecycle, return_probability, rfm
+from benchmarks import (
+    funnel,
+    funnel_intervals,
+    import_cost,
+    lifecycle,
+    lifetime_value,
+    lifetime_value_recovery,
+    lifetime_value_robustness,
+    return_probability,
+    rfm,
+)
 
 
 def main() -> int:
     """All benchmarks; 1 where a target was missed."""
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}\n")
-    met = [import_cost.main(), rfm.main(), funnel.main(), funnel_intervals.main(), lifecycle.main(), return_probability.main()]
+    parts = (
+        import_cost, rfm, funnel, funnel_intervals, lifecycle, return_probability, lifetime_value, lifetime_value_robustness,
+        lifetime_value_recovery,
+    )  # fmt: skip
+    met = [part.main() for part in parts]
     return 0 if all(met) else 1
 
 

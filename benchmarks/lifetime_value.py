@@ -70,12 +70,11 @@ MOST_EVALUATIONS, MOST_ARRAYS = 12, 10
 # ------------------------------------------------------------------------------------------------------------- data
 
 
-def shop(customers: int, model: str = "bg_nbd") -> pd.DataFrame:
-    """A summary by days of customers who first bought in the last two years, of whom four in five came back."""
+def shop(customers: int) -> pd.DataFrame:
+    """A summary by days of customers who first bought in the last two years: seven in ten came back, half of a million are distinct."""
     rng = np.random.default_rng(0)
     T = np.ceil(rng.uniform(0.0, 730.0, customers))
-    leaving = {"s": 0.6, "beta": 80.0} if model == "pareto_nbd" else {"a": 0.8, "b": 2.5}
-    x, t_x, T = getattr(simulated_customers, model)(rng, T, 0.0, r=0.8, alpha=40.0, whole=True, **leaving).history
+    x, t_x, T = simulated_customers.bg_nbd(rng, T, 0.0, r=0.5, alpha=20.0, a=0.5, b=2.0, whole=True).history
     mean, _ = simulated_customers.gamma_gamma(rng, x, p=6.25, q=3.75, v=15.5)
     return pd.DataFrame({"frequency": x, "recency": t_x, "T": T, "monetary_value": mean})
 
@@ -241,9 +240,6 @@ def summaries(lines: pd.DataFrame, rounds: int) -> list[bool]:
         "summary, pandas by hand": lambda: summary_by_hand(lines), "summary, DuckDB": lambda: summary_by_sql(connection),
         "summary, polars": lambda: summary_by_polars(columns),
     }  # fmt: skip
-    few = lines.head(WARM)
-    summary(few)
-    summary_peer(few)
     seconds = timing.in_turns(contenders, rounds, clock=time.process_time)
     timing.report(seconds)
     met = []
@@ -265,15 +261,17 @@ def memory(name: str, customers: int = CUSTOMERS) -> float:
 
 def measure(*, million: bool = False, customers: int = CUSTOMERS, fewer: int = FEWER, lines: int = LINES) -> bool:
     """Run and print all but memory, in this process."""
-    known, table, lively = cdnow(), shop(customers), shop(customers if million else fewer, "pareto_nbd")
+    known, table = cdnow(), shop(customers)
     print(f"Lifetime value: {customers:,} customers by the day, CDNOW by the week; CPU time, one thread of BLAS, {ROUNDS} rounds in turns")
     met = []
     for name, own in ESTIMATORS.items():
         met += fits(name, known, own.on_cdnow, FAST_ROUNDS)
     met += fits("BG/NBD", table, ESTIMATORS["BG/NBD"].at_scale, ROUNDS)
-    met += fits("Pareto/NBD", lively, ESTIMATORS["Pareto/NBD"].at_scale if million else None, 1)
-    if not million:
-        print(f"    the target of {ESTIMATORS['Pareto/NBD'].at_scale:g} is for {CUSTOMERS:,}: python -m benchmarks.lifetime_value --million")
+    if million:
+        met += fits("Pareto/NBD", table, ESTIMATORS["Pareto/NBD"].at_scale, 1)
+    else:
+        met += fits("Pareto/NBD", table.head(fewer), None, 1)
+        print(f"    the target is >= {ESTIMATORS['Pareto/NBD'].at_scale:g} at a million: python -m benchmarks.lifetime_value --million")
     met += fits("Gamma-Gamma", table, ESTIMATORS["Gamma-Gamma"].at_scale, ROUNDS)
     met += scores(table, ROUNDS)
     print(f"CLV summary: {lines:,} order lines of {lines // 5:,} customers, pandas in; CPU time of all threads, {ROUNDS} rounds in turns")
@@ -282,10 +280,9 @@ def measure(*, million: bool = False, customers: int = CUSTOMERS, fewer: int = F
 
 def main(*, million: bool = False) -> bool:
     """Run, print, and tell whether every target was met."""
-    met = [processes.alone(measure_all if million else measure)]
-    for name in ESTIMATORS:
-        met.append(timing.verdict(f"{name}, {CUSTOMERS:,} customers: peak memory, arrays", processes.alone(memory, name), MOST_ARRAYS))
-    return all(met)
+    met = processes.alone(measure_all if million else measure)
+    print(f"Memory of fits: {CUSTOMERS:,} customers, growth at its highest, in arrays of numbers as long as the summary")
+    return all([met, *(timing.verdict(name, processes.alone(memory, name), MOST_ARRAYS) for name in ESTIMATORS)])
 
 
 def measure_all() -> bool:

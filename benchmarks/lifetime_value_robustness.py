@@ -103,8 +103,8 @@ def _predictions(fit: Any, rows: dict[str, Any]) -> Iterator[tuple[str, bool]]:
     yield "the expectation", _within(fit.expected_purchases(span, rows, confidence=0.9).table.filter(like="expected_"))
     yield "the expectation of a new customer", _within(fit.expected_purchases(span))
     yield "a probability", _within(fit.purchase_probability(1, span, rows).table["purchase_probability"], 1.0)
-    days = int(min(max(span, 1.0), 3_650.0))
-    yield "the discounted expectation", _within(fit.discounted_purchases(rows, horizon=days, confidence=0.9).table.filter(like="discounted_"))
+    discounted = fit.discounted_purchases(rows, horizon=int(min(max(span, 1.0), 3_650.0)), confidence=0.9).table
+    yield "the discounted expectation", _within(discounted.filter(like="discounted_"))
 
 
 def _within(values: Any, most: float = np.inf) -> bool:
@@ -131,7 +131,7 @@ def judged_there(model: str, history: History, ours: Any) -> tuple[str, bool]:
     if ours is None or not ours.params:
         return FREE, False
     reached = peers.heard(kind.from_lifetimes, fit).log_likelihood
-    return (BELOW if reached < ours.log_likelihood - SHORT else GOOD), reached > ours.log_likelihood + SHORT
+    return (GOOD if reached >= ours.log_likelihood - SHORT else BELOW), reached > ours.log_likelihood + SHORT
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""The `lifetimes` package, as a peer: asked in silence, so that neither it nor importing it changes the process for those who come after."""
+"""The `lifetimes` package, as a peer: asked in silence, so that neither it nor its import changes the process for those who come after."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ import pandas as pd
 @cache
 def lifetimes() -> Any:
     """The package; importing it changes the filters of warnings and an option of pandas, which are put back."""
-    option = pd.get_option("mode.chained_assignment")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        option = pd.get_option("mode.chained_assignment")
         found = importlib.import_module("lifetimes")
         importlib.import_module("lifetimes.datasets")
-    pd.set_option("mode.chained_assignment", option)
+        pd.set_option("mode.chained_assignment", option)
     return found
 
 
@@ -32,11 +32,11 @@ def heard(call: Callable[..., Any], *args: Any, **choices: Any) -> Any:
         return call(*args, **choices)
 
 
-def fitted(name: str, columns: Sequence[Any]) -> Any:
-    """A fitter of the package with its default settings, fitted; None where it says that it did not converge."""
+def fitted(name: str, columns: Sequence[Any], **choices: Any) -> Any:
+    """A fitter of the package with its default settings, unless others are chosen, fitted; None where it says that it did not converge."""
     fitter = getattr(lifetimes(), name)()
     try:
-        return heard(fitter.fit, *columns)
+        return heard(fitter.fit, *columns, **choices)
     except lifetimes().utils.ConvergenceError:
         return None
 

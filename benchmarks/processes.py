@@ -47,7 +47,7 @@ def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
 
 
 def release() -> None:
-    """Give the memory that was freed before back to the system, so that a growth afterwards is all that is needed (where there is glibc)."""
+    """Give memory that was freed back to the system (where there is glibc), so that its growth afterwards tells all that is needed."""
     gc.collect()
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)

@@ -36,7 +36,11 @@ BG = Model("bg_nbd", om.BetaGeo, om.BetaGeoFit, "BetaGeoFitter", {"r": 0.8, "alp
 MBG = Model("mbg_nbd", om.ModifiedBetaGeo, om.ModifiedBetaGeoFit, "ModifiedBetaGeoFitter", {"r": 0.8, "alpha": 20.0, "a": 0.9, "b": 2.5})
 PARETO = Model("pareto_nbd", om.ParetoNBD, om.ParetoNBDFit, "ParetoNBDFitter", {"r": 0.8, "alpha": 20.0, "s": 0.9, "beta": 60.0})
 BB = Model(
-    "bg_bb", om.BetaGeoBetaBinom, om.BetaGeoBetaBinomFit, "BetaGeoBetaBinomFitter", {"alpha": 1.2, "beta": 0.75, "gamma": 0.66, "delta": 2.8}
+    "bg_bb",
+    om.BetaGeoBetaBinom,
+    om.BetaGeoBetaBinomFit,
+    "BetaGeoBetaBinomFitter",
+    {"alpha": 1.2, "beta": 0.75, "gamma": 0.66, "delta": 2.8},
 )
 CONTINUOUS = (BG, MBG, PARETO)
 MODELS = (*CONTINUOUS, BB)
@@ -160,7 +164,9 @@ def orders_of(customers: int, seed: int, *, ahead: int = 180) -> tuple[pd.DataFr
                 break
             now += rng.exponential(1 / rate[customer])
     log = pd.DataFrame(rows, columns=["customer", "day", "amount"])
-    log = log[log["day"] <= ahead].assign(time=lambda f: pd.Timestamp(LAST_DAY) + pd.to_timedelta(f["day"], unit="D") + pd.Timedelta(hours=9))
+    log = log[log["day"] <= ahead].assign(
+        time=lambda f: pd.Timestamp(LAST_DAY) + pd.to_timedelta(f["day"], unit="D") + pd.Timedelta(hours=9)
+    )
     later = log[log["day"] > 0].groupby("customer").agg(purchases=("day", "nunique"), value=("amount", "sum"))
     return log.loc[log["day"] <= 0, ["customer", "time", "amount"]], later.reindex(range(customers), fill_value=0)
 

@@ -1,4 +1,4 @@
-"""Customer lifetime value: the table and its identities, the two kinds of intervals, groups, the choice of a model, and what is warned of."""
+"""Customer lifetime value: the table and its identities, both kinds of intervals, groups, the choice of a model, what is told."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def ask(orders: Any, **choices: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def shop() -> tuple[pd.DataFrame, pd.DataFrame]:
-    return orders_of(1_200, 3, ahead=AHEAD)
+    return orders_of(800, 3, ahead=AHEAD)
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +85,10 @@ def test_each_column_is_what_the_fits_predict(orders: pd.DataFrame, model: Any) 
     assert table["expected_amount"].to_numpy() == pytest.approx(amount["expected_amount"].to_numpy(), rel=1e-12)
     value = 0.3 * kept["discounted_purchases"] * amount["expected_amount"]
     assert table["value"].to_numpy() == pytest.approx(value.to_numpy(), rel=1e-9)
-    parts = [np.log(kept["discounted_purchases_high"] / kept["discounted_purchases"]), np.log(amount["expected_amount_high"] / amount["expected_amount"])]
+    parts = [
+        np.log(kept["discounted_purchases_high"] / kept["discounted_purchases"]),
+        np.log(amount["expected_amount_high"] / amount["expected_amount"]),
+    ]
     half = np.hypot(*parts)
     assert table["value_low"].to_numpy() == pytest.approx((value * np.exp(-half)).to_numpy(), rel=1e-9)
     assert table["value_high"].to_numpy() == pytest.approx((value * np.exp(half)).to_numpy(), rel=1e-9)
@@ -115,12 +118,12 @@ def test_the_ends_of_purchases_are_quantiles_of_their_distribution(values: Any) 
 
 
 def test_outcomes_contain_what_happens_and_means_do_not(shop: Any, values: Any) -> None:
-    """Counts jump, so that their intervals cover more than 95 %; with 1,200 customers four standard errors are 2.5 %."""
+    """Counts jump, so that their intervals cover more than 95 %; with 800 customers four standard errors are 3 %."""
     later, table = shop[1].loc[values.table["customer"]], values.table
     for low, high, name in (("purchases_low", "purchases_high", "purchases"), ("outcome_low", "outcome_high", "value")):
         actual = later[name].to_numpy()
         inside = (table[low].to_numpy() <= actual) & (actual <= table[high].to_numpy())
-        assert 0.925 < inside.mean() <= 1, name
+        assert 0.92 < inside.mean() <= 1, name
     mean_only = (table["value_low"].to_numpy() <= later["value"].to_numpy()) & (later["value"].to_numpy() <= table["value_high"].to_numpy())
     assert mean_only.mean() < 0.5
     likely = table["p_alive"].to_numpy() > 0.9  # of those who buy for sure both ends are at work
@@ -131,16 +134,16 @@ def test_outcomes_contain_what_happens_and_means_do_not(shop: Any, values: Any) 
 
 
 def test_totals_contain_what_happens() -> None:
-    """Of 24 shops at 90 % the outcome should miss two or three; the intervals of the mean alone miss many more."""
+    """Of 20 shops at 90 % the outcome should miss two; the intervals of the mean alone miss many more."""
     inside = {"purchases": 0, "value": 0, "mean": 0}
-    for seed in range(24):
-        orders, later = orders_of(400, 100 + seed, ahead=AHEAD)
+    for seed in range(20):
+        orders, later = orders_of(250, 100 + seed, ahead=AHEAD)
         totals = quiet(ask, orders, confidence=0.9).totals.iloc[0]
         inside["purchases"] += totals["purchases_low"] <= later["purchases"].sum() <= totals["purchases_high"]
         inside["value"] += totals["outcome_low"] <= later["value"].sum() <= totals["outcome_high"]
         inside["mean"] += totals["value_low"] <= later["value"].sum() <= totals["value_high"]
-    assert inside["purchases"] >= 17  # 1 in 300 of binomials with 24 and 0.9 has less
-    assert inside["value"] >= 17
+    assert inside["purchases"] >= 14  # 2 in 1,000 of binomials with 20 and 0.9 are below
+    assert inside["value"] >= 14
     assert inside["mean"] < inside["value"]
 
 
@@ -152,7 +155,10 @@ def test_the_mean_of_the_total_moves_with_the_parameters_that_all_share(values: 
     def drawn(fit: Any) -> Any:
         size = np.array(list(fit.params.values()))
         covariance = pd.DataFrame(fit.covariance).to_numpy() / np.outer(size, size)
-        return [dict(zip(fit.params, row, strict=True)) for row in (size * np.exp(rng.multivariate_normal(np.zeros(len(size)), covariance, 300))).tolist()]
+        return [
+            dict(zip(fit.params, row, strict=True))
+            for row in (size * np.exp(rng.multivariate_normal(np.zeros(len(size)), covariance, 150))).tolist()
+        ]
 
     totals = []
     for buying, spend in zip(drawn(values.fit), drawn(values.spend_fit), strict=True):
@@ -161,23 +167,23 @@ def test_the_mean_of_the_total_moves_with_the_parameters_that_all_share(values: 
         bought, worth = predicted(fit.expected_purchases(AHEAD, people)), predicted(amounts.expected_amount(people))
         totals.append((bought.sum(), bought @ worth))
     spread = np.log(np.array(totals)).std(axis=0)
-    row = quiet(ask, orders_of(1_200, 3, ahead=AHEAD)[0], discount_rate=0).totals.iloc[0]
+    row = quiet(ask, orders_of(800, 3, ahead=AHEAD)[0], discount_rate=0).totals.iloc[0]
     for name, expected in zip(("expected_purchases", "value"), spread, strict=True):
         found = math.log(row[f"{name}_high"] / row[f"{name}_low"]) / (2 * ndtri(0.975))
-        assert found == pytest.approx(expected, rel=0.2), name
+        assert found == pytest.approx(expected, rel=0.25), name
     independent = np.log(values.table["value_high"] / values.table["value"]) / ndtri(0.975)
     shares = values.table["value"] / values.table["value"].sum()
-    assert math.sqrt((independent**2 @ shares**2)) < spread[1] / 3  # as if each customer had parameters of his own
+    assert math.sqrt(independent**2 @ shares**2) < spread[1] / 3  # as if each customer had parameters of his own
 
 
 def test_an_outcome_spreads_as_that_of_a_simulated_customer(orders: pd.DataFrame, values: Any) -> None:
     """One customer, 40,000 times: P(alive), a number of purchases, a mean amount of his own and purchases around it.
 
-    An end is found among a thousand draws, which is good for some 4 %: hence the mean of ten.
+    An end is found among a thousand draws, which is good for some 4 %: hence the mean of six.
     """
     place = values.table["value"].argsort().iloc[-25]
     row = values.table.iloc[place].copy()
-    ends = [ask(orders, rng=seed).table.iloc[place] for seed in range(10)]
+    ends = [ask(orders, rng=seed).table.iloc[place] for seed in range(6)]
     row["outcome_low"], row["outcome_high"] = (np.mean([end[name] for end in ends]) for name in ("outcome_low", "outcome_high"))
     people = pd.DataFrame([row])[["frequency", "recency", "T", "monetary_value"]].astype({"frequency": int})
     rng, p = np.random.default_rng(2), values.spend_fit.params
@@ -279,7 +285,11 @@ def test_groups_add_up(values: Any, orders: pd.DataFrame) -> None:
     for name in ("customers", "expected_purchases", "value"):
         assert by.table[name].sum() == pytest.approx(values.totals[name][0], rel=1e-9), name
     merged = values.table.merge(report.table[["customer", "segment"]], on="customer").groupby("segment")
-    for name, expected in (("customers", merged.size()), ("value", merged["value"].sum()), ("expected_purchases", merged["expected_purchases"].sum())):
+    for name, expected in (
+        ("customers", merged.size()),
+        ("value", merged["value"].sum()),
+        ("expected_purchases", merged["expected_purchases"].sum()),
+    ):
         found = by.table.set_index("segment")[name]
         assert found.to_dict() == pytest.approx(expected.to_dict(), rel=1e-9), name
     assert by.label == "segment"
@@ -329,7 +339,10 @@ def test_auto_takes_the_highest_likelihood_and_says_so() -> None:
     assert found.fit.title == choice["model"][best] == found.params["model"]
     assert choice["log_likelihood"][best] == found.fit.log_likelihood
     lead = choice["log_likelihood"].max() - choice["log_likelihood"].drop(best).max()
-    assert found.params["chosen_by"] == f"{found.fit.title} has the highest log-likelihood, {lead:.1f} above the next; all three have four parameters"
+    assert (
+        found.params["chosen_by"]
+        == f"{found.fit.title} has the highest log-likelihood, {lead:.1f} above the next; all three have four parameters"
+    )
     assert str(found.params["chosen_by"]) in " ".join(str(found).split())
     own = quiet(om.clv, cdnow(), **CDNOW, model=found.fit.model)
     pd.testing.assert_frame_equal(own.table, found.table)
@@ -394,7 +407,7 @@ def test_a_correlation_is_told_and_reported(orders: pd.DataFrame) -> None:
 def heavy(orders: pd.DataFrame, q: float) -> pd.DataFrame:
     """Amounts around a mean of the customer's own that has no mean (q <= 1), or no variance (q <= 2)."""
     rng = np.random.default_rng(9)
-    own = dict(enumerate(10.0 / rng.gamma(q, 1.0, 1_200)))
+    own = dict(enumerate(10.0 / rng.gamma(q, 1.0, 800)))
     return orders.assign(amount=(orders["customer"].map(own) * rng.gamma(4.0, 0.25, len(orders))).clip(0.01, 1e9).round(2))
 
 
@@ -439,7 +452,9 @@ def test_refunds_are_handled_and_counted(orders: pd.DataFrame, values: Any) -> N
     found = ask(pd.concat([orders, refunds]))
     given = found.table["monetary_value"] <= 0
     assert (given & (found.table["frequency"] > 0)).sum() == found.spend_fit.left_out == 7
-    assert found.table["expected_amount"][given & (found.table["frequency"] > 0)].to_numpy() == pytest.approx(found.spend_fit.expected_amount(), rel=1e-12)
+    assert found.table["expected_amount"][given & (found.table["frequency"] > 0)].to_numpy() == pytest.approx(
+        found.spend_fit.expected_amount(), rel=1e-12
+    )
     assert np.isfinite(found.table.drop(columns="customer").to_numpy(float)).all()
     assert (found.table["value"] > 0).all()
     assert found.fit.params == values.fit.params

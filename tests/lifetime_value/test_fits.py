@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import math
 from collections.abc import Callable, Mapping
@@ -18,8 +19,23 @@ import opsmetrics as om
 from benchmarks.simulated_customers import gamma_gamma
 from opsmetrics.lifetime_value import estimation
 from tests.lifetime_value.inputs import (
-    BB, BG, CDNOW, CONTINUOUS, MBG, MODELS, PARETO, Model, amounts, at, cdnow, predicted, quiet, rows, simulated, spending,
-)  # fmt: skip
+    BB,
+    BG,
+    CDNOW,
+    CONTINUOUS,
+    MBG,
+    MODELS,
+    PARETO,
+    Model,
+    amounts,
+    at,
+    cdnow,
+    predicted,
+    quiet,
+    rows,
+    simulated,
+    spending,
+)
 from tests.support import Kind
 
 GG = "gamma_gamma"
@@ -271,7 +287,9 @@ TWO_MODES = rows(
 
 
 def test_weakly_identified_parameters_are_flagged_and_tried_from_other_starts(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.warns(om.OpsmetricsWarning, match=r"MBG/NBD: the data hardly tell r, alpha \(the standard error of the logarithm is above 2\)"):
+    with pytest.warns(
+        om.OpsmetricsWarning, match=r"MBG/NBD: the data hardly tell r, alpha \(the standard error of the logarithm is above 2\)"
+    ):
         found = om.ModifiedBetaGeo().fit(TWO_MODES)
     assert found.converged
     assert "customers differ too little, or are too few" in found.warnings[0]
@@ -416,6 +434,37 @@ def test_covariates_in_other_units_and_order_are_the_same_model(model: Model, pa
     assert found.params.keys() == {*model.params, f"{part}[z]", f"{part}[size]"}
 
 
+SCALES = pytest.mark.parametrize(("middle", "spread"), [(1_980.0, 15.0), (50_000.0, 25_000.0)], ids=["years", "incomes"])
+
+
+def plain_and_raw(model: Model, middle: float, spread: float) -> tuple[Any, Any]:
+    """Fits with a covariate around 0, and with the same one in another unit from another zero."""
+    people = simulated(model, 600, 1).assign(z=np.random.default_rng(3).normal(size=600))
+    raw = people.assign(z=middle + spread * people["z"])
+    return fit(model, people, purchase_covariates=["z"]), quiet(fit, model, raw, purchase_covariates=["z"])
+
+
+@pytest.mark.parametrize("model", CONTINUOUS, ids=str)
+@SCALES
+def test_estimates_with_covariates_need_no_scaling(model: Model, middle: float, spread: float) -> None:
+    plain, raw = plain_and_raw(model, middle, spread)
+    assert raw.converged
+    assert raw.log_likelihood == pytest.approx(plain.log_likelihood, abs=1e-6)
+    assert raw.params["purchase[z]"] * spread == pytest.approx(plain.params["purchase[z]"], abs=1e-4)
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="estimation._covariance floors curvatures at 1e-8 of the largest, which a raw covariate makes: the standard error of its "
+    "coefficient is 0.04 (years) to 0.45 (incomes) of that for the same covariate scaled, and nothing is said",
+)
+@pytest.mark.parametrize("model", CONTINUOUS, ids=str)
+@SCALES
+def test_standard_errors_with_covariates_need_no_scaling(model: Model, middle: float, spread: float) -> None:
+    plain, raw = plain_and_raw(model, middle, spread)
+    assert raw.standard_errors["purchase[z]"] * spread == pytest.approx(plain.standard_errors["purchase[z]"], rel=1e-3)
+
+
 def test_fits_with_covariates_travel() -> None:
     people = moved(PARETO, 300, 7, 0.5, 0.7)
     found = fit(PARETO, people, purchase_covariates=["z"], dropout_covariates=["z"])
@@ -496,7 +545,9 @@ def test_a_new_customer_is_one_of_age_zero(model: Model) -> None:
 def test_a_new_customer_expects_what_one_of_age_zero_does(model: Model) -> None:
     fit, new = at(model), rows([0], [0], [0])
     assert fit.expected_purchases(5) == pytest.approx(predicted(fit.expected_purchases(5, new))[0], rel=1e-12)
-    assert fit.expected_purchases(5) == pytest.approx(sum(x * fit.purchase_probability(x, 5) for x in range(100 if model is not BB else 6)), rel=1e-9)
+    assert fit.expected_purchases(5) == pytest.approx(
+        sum(x * fit.purchase_probability(x, 5) for x in range(100 if model is not BB else 6)), rel=1e-9
+    )
 
 
 @pytest.mark.parametrize("model", CONTINUOUS, ids=str)
@@ -547,7 +598,7 @@ def test_expectations_grow_with_the_horizon_and_begin_at_zero(model: Model) -> N
     fit, people = at(model), some(model)
     found = [predicted(fit.expected_purchases(t, people)) for t in (0, 1, 6, 12)]
     assert (found[0] == 0).all()
-    assert all((later > sooner).all() for sooner, later in zip(found, found[1:], strict=False))
+    assert all((later > sooner).all() for sooner, later in itertools.pairwise(found))
     assert (predicted(fit.purchase_probability(0, 0, people)) == 1).all()
 
 
@@ -588,7 +639,14 @@ def test_predictions_are_frames_of_the_kind_that_was_handed_in(kind: Kind) -> No
 
 def test_arrays_come_back_as_a_table_of_pandas() -> None:
     found = at(PARETO).expected_purchases(4, {name: tuple(values) for name, values in PEOPLE.items()}, confidence=0.5)
-    assert found.table.columns.tolist() == ["frequency", "recency", "T", "expected_purchases", "expected_purchases_low", "expected_purchases_high"]
+    assert found.table.columns.tolist() == [
+        "frequency",
+        "recency",
+        "T",
+        "expected_purchases",
+        "expected_purchases_low",
+        "expected_purchases_high",
+    ]
     assert found.table["frequency"].tolist() == PEOPLE["frequency"]
     assert (found.unit, found.customer) == ("week", None)
     assert found.params == {"model": "Pareto/NBD", "unit": "week", "t": 4, "confidence": 0.5}

@@ -1,10 +1,13 @@
-"""The `lifetimes` package as an oracle in the same run: its likelihoods are reached, its predictions are ours, and its fits go in and out."""
+"""The `lifetimes` package as an oracle in the same run: likelihoods are reached, predictions are ours, fits go in and out."""
 
 from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,11 +17,31 @@ import pytest
 import opsmetrics as om
 from opsmetrics._kernels.histories import Histories
 from tests.lifetime_value.inputs import (
-    BB, BG, CDNOW, CONTINUOUS, HISTORY, MBG, MODELS, PARETO, Model, amounts, at, cdnow, csv_of_lifetimes, fitted_by_lifetimes, heard, lifetimes,
-    predicted, quiet, rows, simulated, spending,
-)  # fmt: skip
+    BB,
+    BG,
+    CDNOW,
+    CONTINUOUS,
+    HISTORY,
+    MODELS,
+    PARETO,
+    Model,
+    amounts,
+    at,
+    cdnow,
+    csv_of_lifetimes,
+    fitted_by_lifetimes,
+    heard,
+    lifetimes,
+    predicted,
+    quiet,
+    rows,
+    simulated,
+    spending,
+)
 
 SETS = 50
+CUT_OFF = {PARETO: {"maxiter": 200}}
+"""Where customers hardly drop out, as in the gift shop, their Pareto/NBD fit climbs a ridge for minutes; most are there after 200 steps."""
 AHEAD = 45.0
 
 
@@ -47,17 +70,17 @@ def fit_theirs(model: Model, people: pd.DataFrame, **choices: Any) -> Any:
 
 
 def sets(model: Model) -> Iterator[pd.DataFrame]:
-    """Shops of 200 customers with rates and chances to leave of all kinds.
+    """Shops of 150 customers with rates and chances to leave of all kinds.
 
-    Those for Pareto/NBD are one cohort in whole weeks, since lifetimes needs two seconds for 200 different histories.
+    Those for Pareto/NBD are one cohort in whole weeks, since lifetimes needs two seconds for that many different histories.
     """
     for seed in range(SETS):
         rng = np.random.default_rng([11, seed])
         rate = {"r": rng.uniform(0.3, 2.0), "alpha": rng.uniform(5.0, 40.0)}
         if model is not PARETO:
-            yield simulated(model, 200, seed, **rate, a=rng.uniform(0.3, 2.0), b=rng.uniform(1.0, 5.0))
+            yield simulated(model, 150, seed, **rate, a=rng.uniform(0.3, 2.0), b=rng.uniform(1.0, 5.0))
             continue
-        people = simulated(model, 200, seed, T=np.full(200, 52.0), **rate, s=rng.uniform(0.3, 2.0), beta=rng.uniform(5.0, 40.0))
+        people = simulated(model, 150, seed, T=np.full(150, 52.0), **rate, s=rng.uniform(0.3, 2.0), beta=rng.uniform(5.0, 40.0))
         weeks = np.ceil(people["recency"])
         yield people.assign(frequency=np.minimum(people["frequency"], weeks), recency=weeks)
 
@@ -65,20 +88,20 @@ def sets(model: Model) -> Iterator[pd.DataFrame]:
 @pytest.mark.parametrize("model", CONTINUOUS, ids=str)
 def test_simulated_sets_never_come_out_worse(model: Model) -> None:
     """Nor do their parameters have another likelihood, or other predictions, with us. Some of their fits fail; of ours none does unsaid."""
-    compared, ahead = 0, 0.0
+    ahead = []
     for place, people in enumerate(sets(model)):
         ours = quiet(model.spec().fit, people)
         assert ours.converged or ours.warnings, place
-        fitter, theirs = fit_theirs(model, people)
+        fitter, theirs = fit_theirs(model, people, **CUT_OFF.get(model, {}))
         if fitter is None or not math.isfinite(theirs):
             continue
         assert ours.log_likelihood >= theirs - 1e-6, place
         read = model.fit.from_lifetimes(fitter)
         assert read.log_likelihood == pytest.approx(theirs, abs=1e-5), place
         same_predictions(model, read, fitter, people, f"set {place}")
-        compared, ahead = compared + 1, max(ahead, ours.log_likelihood - theirs)
-    assert compared >= 0.8 * SETS
-    assert ahead < 100  # the scale is the same, or each of these would be in the hundreds
+        ahead.append(ours.log_likelihood - theirs)
+    assert len(ahead) >= 0.8 * SETS
+    assert np.median(ahead) < 1e-3  # so the scale is the same, and most of theirs are at the maximum too
 
 
 def test_simulated_amounts_never_come_out_worse() -> None:
@@ -123,11 +146,10 @@ def shops(online_retail: pd.DataFrame) -> dict[str, om.CLVSummary[Any]]:
 @pytest.mark.parametrize("shop", ["cdnow", "online_retail"])
 @pytest.mark.parametrize("model", CONTINUOUS, ids=str)
 def test_real_shops_never_come_out_worse(model: Model, shop: str, shops: Any) -> None:
-    """Their Pareto/NBD fit of the gift shop takes minutes (customers do not drop out in a year), so it is cut off after 200 steps."""
     ours = quiet(model.spec().fit, shops[shop])
     assert ours.converged
     assert ours.unit == "day"
-    fitter, theirs = fit_theirs(model, shops[shop].table, **({"maxiter": 200} if model is PARETO else {}))
+    fitter, theirs = fit_theirs(model, shops[shop].table, **CUT_OFF.get(model, {}))
     assert ours.log_likelihood >= theirs - 1e-6
     assert ours.log_likelihood == pytest.approx(theirs, abs=1e-2)
     same_predictions(model, model.fit.from_lifetimes(fitter), fitter, shops[shop].table, shop)
@@ -333,7 +355,33 @@ def test_where_it_has_no_number_we_have_one() -> None:
     assert not np.isfinite(heard(theirs.conditional_expected_number_of_purchases_up_to_time, 30, *map(np.array, people.values()))).any()
 
 
+OUT = """
+import warnings
+import pandas as pd
+import opsmetrics as om
+histories = {"frequency": [0, 1, 1, 2, 2, 5, 5, 9], "recency": [0, 1, 6, 3, 9, 6, 9, 10], "T": [10] * 8}
+histories["people"] = [300, 60, 30, 20, 20, 10, 30, 25]
+fit = om.ModifiedBetaGeo().fit(histories, weights="people")
+filters = list(warnings.filters)
+fit.to_lifetimes()
+assert warnings.filters == filters, "filters changed"
+"""
+
+
+@pytest.mark.xfail(
+    strict=True, reason="importing lifetimes sets a deprecated option of pandas (Pandas4Warning), and puts filters before the caller's"
+)
+def test_the_import_of_lifetimes_is_silent_and_changes_nothing() -> None:
+    """In a process of its own, since an import happens once."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", OUT], capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2]
+    )
+    assert done.returncode == 0, done.stderr[-500:]
+
+
 def test_mean_amounts_at_given_parameters() -> None:
     people = amounts(100, 2)
-    theirs = heard(spending(6.25, 3.74, 15.44).to_lifetimes().conditional_expected_average_profit, people["frequency"], people["monetary_value"])
+    theirs = heard(
+        spending(6.25, 3.74, 15.44).to_lifetimes().conditional_expected_average_profit, people["frequency"], people["monetary_value"]
+    )
     assert predicted(spending(6.25, 3.74, 15.44).expected_amount(people)) == pytest.approx(theirs.to_numpy(), rel=1e-9)

@@ -1,4 +1,4 @@
-"""Published numbers of lifetime value, each with its source in the shared reference: CDNOW, donations, and customers simulated for CLVTools."""
+"""Published numbers of lifetime value, with their sources in the shared reference: CDNOW, donations, simulated customers."""
 
 from __future__ import annotations
 
@@ -14,9 +14,22 @@ import pytest
 
 import opsmetrics as om
 from tests.lifetime_value.inputs import (
-    BB, BG, CDNOW, CONTINUOUS, HISTORY, MBG, PARETO, Model, at, cdnow, cdnow_weeks, csv_of_lifetimes, in_weeks, predicted, quiet, rows,
+    BB,
+    BG,
+    CONTINUOUS,
+    HISTORY,
+    PARETO,
+    Model,
+    at,
+    cdnow,
+    cdnow_weeks,
+    csv_of_lifetimes,
+    in_weeks,
+    predicted,
+    quiet,
+    rows,
     spending,
-)  # fmt: skip
+)
 from tests.support import SHARED, reference
 
 YEAR = 365.2425
@@ -380,13 +393,15 @@ def test_covariates_of_the_simulated(tools: Any, simulated: pd.DataFrame) -> Non
     Its standard errors of r, alpha and beta come from a coarse numerical Hessian and differ by some 4 %, so those of the coefficients alone
     are compared.
     """
-    fit = om.ParetoNBD().fit(
-        simulated, unit="week", purchase_covariates=["Gender", "Channel"], dropout_covariates=["Gender", "Channel"]
-    )
+    fit = om.ParetoNBD().fit(simulated, unit="week", purchase_covariates=["Gender", "Channel"], dropout_covariates=["Gender", "Channel"])
     coefficients, errors = tools["pnbd.static.coef"], tools["pnbd.static.se"]
     assert fit.log_likelihood == pytest.approx(tools["pnbd.static.LL"]["LL"], abs=1e-4)
     assert fit.log_likelihood >= tools["pnbd.static.LL"]["LL"]
-    names = {f"{ours}[{name}]": f"{theirs}.{name}" for ours, theirs in (("purchase", "trans"), ("dropout", "life")) for name in ("Gender", "Channel")}
+    names = {
+        f"{ours}[{name}]": f"{theirs}.{name}"
+        for ours, theirs in (("purchase", "trans"), ("dropout", "life"))
+        for name in ("Gender", "Channel")
+    }
     for ours, theirs in names.items():
         assert fit.params[ours] == pytest.approx(coefficients[theirs], rel=5e-3), ours
         assert fit.standard_errors[ours] == pytest.approx(errors[theirs], rel=5e-3), ours

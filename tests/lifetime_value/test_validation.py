@@ -1,4 +1,4 @@
-"""Validation: what was held out, counted by pandas; scores by their definitions; naive rules; and forecasts that are right where the model is."""
+"""Validation: what was held out, by pandas; scores by their definitions; naive rules; forecasts that are right where the model is."""
 
 from __future__ import annotations
 
@@ -101,7 +101,13 @@ def test_the_rules_of_the_call_hold_for_the_parts(values: Any) -> None:
     holed = pd.concat([orders.astype({"customer": "Int64"}), orders.head(5).assign(customer=None)]).astype({"customer": "Int64"})
     refund = orders.head(3).assign(amount=-1.0)
     made = om.clv(
-        pd.concat([holed, refund]), **ORDERS, model="mbg_nbd", as_of="2025-11-30", missing_customer="drop", refunds="drop", tz="Asia/Shanghai"
+        pd.concat([holed, refund]),
+        **ORDERS,
+        model="mbg_nbd",
+        as_of="2025-11-30",
+        missing_customer="drop",
+        refunds="drop",
+        tz="Asia/Shanghai",
     )
     found = quiet(made.validate, calibration_end="2025-06-30")
     assert found.dropped["refund"] == 3
@@ -277,7 +283,9 @@ def test_the_right_model_is_found_right() -> None:
     assert found.tracking["expected"].iloc[-1] == pytest.approx(found.tracking["actual"].iloc[-1], rel=0.08)
 
 
-@pytest.mark.xfail(strict=True, reason="where q <= 2 the ends of the total are unknown (NaN), and 'all value' is told as not covered: 0.0, 'no'")
+@pytest.mark.xfail(
+    strict=True, reason="where q <= 2 the ends of the total are unknown (NaN), and 'all value' is told as not covered: 0.0, 'no'"
+)
 def test_an_interval_that_is_not_known_covers_nothing_and_misses_nothing() -> None:
     rng = np.random.default_rng(3)
     orders, _ = orders_of(600, 5)
@@ -295,9 +303,7 @@ def test_an_interval_that_is_not_known_covers_nothing_and_misses_nothing() -> No
 def test_every_kind_of_frame_has_the_same_answer(kind: Kind) -> None:
     orders, _ = orders_of(300, 8)
     tables = ("table", "tracking", "frequencies", "calibration", "pit", "coverage")
-    ours, theirs = (
-        quiet(om.clv(frame, **ORDERS, model="mbg_nbd", as_of=LAST_DAY).validate) for frame in (orders, kind.make(orders))
-    )
+    ours, theirs = (quiet(om.clv(frame, **ORDERS, model="mbg_nbd", as_of=LAST_DAY).validate) for frame in (orders, kind.make(orders)))
     for name in tables:
         assert isinstance(getattr(theirs, name), kind.result)
         assert columns_of(getattr(theirs, name)) == columns_of(getattr(ours, name)), name
@@ -305,7 +311,7 @@ def test_every_kind_of_frame_has_the_same_answer(kind: Kind) -> None:
 
 def test_orders_do_not_travel(values: Any) -> None:
     travelled = pickle.loads(pickle.dumps(values))
-    error = check_refused(lambda: travelled.validate(), om.ParameterError, "parameter.log", ["another process", "orders"])
+    error = check_refused(travelled.validate, om.ParameterError, "parameter.log", ["another process", "orders"])
     assert "ask it where it was made" in str(error)
 
 
@@ -324,6 +330,8 @@ def test_splits_that_leave_nothing(values: Any) -> None:
     for end in (LAST, "1999-01-01"):
         check_refused(lambda end=end: values.validate(calibration_end=end), om.ParameterError, "parameter.calibration_end", [end])
     check_refused(lambda: values.validate(calibration_end="soon"), om.ParameterError, "parameter.calibration_end", ["'soon'"])
-    check_refused(lambda: values.validate(calibration_end="1996-12-31"), om.DataError, "data.no_purchases", ["1996-12-31", "choose a later one"])
+    check_refused(
+        lambda: values.validate(calibration_end="1996-12-31"), om.DataError, "data.no_purchases", ["1996-12-31", "choose a later one"]
+    )
     told = ["1997-01-01", "leaves too little to learn from: no customer has a repeat purchase", "Choose a later one"]
     check_refused(lambda: quiet(values.validate, calibration_end="1997-01-01"), om.FitError, "fit.no_repeats", told)

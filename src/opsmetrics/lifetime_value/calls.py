@@ -13,7 +13,7 @@ from opsmetrics import _checks, _frames, _render
 from opsmetrics._frames import Column, Floats, Ints, Use
 from opsmetrics._results import SHOWN, Held, Result, Table, dropped_notes, shown, table_of
 from opsmetrics.customers import MissingCustomer, Refunds
-from opsmetrics.errors import DataError, ParameterError, warn
+from opsmetrics.errors import ColumnError, DataError, ParameterError, warn
 from opsmetrics.lifetime_value import choices, doors, validations, worth
 from opsmetrics.lifetime_value.doors import DAYS_IN
 from opsmetrics.lifetime_value.fits import PurchaseFit, discounting, one_time_buyers
@@ -34,7 +34,8 @@ RESERVED: Final = frozenset({
 })  # fmt: skip
 """Columns that the table of values gets, besides those of the summary."""
 
-EVERYBODY = "(all)"
+TOTALS: Final = ("customers", *sorted(RESERVED - {"p_alive", "expected_amount"}))
+"""Columns of sums."""
 
 
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)
@@ -133,6 +134,7 @@ class CLV(Result[FrameT_co]):
         >>> int(values.by(report).table["customers"].sum())
         500
         """
+        _checks.free("label", label, TOTALS)
         uses = [Use("customer", self.customer, "key"), Use("label", label, "label")]
         known, _ = _frames.columns("segments", table_of(segments), uses)
         own = _frames.in_memory(self._tables["table"])
@@ -315,6 +317,8 @@ def clv(
     True
     """
     _checks.choice("model", model, get_args(Model))
+    if not isinstance(amount, str):
+        raise ColumnError(f"amount={amount!r} is no name of a column; values need the column of the money.", code="column.name")
     question = _question(horizon, discount_rate, margin, confidence)
     random = _checks.generator("rng", rng)
     _checks.free("customer", customer, RESERVED)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from opsmetrics import _checks, _frames
 from opsmetrics._frames import Floats, Use
@@ -17,6 +18,12 @@ from opsmetrics.lifetime_value.summaries import Unit
 
 LARGEST: Final = 1_000_000
 """More repeat purchases than this are no customer's."""
+
+MOST_PERIODS: Final = 100_000
+"""More than BG/BB can count."""
+
+HUGE: Final = 1e15
+"""Numbers beyond it, or nearer to 0 than its inverse, are in the wrong unit."""
 
 DAYS_IN: Final[dict[Unit, float]] = {"day": 1.0, "week": 7.0, "month": 365.2425 / 12, "quarter": 365.2425 / 4, "year": 365.2425}
 """Days in a unit of time, on the average of the Gregorian calendar."""
@@ -34,8 +41,8 @@ class Door:
 
 def enter(summary: object, *, weights: str | None = None, purchase: Sequence[str] = (), dropout: Sequence[str] = ()) -> Door:
     """Read the columns frequency, recency and T, and those that are named besides."""
-    names = ["frequency", "recency", "T", *([] if weights is None else [weights])]
-    frame, columns = read(summary, names, {} if weights is None else {"weights": weights})
+    names = {"frequency": "frequency", "recency": "recency", "T": "T"}
+    frame, columns = read(summary, names if weights is None else names | {"weights": weights})
     x = whole("frequency", columns["frequency"])
     t_x, T = columns["recency"], columns["T"]
     _refuse_times(x, t_x, T)
@@ -46,32 +53,47 @@ def enter(summary: object, *, weights: str | None = None, purchase: Sequence[str
     return Door(frame, histories, getattr(known, "unit", None), getattr(known, "customer", None))
 
 
-def read(summary: object, names: Sequence[str], arguments: Mapping[str, str]) -> tuple[_frames.Eager, dict[str, Any]]:
-    """The frame of a summary, and columns of numbers by name, or by the argument that names them."""
+def read(summary: object, names: Mapping[str, str]) -> tuple[_frames.Eager, dict[str, Any]]:
+    """The frame of a summary, and columns of numbers by argument."""
     table = table_of(summary)
     if isinstance(table, Mapping):
         table = _from_arrays(table)
-    argument_of = {column: argument for argument, column in arguments.items()}
-    uses = [Use(argument_of.get(name, name), name, "number") for name in names]
-    frame, columns = _frames.columns("summary", table, uses)
+    frame, columns = _frames.columns("summary", table, [Use(argument, name, "number") for argument, name in names.items()])
     _checks.not_empty("summary", len(frame))
     for argument, values in columns.items():
         if not np.isfinite(values).all():
             rows = int(np.count_nonzero(~np.isfinite(values)))
             raise DataError(
                 f"{argument} is null or infinite in {rows:,} of {len(values):,} rows; every row needs a number. Leave these rows out.",
-                code=f"data.{argument}",
+                code=f"data.{argument.lower()}",
+            )
+        sizes = np.abs(values)
+        if (beyond := (sizes > HUGE) | ((sizes < 1 / HUGE) & (sizes > 0))).any():
+            raise DataError(
+                f"{argument}={values[beyond][0]:g} in one of the rows is beyond measure: sizes are 0, or from {1 / HUGE:g} to {HUGE:g}. "
+                "Choose another unit.",
+                code=f"data.{argument.lower()}",
             )
     return frame, columns
 
 
 def _from_arrays(arrays: Mapping[str, Any]) -> Any:
     """Arrays by name as a frame of pandas."""
-    columns = {str(name): np.atleast_1d(np.asarray(values)) for name, values in arrays.items()}
+    columns = {str(name): _array(str(name), values) for name, values in arrays.items()}
     lengths = {name: values.shape for name, values in columns.items()}
     if any(len(shape) != 1 for shape in lengths.values()) or len(set(lengths.values())) > 1:
         raise DataError(f"summary has arrays of the shapes {lengths}; they must be of one length, one row per customer.", code="data.kind")
     return _frames.build(_frames.backend("pandas"), columns)
+
+
+def _array(name: str, values: Any) -> npt.NDArray[Any]:
+    """A list or an array as an array; what is masked is null."""
+    if isinstance(values, np.ma.MaskedArray):
+        return np.atleast_1d(np.ma.filled(values.astype(np.float64), np.nan))
+    try:
+        return np.atleast_1d(np.asarray(values))
+    except ValueError:
+        raise DataError(f"summary has lists of unequal length in {name!r}; give one number per customer.", code="data.kind") from None
 
 
 def whole(argument: str, values: Floats) -> Any:
@@ -103,6 +125,26 @@ def _refuse_times(x: Any, t_x: Floats, T: Floats) -> None:
             f"recency={t_x[row]:g} with frequency=0 in row {row}; without a repeat purchase the first is the last, and recency is 0. "
             "frequency leaves out the first purchase.",
             code="data.recency",
+        )
+
+
+def refuse_fractions(histories: Histories) -> None:
+    """BG/BB counts periods, in each of which a customer buys or not."""
+    if (np.floor(histories.T) != histories.T).any() or (histories.t_x != np.floor(histories.t_x)).any():
+        raise DataError(
+            "BG/BB counts periods: recency and T must be whole numbers. Summarise with unit='month' or another unit in which customers buy "
+            "once at most.",
+            code="data.recency",
+        )
+    if histories.T.max() > MOST_PERIODS:
+        raise DataError(
+            f"T={histories.T.max():,.0f} periods are more than the {MOST_PERIODS:,} that BG/BB can count; choose a longer unit.",
+            code="data.t",
+        )
+    if (histories.x > histories.t_x).any():
+        raise DataError(
+            "BG/BB knows one purchase per period at most, but some frequency is above its recency; choose a longer unit.",
+            code="data.frequency",
         )
 
 

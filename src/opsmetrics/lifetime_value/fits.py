@@ -15,7 +15,7 @@ from opsmetrics import _checks, _frames, _render
 from opsmetrics._frames import Column, Floats, Ints
 from opsmetrics._kernels.histories import Histories, distinct
 from opsmetrics._results import SHOWN, Result, dropped_notes, picture, plain, shown
-from opsmetrics.errors import FitError, ParameterError, warn
+from opsmetrics.errors import DataError, FitError, ParameterError, warn
 from opsmetrics.lifetime_value import doors, interop
 from opsmetrics.lifetime_value.doors import DAYS_IN, Door
 from opsmetrics.lifetime_value.families import FAMILIES, Family
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 FrameT = TypeVar("FrameT")
 FrameT_co = TypeVar("FrameT_co", covariant=True)
+
+_FARTHEST = 100.0
 
 _SAVED = (
     "model", "params", "covariance", "log_likelihood", "customers", "converged", "reason", "evaluations", "warnings", "unit", "penalty",
@@ -510,6 +512,8 @@ class PurchaseFit(Fitted):
         """Read customers of the unit that the fit has."""
         self._demand_parameters()
         door = doors.enter(summary, purchase=self.purchase_covariates, dropout=self.dropout_covariates)
+        if self._family.discrete:
+            doors.refuse_fractions(door.histories)
         if door.unit is not None and door.unit != self.unit:
             raise ParameterError(
                 f"summary counts in {door.unit}s, but the fit in {self.unit}s; summarise with unit={self.unit!r}.", code="parameter.unit"
@@ -524,14 +528,22 @@ class PurchaseFit(Fitted):
         """The model at the parameters; with covariates at those of each row."""
         values: dict[str, Any] = {name: self.params[name] for name in self._family.parameters}
         if rows is not None and rows.purchase is not None:
-            values["alpha"] = values["alpha"] * np.exp(-self._coefficients("purchase") @ rows.purchase)
+            values["alpha"] = values["alpha"] * np.exp(-self._moved("purchase", rows.purchase))
         if rows is not None and rows.dropout is not None and self._family.moved is not None:
             name, sign = self._family.moved
-            values[name] = values[name] * np.exp(sign * self._coefficients("dropout") @ rows.dropout)
+            values[name] = values[name] * np.exp(sign * self._moved("dropout", rows.dropout))
         return self._family.law(**values)
 
-    def _coefficients(self, part: str) -> Floats:
-        return np.array([value for name, value in self.params.items() if name.startswith(f"{part}[")])
+    def _moved(self, part: str, covariates: Floats) -> Floats:
+        """By how much covariates move the logarithm of a parameter."""
+        by = np.array([value for name, value in self.params.items() if name.startswith(f"{part}[")]) @ covariates
+        if (far := float(np.abs(by).max(initial=0.0))) > _FARTHEST:
+            raise DataError(
+                f"{part}_covariates move a parameter by a factor of exp({far:.3g}), far beyond the customers that the fit knows; check "
+                "their units.",
+                code="data.covariates",
+            )
+        return np.asarray(by)
 
     def _new(self, method: str, confidence: float | None) -> Any:
         """The model of a new customer."""
@@ -581,6 +593,7 @@ class PurchaseFit(Fitted):
         self, door: Door, name: str, value: Floats, spread: Floats | None, confidence: float | None, *, odds: bool = False, **facts: Any
     ) -> Predictions[Any]:
         """The table with a column, and its interval where one is asked for."""
+        _checks.free("customer", door.customer, (name, f"{name}_low", f"{name}_high"))
         columns: dict[str, Column] = {name: value}
         if confidence is not None and spread is not None:
             level = _checks.fraction("confidence", confidence)

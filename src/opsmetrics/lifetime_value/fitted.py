@@ -127,18 +127,33 @@ def read_estimates(saved: Mapping[str, object], names: Sequence[str], logs: int)
         raise ParameterError(f"params={params} must be above 0, but for coefficients.", code="parameter.params")
     rows = _checks.named("covariance", saved["covariance"], list(params))
     covariance = {name: _checks.named("covariance", rows[name], list(params)) for name in params}
+    for name, row in covariance.items():
+        _not_negative("covariance", row[name])
     likelihood, warnings = saved["log_likelihood"], _checks.listed("warnings", saved["warnings"])
     return {
         "params": params,
         "covariance": {a: {b: _finite("covariance", row[b]) for b in params} for a, row in covariance.items()},
         "log_likelihood": math.nan if likelihood is None else _finite("log_likelihood", likelihood),
-        "customers": _finite("customers", saved["customers"]),
-        "converged": bool(saved["converged"]),
+        "customers": _not_negative("customers", saved["customers"]),
+        "converged": _flag("converged", saved["converged"]),
         "reason": str(saved["reason"]),
         "evaluations": _checks.whole_number("evaluations", saved["evaluations"], 0, 10**9),
         "warnings": tuple(str(line) for line in warnings),
-        "penalty": _finite("penalty", saved["penalty"]),
+        "penalty": _not_negative("penalty", saved["penalty"]),
     }
+
+
+def _flag(argument: str, value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise ParameterError(f"{argument}={value!r} must be True or False.", code=f"parameter.{argument}")
+
+
+def _not_negative(argument: str, value: object) -> float:
+    number = _finite(argument, value)
+    if number < 0:
+        raise ParameterError(f"{argument}={value!r} must be 0 or more.", code=f"parameter.{argument}")
+    return number
 
 
 def _finite(argument: str, value: Any) -> float:

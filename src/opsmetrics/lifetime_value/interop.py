@@ -30,7 +30,7 @@ _SETTLED = 1e-3
 def read(kind: type[FitT], fitter: object, unit: Any) -> FitT:
     """A fit from a fitter that was fitted."""
     family = FAMILIES[kind.model]
-    values, data = parameters(fitter, family.parameters, f"{kind.__name__}.from_lifetimes"), data_of(fitter)
+    values, data = parameters(fitter, family.parameters, family.fitter), data_of(fitter)
     x = np.rint(data["frequency"]).astype(np.int64)
     histories = Histories(x, data["recency"], data["n_periods" if family.discrete else "T"], data["weights"])
     own = estimates(family.parameters, values, family.likelihood(np.log(values), histories), float(data["weights"].sum()))
@@ -65,16 +65,21 @@ def data_of(fitter: object) -> dict[str, Floats]:
     return found if "weights" in found else found | {"weights": np.ones(len(data))}
 
 
-def parameters(fitter: object, names: Sequence[str], method: str) -> Any:
-    """The parameters of a fitter, in order."""
+def parameters(fitter: object, names: Sequence[str], kind: str) -> Any:
+    """The parameters of a fitter of this kind, in order."""
     found = getattr(fitter, "params_", None)
-    if found is None or set(found.index) != set(names):
+    if type(fitter).__name__ != kind or found is None or set(found.index) != set(names):
         raise ParameterError(
-            f"fitter is a {type(fitter).__name__} with the parameters {None if found is None else list(found.index)}; {method} takes "
-            f"one with {list(names)} that is fitted.",
+            f"fitter is a {type(fitter).__name__}; {kind.removesuffix('ter')}.from_lifetimes takes one that is fitted, a {kind}.",
             code="parameter.fitter",
         )
-    return np.array([float(found[name]) for name in names])
+    values = np.array([float(found[name]) for name in names])
+    if not (np.isfinite(values) & (values > 0)).all():
+        raise ParameterError(
+            f"fitter has the parameters {dict(zip(names, values.tolist(), strict=True))}; all must be above 0. Fit it again.",
+            code="parameter.fitter",
+        )
+    return values
 
 
 def write(fitted: Fitted, name: str) -> object:

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
 
 from opsmetrics import _checks
 from opsmetrics._frames import Floats
-from opsmetrics._kernels.histories import Histories, Total
-from opsmetrics.errors import DataError, FitError, ParameterError, warn
+from opsmetrics._kernels.histories import FOUR, Histories, Total
+from opsmetrics.errors import FitError, ParameterError, warn
 from opsmetrics.lifetime_value import doors
 from opsmetrics.lifetime_value.doors import DAYS_IN
 from opsmetrics.lifetime_value.estimation import Estimate, estimate
 from opsmetrics.lifetime_value.families import FAMILIES, Family
 from opsmetrics.lifetime_value.fits import PurchaseFit, parameter_names
-
-_MOST_PERIODS = 100_000
 
 FitT = TypeVar("FitT", bound=PurchaseFit)
 
@@ -46,7 +45,7 @@ def fit_histories(
     """Estimate a model from histories."""
     family = FAMILIES[kind.model]
     if family.discrete:
-        _refuse_fractions(histories)
+        doors.refuse_fractions(histories)
     names = parameter_names(family.parameters, purchase, dropout)
     customers = float(histories.weights.sum())
     known = {"customers": customers, "unit": unit, "penalty": penalty, "purchase_covariates": purchase, "dropout_covariates": dropout}
@@ -73,7 +72,7 @@ def _estimate(family: Family, histories: Histories, names: Sequence[str], penalt
     """Estimate with times in units of the mean T, so that no unit is too large or too small; and that unit."""
     customers = float(histories.weights.sum())
     scale = 1.0 if family.discrete else float(histories.weights @ histories.T) / customers
-    scaled = histories.scaled(scale)
+    scaled, sizes = _with_small_covariates(histories.scaled(scale))
     rate = float(scaled.weights @ scaled.x) / float(scaled.weights @ scaled.T)
     none = np.zeros(len(names) - 4)
     starts = [np.concatenate([family.start(shape, rate), none]) for shape in family.starts]
@@ -82,27 +81,20 @@ def _estimate(family: Family, histories: Histories, names: Sequence[str], penalt
     def likelihood(theta: Floats) -> Total:
         return family.likelihood(theta, scaled) + shift
 
-    return estimate(likelihood, starts, customers, names, 4, penalty), scale
+    found = estimate(likelihood, starts, customers, names, 4, penalty)
+    return replace(found, theta=found.theta / sizes, covariance=found.covariance / np.outer(sizes, sizes)), scale
 
 
-def _refuse_fractions(histories: Histories) -> None:
-    """BG/BB counts periods, in each of which a customer buys or not."""
-    if (np.floor(histories.T) != histories.T).any() or (histories.t_x != np.floor(histories.t_x)).any():
-        raise DataError(
-            "BG/BB counts periods: recency and T must be whole numbers. Summarise with unit='month' or another unit in which customers buy "
-            "once at most.",
-            code="data.recency",
-        )
-    if histories.T.max() > _MOST_PERIODS:
-        raise DataError(
-            f"T={histories.T.max():,.0f} periods are more than the {_MOST_PERIODS:,} that BG/BB can count; choose a longer unit.",
-            code="data.T",
-        )
-    if (histories.x > histories.t_x).any():
-        raise DataError(
-            "BG/BB knows one purchase per period at most, but some frequency is above its recency; choose a longer unit.",
-            code="data.frequency",
-        )
+def _with_small_covariates(histories: Histories) -> tuple[Histories, Floats]:
+    """Covariates in units of their largest value, whatever that is; and what the parameters and coefficients are to be divided by."""
+    sizes = [np.ones(FOUR)]
+    parts: dict[str, Any] = {}
+    for name, rows in (("purchase", histories.purchase), ("dropout", histories.dropout)):
+        if rows is not None:
+            largest = np.abs(rows).max(axis=1)
+            sizes.append(largest)
+            parts[name] = rows / largest[:, None]
+    return replace(histories, **parts), np.concatenate(sizes)
 
 
 def _refuse_constant(histories: Histories, purchase: Sequence[str], dropout: Sequence[str]) -> None:

@@ -111,8 +111,8 @@ class GammaGamma:
         >>> list(fit.params)
         ['p', 'q', 'v']
         """
-        names = ["frequency", "monetary_value", *([] if weights is None else [weights])]
-        _, columns = doors.read(summary, names, {} if weights is None else {"weights": weights})
+        names = {"frequency": "frequency", "monetary_value": "monetary_value"}
+        _, columns = doors.read(summary, names if weights is None else names | {"weights": weights})
         x, z = doors.whole("frequency", columns["frequency"]), columns["monetary_value"]
         counted = np.ones(len(x)) if weights is None else doors.counts(weights, columns["weights"])
         known = (x > 0) & (z > 0) & (counted > 0)
@@ -223,7 +223,7 @@ class GammaGammaFit(Fitted):
                     f"confidence={confidence!r} goes with customers; hand expected_amount a summary too.", code="parameter.confidence"
                 )
             return float(law.expected(0, 0.0))
-        frame, columns = doors.read(summary, ["frequency", "monetary_value"], {})
+        frame, columns = doors.read(summary, {"frequency": "frequency", "monetary_value": "monetary_value"})
         value, slopes = law.expected_slopes(*amounts_known(doors.whole("frequency", columns["frequency"]), columns["monetary_value"]))
         content: dict[str, Column] = {"expected_amount": value}
         params: dict[str, object] = {"model": self.title}
@@ -315,7 +315,7 @@ class GammaGammaFit(Fitted):
         >>> fit = om.GammaGamma().fit(om.clv_summary(orders, customer="customer", time="time", amount="amount"))
         >>> om.GammaGammaFit.from_lifetimes(fit.to_lifetimes())  # doctest: +SKIP
         """
-        values, data = interop.parameters(fitter, NAMES, "GammaGammaFit.from_lifetimes"), interop.data_of(fitter)
+        values, data = interop.parameters(fitter, NAMES, "GammaGammaFitter"), interop.data_of(fitter)
         x, z = data["frequency"].astype(np.int64), data["monetary_value"]
         total = gamma_gamma.likelihood(np.log(values), gamma_gamma.Amounts.of_rows(x, z, data["weights"]))
         return cls(
