@@ -389,10 +389,10 @@ CASES_LIFETIMES = [
         "another fitter",
         from_lifetimes(om.ParetoNBDFit, "BetaGeoFitter"),
         *FITTER,
-        "['r', 'alpha', 'a', 'b']",
-        "['r', 'alpha', 's', 'beta']",
+        "fitter is a BetaGeoFitter",
+        "a ParetoNBDFitter",
     ),
-    refuse("a fitter of buying for amounts", from_lifetimes(om.GammaGammaFit, "BetaGeoFitter"), *FITTER, "['p', 'q', 'v']"),
+    refuse("a fitter of buying for amounts", from_lifetimes(om.GammaGammaFit, "BetaGeoFitter"), *FITTER, "a GammaGammaFitter"),
     refuse(
         "saved without its data", lambda: om.BetaGeoFit.from_lifetimes(at(BG).to_lifetimes()), *FITTER, "without its data", "fit it again"
     ),
