@@ -73,7 +73,10 @@ def test_errors_survive_the_way_between_processes(error, back):
 
 
 RAISABLE = {error.__name__: error for error in ERRORS[1:]}
-FOREIGN = {("_results", "AttributeError"), ("__init__", "AttributeError"), ("canvas", "ImportError"), ("canvas", "TypeError")}
+FOREIGN = {
+    ("_results", "AttributeError"), ("__init__", "AttributeError"), ("canvas", "ImportError"), ("canvas", "TypeError"),
+    ("interop", "ImportError"),
+}  # fmt: skip
 """What Python's own customs ask for: a missing attribute, a missing library, a kind of result without a picture."""
 
 

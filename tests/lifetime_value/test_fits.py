@@ -453,11 +453,6 @@ def test_estimates_with_covariates_need_no_scaling(model: Model, middle: float, 
     assert raw.params["purchase[z]"] * spread == pytest.approx(plain.params["purchase[z]"], abs=1e-4)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="estimation._covariance floors curvatures at 1e-8 of the largest, which a raw covariate makes: the standard error of its "
-    "coefficient is 0.04 (years) to 0.45 (incomes) of that for the same covariate scaled, and nothing is said",
-)
 @pytest.mark.parametrize("model", CONTINUOUS, ids=str)
 @SCALES
 def test_standard_errors_with_covariates_need_no_scaling(model: Model, middle: float, spread: float) -> None:

@@ -60,19 +60,20 @@ def read(summary: object, names: Mapping[str, str]) -> tuple[_frames.Eager, dict
         table = _from_arrays(table)
     frame, columns = _frames.columns("summary", table, [Use(argument, name, "number") for argument, name in names.items()])
     _checks.not_empty("summary", len(frame))
-    for argument, values in columns.items():
+    for name, values in columns.items():
+        argument = name.lower()
         if not np.isfinite(values).all():
             rows = int(np.count_nonzero(~np.isfinite(values)))
             raise DataError(
-                f"{argument} is null or infinite in {rows:,} of {len(values):,} rows; every row needs a number. Leave these rows out.",
-                code=f"data.{argument.lower()}",
+                f"{name} is null or infinite in {rows:,} of {len(values):,} rows; every row needs a number. Leave these rows out.",
+                code=f"data.{argument}",
             )
         sizes = np.abs(values)
         if (beyond := (sizes > HUGE) | ((sizes < 1 / HUGE) & (sizes > 0))).any():
             raise DataError(
-                f"{argument}={values[beyond][0]:g} in one of the rows is beyond measure: sizes are 0, or from {1 / HUGE:g} to {HUGE:g}. "
+                f"{name}={values[beyond][0]:g} in one of the rows is beyond measure: sizes are 0, or from {1 / HUGE:g} to {HUGE:g}. "
                 "Choose another unit.",
-                code=f"data.{argument.lower()}",
+                code=f"data.{argument}",
             )
     return frame, columns
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import math
 import numbers
 from collections.abc import Mapping, Sequence
@@ -19,7 +20,7 @@ _LEVEL = 1.959963984540054
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fitted:
+class Fitted(abc.ABC):
     """What fitted models have in common: estimates, how sure they are, and whether the search for them went well."""
 
     params: Mapping[str, float]
@@ -33,9 +34,9 @@ class Fitted:
     penalty: float
 
     @property
+    @abc.abstractmethod
     def title(self) -> str:
         """The name of the model in the literature."""
-        raise NotImplementedError
 
     @property
     def standard_errors(self) -> dict[str, float]:

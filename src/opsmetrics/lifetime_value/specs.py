@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -14,7 +15,7 @@ FitT_co = TypeVar("FitT_co", bound=PurchaseFit, covariant=True)
 
 
 @dataclass(frozen=True, kw_only=True)
-class PurchaseModel(Generic[FitT_co]):
+class PurchaseModel(abc.ABC, Generic[FitT_co]):
     """A model of buying in continuous time, which covariates may move."""
 
     penalty: float = 0.0
@@ -22,8 +23,9 @@ class PurchaseModel(Generic[FitT_co]):
     def __post_init__(self) -> None:
         penalty_of(self.penalty)
 
+    @abc.abstractmethod
     def _kind(self) -> type[FitT_co]:
-        raise NotImplementedError
+        """The class of its fits."""
 
     def fit(
         self,
