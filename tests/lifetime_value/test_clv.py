@@ -15,6 +15,7 @@ import pytest
 from scipy.special import ndtri
 
 import opsmetrics as om
+from opsmetrics.lifetime_value import worth
 from tests.lifetime_value.inputs import CDNOW, LAST_DAY, ORDERS, cdnow, orders_of, predicted, quiet
 from tests.support import Kind, columns_of, to_pandas
 
@@ -524,3 +525,16 @@ def test_the_fits_score_other_customers(values: Any) -> None:
     people = summary_of(values)
     found = predicted(fit.discounted_purchases(people, horizon=AHEAD)) * predicted(spend.expected_amount(people))
     assert found == pytest.approx(values.table["value"].to_numpy(), rel=1e-12)
+
+
+@pytest.mark.parametrize(("customers", "chance"), [(12, 0.04), (60, 0.04), (3, 0.5), (300, 0.2)])
+def test_the_interval_of_a_sum_knows_that_it_may_be_nothing(customers: int, chance: float) -> None:
+    """Customers who mostly buy nothing: the chance of 0 is an atom, which no Gamma distribution has."""
+    random = np.random.default_rng(customers)
+    bought = random.random((4_000, customers)) < chance
+    sums = (bought * random.gamma(2.0, 10.0, bought.shape)).sum(axis=1)
+    mean, variance = customers * chance * 20.0, customers * (chance * 600.0 - (chance * 20.0) ** 2)
+    silence = (1 - chance) ** customers
+    low, high = (float(end[0]) for end in worth._ends(np.array([mean]), np.array([variance]), np.array([silence]), 0.95))
+    assert 0.93 < np.mean((low <= sums) & (sums <= high)) < 0.99
+    assert (low == 0) == (silence >= 0.025)

@@ -243,7 +243,7 @@ def test_no_repeat_buyers_are_a_status_and_no_parameters(model: Model) -> None:
         found = model.spec().fit(rows([0, 0, 0], [0, 0, 0], [5, 6, 7]))
     assert (found.params, found.covariance, found.standard_errors, found.converged) == ({}, {}, {}, False)
     assert found.reason == "no customer has a repeat purchase"
-    assert math.isnan(found.log_likelihood)
+    assert found.log_likelihood == -math.inf
     assert found.summary.empty
     assert "no customer has a repeat purchase" in str(found)
     assert "no customer has a repeat purchase" in found._repr_html_()
@@ -269,7 +269,7 @@ def test_a_fit_to_no_amounts_can_be_shown() -> None:
     found = quiet(om.GammaGamma().fit, {"frequency": [0, 0], "monetary_value": [0.0, 0.0]})
     assert "no customer has a repeat purchase of more than 0" in str(found)
     assert "no customer has a repeat purchase of more than 0" in found._repr_html_()
-    assert math.isnan(found.bic)
+    assert found.bic == math.inf
 
 
 def test_new_customers_alone_say_nothing() -> None:
@@ -287,9 +287,7 @@ TWO_MODES = rows(
 
 
 def test_weakly_identified_parameters_are_flagged_and_tried_from_other_starts(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.warns(
-        om.OpsmetricsWarning, match=r"MBG/NBD: the data hardly tell r, alpha \(the standard error of the logarithm is above 2\)"
-    ):
+    with pytest.warns(om.OpsmetricsWarning, match=r"MBG/NBD: the data hardly tell r, alpha \(the standard error of the logarithm, or of a"):
         found = om.ModifiedBetaGeo().fit(TWO_MODES)
     assert found.converged
     assert "customers differ too little, or are too few" in found.warnings[0]

@@ -86,6 +86,18 @@ def test_nor_does_it_with_covariates(model: Model) -> None:
             assert other.standard_errors[name] == pytest.approx(error, rel=1e-3)
 
 
+@pytest.mark.parametrize("model", CONTINUOUS, ids=str)
+def test_the_origin_and_the_unit_of_a_covariate_do_not_matter(model: Model) -> None:
+    """A calendar year, or dollars: only the parameters at 0 of the covariate are others."""
+    people = histories(model).assign(z=lambda f: np.log1p(f["uid"]))
+    names = {"purchase_covariates": ["z"], "dropout_covariates": ["z"]}
+    one, far = (fit(model, people.assign(z=z), **names) for z in (people["z"], 2_000 + 5 * people["z"]))
+    assert far.log_likelihood == pytest.approx(one.log_likelihood, abs=1e-6)
+    for name in ("purchase[z]", "dropout[z]"):
+        assert abs(5 * far.params[name] - one.params[name]) < 1e-3 * one.standard_errors[name]
+        assert 5 * far.standard_errors[name] == pytest.approx(one.standard_errors[name], rel=1e-3)
+
+
 @pytest.mark.parametrize("model", EVERY, ids=str)
 def test_ids_and_other_columns_do_not_matter(model: Any) -> None:
     people = histories(model)

@@ -368,9 +368,6 @@ assert warnings.filters == filters, "filters changed"
 """
 
 
-@pytest.mark.xfail(
-    strict=True, reason="importing lifetimes sets a deprecated option of pandas (Pandas4Warning), and puts filters before the caller's"
-)
 def test_the_import_of_lifetimes_is_silent_and_changes_nothing() -> None:
     """In a process of its own, since an import happens once."""
     done = subprocess.run(

@@ -283,9 +283,6 @@ def test_the_right_model_is_found_right() -> None:
     assert found.tracking["expected"].iloc[-1] == pytest.approx(found.tracking["actual"].iloc[-1], rel=0.08)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="where q <= 2 the ends of the total are unknown (NaN), and 'all value' is told as not covered: 0.0, 'no'"
-)
 def test_an_interval_that_is_not_known_covers_nothing_and_misses_nothing() -> None:
     rng = np.random.default_rng(3)
     orders, _ = orders_of(600, 5)

@@ -41,9 +41,13 @@ def _stirling(z: Floats, k: Floats) -> tuple[Floats, Floats, Floats]:
     value = (z - 0.5) * grown + k * (np.log(end) - 1)
     first = grown + 0.5 * k / (z * end)
     second = -k / (z * end) + 0.5 * (1 / end**2 - 1 / z**2)
+    one_near, one_far = 1 / end, 1 / z
+    near, far = one_near.copy(), one_far.copy()
     for order, coefficient in enumerate(_STIRLING, start=1):
-        power = 2 * order - 1
-        value += coefficient * (end**-power - z**-power)
-        first -= coefficient * power * (end ** -(power + 1) - z ** -(power + 1))
-        second += coefficient * power * (power + 1) * (end ** -(power + 2) - z ** -(power + 2))
+        power = 2 * order - 1  # that near and far are raised to
+        value += coefficient * (near - far)
+        near, far = near * one_near, far * one_far
+        first -= coefficient * power * (near - far)
+        near, far = near * one_near, far * one_far
+        second += coefficient * power * (power + 1) * (near - far)
     return value, first, second

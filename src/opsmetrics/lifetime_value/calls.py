@@ -87,7 +87,7 @@ class CLV(Result[FrameT_co]):
         notes = [
             f"all customers: value {_money(total['value'])}; {sure} intervals: of the mean {_range(total, 'value')}, of the outcome "
             + _range(total, "outcome"),
-            "the most valuable first; all: .table; groups: .by(); how good it is: .validate()",
+            "the most valuable first; all: .table; groups: .by(). Both intervals suppose that the model is right: .validate() tells",
             *self.fit.warnings, *self.spend_fit.warnings, *dropped_notes(self.dropped),
         ]  # fmt: skip
         return _render.View(

@@ -93,7 +93,8 @@ def _sentences(best: Optimum, weak: Sequence[str]) -> list[str]:
     if weak:
         told = ", ".join(weak)
         found.append(
-            f"the data hardly tell {told} (the standard error of the logarithm is above {WEAK:g}): customers differ too little, or are too "
-            "few. Predictions may stand; do not read the parameters. More customers, a simpler model or a penalty helps."
+            f"the data hardly tell {told} (the standard error of the logarithm, or of a coefficient per standard deviation, is above "
+            f"{WEAK:g}): customers differ too little, or are too few. Predictions may stand; do not read the parameters. More customers, a "
+            "simpler model or a penalty helps."
         )
     return found

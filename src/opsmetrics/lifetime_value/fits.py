@@ -285,7 +285,7 @@ class PurchaseFit(Fitted):
         """Expected purchases to come, each worth less the later it is (also known as: DERT, 折现预期购买次数).
 
         A purchase after u years counts exp(-discount_rate u), continuously, on a calendar of 365.2425 days a year. BG/BB discounts by the
-        same rate at the end of each period.
+        same rate at the end of each period, and takes the horizon for the nearest number of whole periods.
 
         Parameters
         ----------
@@ -339,7 +339,8 @@ class PurchaseFit(Fitted):
         span = math.inf if days is None else self._periods(days)
         delta = rate * DAYS_IN[self.unit] / DAYS_IN["year"]
         own = math.expm1(delta) if self._family.discrete else delta
-        return self._purchases_of(door, "discounted_purchases", span, own, confidence, horizon=days, discount_rate=rate)
+        facts = {"horizon": days, "discount_rate": rate} | ({"periods": span} if self._family.discrete else {})
+        return self._purchases_of(door, "discounted_purchases", span, own, confidence, **facts)
 
     def to_dict(self) -> dict[str, object]:
         """The fit as values `json.dumps` accepts.
@@ -568,9 +569,16 @@ class PurchaseFit(Fitted):
         return span
 
     def _periods(self, days: int) -> float:
-        """Days in units of the fit; in whole ones where the model knows no others."""
+        """Days in units of the fit; in whole ones, at least one, where the model knows no others."""
         span = days / DAYS_IN[self.unit]
-        return float(round(span)) if self._family.discrete else span
+        if not self._family.discrete:
+            return span
+        if round(span) == 0:
+            raise ParameterError(
+                f"horizon={days} days are less than half a {self.unit}, and {self.title} knows whole ones only; look further ahead.",
+                code="parameter.horizon",
+            )
+        return float(round(span))
 
     def _spread(self, rows: Histories, slopes: Floats) -> Floats:
         """The standard error of a logarithm whose slopes in the logs of the four parameters are given, row by row."""

@@ -15,7 +15,7 @@ from opsmetrics import _checks, _frames, _render
 from opsmetrics._frames import Column, Floats
 from opsmetrics.errors import ParameterError
 
-_LEVEL = 1.959963984540054
+LEVEL = 1.959963984540054
 """Of 95 % intervals of parameters."""
 
 
@@ -65,9 +65,9 @@ class Fitted(abc.ABC):
         for name, estimate in self.params.items():
             error = self.standard_errors[name]
             if "[" in name:
-                low, high = estimate - _LEVEL * error, estimate + _LEVEL * error
+                low, high = estimate - LEVEL * error, estimate + LEVEL * error
             else:
-                spread = math.exp(min(_LEVEL * error / estimate, 700.0))
+                spread = math.exp(min(LEVEL * error / estimate, 700.0))
                 low, high = estimate / spread, estimate * spread
             rows.append((name, estimate, error, low, high))
         return ["parameter", "estimate", "standard_error", "low", "high"], rows
@@ -134,7 +134,7 @@ def read_estimates(saved: Mapping[str, object], names: Sequence[str], logs: int)
     return {
         "params": params,
         "covariance": {a: {b: _finite("covariance", row[b]) for b in params} for a, row in covariance.items()},
-        "log_likelihood": math.nan if likelihood is None else _finite("log_likelihood", likelihood),
+        "log_likelihood": -math.inf if likelihood is None else _finite("log_likelihood", likelihood),
         "customers": _not_negative("customers", saved["customers"]),
         "converged": _flag("converged", saved["converged"]),
         "reason": str(saved["reason"]),

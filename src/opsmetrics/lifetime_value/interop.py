@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import math
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -89,14 +90,23 @@ def write(fitted: Fitted, name: str) -> object:
     if any("[" in parameter for parameter in fitted.params):
         raise FitError("lifetimes knows no covariates; hand over a fit without them.", code="fit.covariates")
     pandas = importlib.import_module("pandas")
-    try:
-        lifetimes = importlib.import_module("lifetimes")
-    except ImportError as error:
-        raise ImportError('to_lifetimes needs the lifetimes package; run pip install "opsmetrics[lifetimes]".') from error
-    fitter = getattr(lifetimes, name)()
+    fitter = getattr(_lifetimes(pandas), name)()
     fitter.params_ = pandas.Series(dict(fitted.params))
     if math.isfinite(fitted.log_likelihood):
         fitter._negative_log_likelihood_ = -fitted.log_likelihood / fitted.customers
     if hasattr(fitter, "conditional_expected_number_of_purchases_up_to_time"):
         fitter.predict = fitter.conditional_expected_number_of_purchases_up_to_time
     return fitter
+
+
+def _lifetimes(pandas: Any) -> Any:
+    """The package. Its import changes the filters of warnings and an option of pandas, which are put back."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        option = pandas.get_option("mode.chained_assignment")
+        try:
+            return importlib.import_module("lifetimes")
+        except ImportError as error:
+            raise ImportError('to_lifetimes needs the lifetimes package; run pip install "opsmetrics[lifetimes]".') from error
+        finally:
+            pandas.set_option("mode.chained_assignment", option)

@@ -18,6 +18,9 @@ from opsmetrics.lifetime_value.estimation import Estimate, estimate
 from opsmetrics.lifetime_value.families import FAMILIES, Family
 from opsmetrics.lifetime_value.fits import PurchaseFit, parameter_names
 
+_FARTHEST = 600.0
+"""The largest logarithm of a parameter that floats hold with room to spare."""
+
 FitT = TypeVar("FitT", bound=PurchaseFit)
 
 
@@ -53,10 +56,15 @@ def fit_histories(
         reason = "no customer has a repeat purchase" if not (histories.weights @ histories.x) else "all histories have no length (T = 0)"
         sentence = f"nothing can be estimated: {reason}, so the data say nothing of rates. Wait for more orders."
         return kind(
-            params={}, covariance={}, log_likelihood=np.nan, converged=False, reason=reason, evaluations=0, warnings=(sentence,), **known
+            params={}, covariance={}, log_likelihood=-np.inf, converged=False, reason=reason, evaluations=0, warnings=(sentence,), **known
         )
     found, scale = _estimate(family, histories.merged(), names, penalty)
     timed = [scale if name in family.timed else 1.0 for name in family.parameters]
+    if np.abs(found.theta[:4]).max() > _FARTHEST:
+        raise FitError(
+            f"{[*purchase, *dropout]} lie so far from 0 that a parameter at 0 of them is no number; subtract their means first.",
+            code="fit.covariates",
+        )
     values = np.concatenate([np.exp(found.theta[:4]) * timed, found.theta[4:]])
     size = np.concatenate([values[:4], np.ones(len(values) - 4)])
     covariance = found.covariance * np.outer(size, size)
@@ -72,7 +80,7 @@ def _estimate(family: Family, histories: Histories, names: Sequence[str], penalt
     """Estimate with times in units of the mean T, so that no unit is too large or too small; and that unit."""
     customers = float(histories.weights.sum())
     scale = 1.0 if family.discrete else float(histories.weights @ histories.T) / customers
-    scaled, sizes = _with_small_covariates(histories.scaled(scale))
+    scaled, back = _standardised(family, histories.scaled(scale))
     rate = float(scaled.weights @ scaled.x) / float(scaled.weights @ scaled.T)
     none = np.zeros(len(names) - 4)
     starts = [np.concatenate([family.start(shape, rate), none]) for shape in family.starts]
@@ -82,19 +90,30 @@ def _estimate(family: Family, histories: Histories, names: Sequence[str], penalt
         return family.likelihood(theta, scaled) + shift
 
     found = estimate(likelihood, starts, customers, names, 4, penalty)
-    return replace(found, theta=found.theta / sizes, covariance=found.covariance / np.outer(sizes, sizes)), scale
+    return replace(found, theta=back @ found.theta, covariance=back @ found.covariance @ back.T), scale
 
 
-def _with_small_covariates(histories: Histories) -> tuple[Histories, Floats]:
-    """Covariates in units of their largest value, whatever that is; and what the parameters and coefficients are to be divided by."""
-    sizes = [np.ones(FOUR)]
+def _standardised(family: Family, histories: Histories) -> tuple[Histories, Floats]:
+    """Covariates with mean 0 and deviation 1, which no unit and no origin disturbs; and what leads back to parameters of their own."""
+    purchase, dropout = histories.coefficients
+    back = np.eye(FOUR + purchase + dropout)
     parts: dict[str, Any] = {}
-    for name, rows in (("purchase", histories.purchase), ("dropout", histories.dropout)):
-        if rows is not None:
-            largest = np.abs(rows).max(axis=1)
-            sizes.append(largest)
-            parts[name] = rows / largest[:, None]
-    return replace(histories, **parts), np.concatenate(sizes)
+    place = FOUR
+    for name, rows, (moved, sign) in (
+        ("purchase", histories.purchase, ("alpha", -1.0)),
+        ("dropout", histories.dropout, family.moved or ("", 0.0)),
+    ):
+        if rows is None:
+            continue
+        mean = rows @ histories.weights / histories.weights.sum()
+        size = np.sqrt((rows - mean[:, None]) ** 2 @ histories.weights / histories.weights.sum())
+        own = slice(place, place + len(rows))
+        # log p + sign z gamma = (log p + sign mean gamma) + sign (z - mean) / size (size gamma)
+        back[own, own] = np.diag(1 / size)
+        back[family.parameters.index(moved), own] = -sign * mean / size
+        parts[name] = (rows - mean[:, None]) / size[:, None]
+        place += len(rows)
+    return replace(histories, **parts), back
 
 
 def _refuse_constant(histories: Histories, purchase: Sequence[str], dropout: Sequence[str]) -> None:

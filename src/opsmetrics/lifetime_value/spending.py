@@ -138,8 +138,8 @@ class GammaGammaFit(Fitted):
         Information criteria.
     customers : float
         How many the model was fitted to: those with a repeat purchase.
-    correlation : float
-        Of frequency and mean amount, which the model takes to be none.
+    correlation : float or None
+        Of frequency and mean amount, which the model takes to be none; None where one of them is the same for all.
     left_out : float
         Customers with repeat purchases whose mean amount is not above 0.
     converged : bool
@@ -160,7 +160,7 @@ class GammaGammaFit(Fitted):
     True
     """
 
-    correlation: float
+    correlation: float | None
     left_out: float
 
     @property
@@ -169,7 +169,7 @@ class GammaGammaFit(Fitted):
         return "Gamma-Gamma"
 
     def _facts(self) -> dict[str, object]:
-        known = None if np.isnan(self.correlation) else round(self.correlation, 3)
+        known = None if self.correlation is None else round(self.correlation, 3)
         return super()._facts() | {"correlation": known, "left_out": self.left_out or None}
 
     @overload
@@ -285,7 +285,7 @@ class GammaGammaFit(Fitted):
         correlation = saved["correlation"]
         return cls(
             **read_estimates(saved, NAMES, logs=len(NAMES)),
-            correlation=float("nan") if correlation is None else float(_checks.number("correlation", correlation)),
+            correlation=None if correlation is None else float(_checks.number("correlation", correlation)),
             left_out=float(_checks.number("left_out", saved["left_out"])),
         )
 
@@ -364,12 +364,12 @@ def amounts_known(x: Ints, z: Floats) -> tuple[Ints, Floats]:
 def fit_amounts(x: Ints, z: Floats, weights: Floats, left_out: float, penalty: float) -> GammaGammaFit:
     """Estimate the model from mean amounts z of x > 0 purchases."""
     customers, correlation = float(weights.sum()), _correlation(x, z, weights)
-    known = {"customers": customers, "penalty": penalty, "correlation": correlation, "left_out": left_out}
+    known: dict[str, Any] = {"customers": customers, "penalty": penalty, "correlation": correlation, "left_out": left_out}
     if len(x) == 0:
         told = "Gamma-Gamma cannot be estimated: no customer has repeat purchases of more than 0. Wait for more orders."
         warn(told)
         return GammaGammaFit(
-            params={}, covariance={}, log_likelihood=np.nan, converged=False, reason="no customer has a repeat purchase of more than 0",
+            params={}, covariance={}, log_likelihood=-np.inf, converged=False, reason="no customer has a repeat purchase of more than 0",
             evaluations=0, warnings=(told,), **known,
         )  # fmt: skip
     scale = float(weights @ z) / customers
@@ -390,7 +390,7 @@ def fit_amounts(x: Ints, z: Floats, weights: Floats, left_out: float, penalty: f
     )  # fmt: skip
 
 
-def _foolish(q: float, correlation: float) -> list[str]:
+def _foolish(q: float, correlation: float | None) -> list[str]:
     """Sentences on what the model would get wrong."""
     found = []
     if q <= 1:
@@ -398,19 +398,20 @@ def _foolish(q: float, correlation: float) -> list[str]:
             f"q = {q:.3g} is 1 or less, so the amounts of customers have no mean, and a customer without repeat purchases an infinite one. "
             "Look for a few enormous orders, or give a penalty."
         )
-    if abs(correlation) >= CORRELATED:
+    if correlation is not None and abs(correlation) >= CORRELATED:
         found.append(
-            f"frequency and amount go together (correlation {correlation:+.2f}), but the model takes them to be independent: values of "
-            f"frequent customers are {'under' if correlation > 0 else 'over'}stated. Fit groups of customers apart."
+            f"frequency and amount go together (correlation {correlation:+.2f}), but the model takes them to be independent: customers who "
+            f"bought once or twice are {'over' if correlation > 0 else 'under'}stated, frequent ones slightly "
+            f"{'under' if correlation > 0 else 'over'}stated. Fit groups of customers apart."
         )
     return found
 
 
-def _correlation(x: Ints, z: Floats, weights: Floats) -> float:
-    """The weighted correlation of frequency and mean amount; NaN where one of them does not vary."""
+def _correlation(x: Ints, z: Floats, weights: Floats) -> float | None:
+    """The weighted correlation of frequency and mean amount; None where one of them does not vary."""
     total = weights.sum()
     if total == 0:
-        return float("nan")
+        return None
     a, b = x - weights @ x / total, z - weights @ z / total
     size = float(np.sqrt((weights @ (a * a)) * (weights @ (b * b))))
-    return float(weights @ (a * b)) / size if size > 0 else float("nan")
+    return float(weights @ (a * b)) / size if size > 0 else None

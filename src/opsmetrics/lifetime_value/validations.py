@@ -17,6 +17,7 @@ from opsmetrics._results import Held, Result, Table, dropped_notes, picture, sho
 from opsmetrics.errors import FitError
 from opsmetrics.lifetime_value import doors, worth
 from opsmetrics.lifetime_value.fits import PurchaseFit
+from opsmetrics.lifetime_value.fitted import LEVEL
 from opsmetrics.lifetime_value.models import fit_histories, told
 from opsmetrics.lifetime_value.spending import GammaGamma
 from opsmetrics.lifetime_value.summaries import CLVSummary, clv_summary
@@ -61,7 +62,8 @@ class Validation(Result[FrameT_co]):
         are right.
     coverage : frame
         One row per interval of the outcome: ``of`` ("purchases", "value" of customers, "all purchases", "all value"), ``nominal``, and
-        ``covered``, the share that lay inside. Those of counts cover more than the nominal share, since counts jump.
+        ``covered``, the share that lay inside; for the two sums what was ``expected``, the ``actual`` one, and the ends.
+        Intervals of counts cover more than the nominal share, since counts jump.
     model : str
         The name of the model.
     calibration_end : str
@@ -93,7 +95,7 @@ class Validation(Result[FrameT_co]):
     def _view(self) -> _render.View:
         columns, rows = _frames.head(self._tables["table"])
         _, covered = _frames.head(self._tables["coverage"])
-        told = ", ".join(f"{of} {_covered(str(of), float(str(share)))}" for of, _, share in covered)
+        told = ", ".join(f"{of} {_covered(str(of), float('nan') if share is None else float(str(share)))}" for of, _, share, *_ in covered)
         return _render.View(
             title=f"Validation of {self.model}: learned until {self.calibration_end}, held out {self.params['duration']:,} days",
             facts=shown(self.params),
@@ -165,16 +167,22 @@ class Validation(Result[FrameT_co]):
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
-    """A model that was fitted to the first part, with the customers it was fitted to, and what they did in the second."""
+class Half:
+    """The customers of the first part of the orders, and what they did in the second, so many days long."""
 
     summary: CLVSummary[Any]
-    models: Models
     rows: Histories
     z: Floats
     bought: Ints
     spent: Floats
     duration: int
+
+
+@dataclass(frozen=True, slots=True)
+class Trial(Half):
+    """The same with the models that were fitted to the first part."""
+
+    models: Models
 
 
 def validate(
@@ -205,37 +213,48 @@ def validate(
 
 def _covered(of: str, share: float) -> str:
     """A share of customers; of a total, whether it lay inside."""
+    if np.isnan(share):
+        return "unknown"
     return f"{share:.0%}" if not of.startswith("all") else "yes" if share else "no"
+
+
+def _share_inside(actual: Floats, low: Floats, high: Floats) -> float:
+    """The share of values inside their intervals; missing where an interval is not known."""
+    return float("nan") if np.isnan(low).any() else float(np.mean((low <= actual) & (actual <= high)))
 
 
 def score(orders: Held, kind: type[PurchaseFit], asked: Mapping[str, Any]) -> float:
     """The mean ranked probability score on the second half; missing where the model cannot be fitted to the first."""
-    try:
-        trial = _trial(orders, kind, asked, None)
-    except FitError:
+    half = _half(orders, asked, None)
+    buying = fit_histories(kind, half.rows, "day")
+    if not buying.params:
         return float("nan")
-    question = Question(float(trial.duration), 0.0, 1.0, 0.5)
-    kinds = worth.Kinds.of_rows(trial.rows, trial.z)
-    return float(_crps(trial, kinds, worth.worth(trial.models, trial.rows, trial.z, question)).mean())
+    alive = buying._law(half.rows).p_alive(half.rows.x, half.rows.t_x, half.rows.T)
+    return float(_crps(buying, worth.Kinds.of_rows(half.rows, half.z), half, alive).mean())
 
 
 def _trial(orders: Held, kind: type[PurchaseFit], asked: Mapping[str, Any], calibration_end: object) -> Trial:
+    half = _half(orders, asked, calibration_end)
+    buying = fit_histories(kind, half.rows, "day")
+    if not buying.params:
+        end = half.summary.params["calibration_end"]
+        raise FitError(
+            f"calibration_end={end!s} leaves too little to learn from: {buying.reason}. Choose a later one.", code="fit.no_repeats"
+        )
+    models = Models(buying, GammaGamma().fit(half.summary))
+    return Trial(half.summary, half.rows, half.z, half.bought, half.spent, half.duration, models)
+
+
+def _half(orders: Held, asked: Mapping[str, Any], calibration_end: object) -> Half:
     own = {name: asked[name] for name in ("customer", "time", "amount", "as_of", "tz", "refunds", "missing_customer")}
     end: Any = _middle(orders, own) if calibration_end is None else calibration_end
     summary = clv_summary(orders.frame, **own, calibration_end=end)
     names = ("monetary_value", "frequency_holdout", "monetary_value_holdout", "duration_holdout")
     _, columns = _frames.columns("summary", summary.table, [Use(name, name, "number") for name in names])
-    rows = doors.enter(summary).histories
-    buying = fit_histories(kind, rows, "day")
-    if not buying.params:
-        raise FitError(
-            f"calibration_end={end!s} leaves too little to learn from: {buying.reason}. Choose a later one.", code="fit.no_repeats"
-        )
     bought = columns["frequency_holdout"].astype(np.int64)
-    return Trial(
-        summary, Models(buying, GammaGamma().fit(summary)), rows, columns["monetary_value"], bought,
-        columns["monetary_value_holdout"] * bought, int(columns["duration_holdout"][0]),
-    )  # fmt: skip
+    spent = columns["monetary_value_holdout"] * columns["frequency_holdout"]
+    duration = int(columns["duration_holdout"][0])
+    return Half(summary, doors.enter(summary).histories, columns["monetary_value"], bought, spent, duration)
 
 
 def _middle(orders: Held, own: Mapping[str, Any]) -> dt.date:
@@ -247,11 +266,11 @@ def _middle(orders: Held, own: Mapping[str, Any]) -> dt.date:
     return last - dt.timedelta(days=oldest // 2)
 
 
-def _crps(trial: Trial, kinds: worth.Kinds, found: worth.Worth) -> Floats:
-    scores = np.empty(len(trial.rows))
+def _crps(buying: PurchaseFit, kinds: worth.Kinds, half: Half, alive: Floats) -> Floats:
+    scores = np.empty(len(half.rows))
     for block, own in kinds.blocks():
-        counts = kinds.counts(trial.models, float(trial.duration), block)
-        scores[own] = forecasts.crps(counts, kinds.of[own] - block.start, found.alive[own], trial.bought[own])
+        counts = kinds.counts(buying, float(half.duration), block)
+        scores[own] = forecasts.crps(counts, kinds.of[own] - block.start, alive[own], half.bought[own])
     return scores
 
 
@@ -273,13 +292,13 @@ def _rules(backend: Backend, trial: Trial, kinds: worth.Kinds, found: worth.Wort
         "rmse": np.array([np.sqrt(np.mean(error**2)) for error in off]),
         "bias": np.array([error.sum() / actual.sum() if actual.any() else np.nan for error in off]),
         "gini": np.array([forecasts.gini(predicted, actual) for predicted in predictions.values()]),
-        "crps": np.append(_crps(trial, kinds, found).mean(), absolute[1:]),
+        "crps": np.append(_crps(trial.models.buying, kinds, trial, found.alive).mean(), absolute[1:]),
     }
 
 
 def _calibration(trial: Trial, found: worth.Worth) -> dict[str, Column]:
     groups = forecasts.calibration(found.purchases, trial.bought, GROUPS)
-    half = 1.959963984540054 * groups.error
+    half = LEVEL * groups.error
     return {
         "customers": groups.customers, "expected": groups.predicted, "actual": groups.actual,
         "actual_low": np.maximum(groups.actual - half, 0.0), "actual_high": groups.actual + half,
@@ -289,7 +308,7 @@ def _calibration(trial: Trial, found: worth.Worth) -> dict[str, Column]:
 def _pit(trial: Trial, kinds: worth.Kinds, found: worth.Worth) -> dict[str, Column]:
     low, high = ends = np.empty((2, len(trial.rows)))
     for block, own in kinds.blocks():
-        counts = kinds.counts(trial.models, float(trial.duration), block)
+        counts = kinds.counts(trial.models.buying, float(trial.duration), block)
         ends[:, own] = forecasts.pit(counts, kinds.of[own] - block.start, found.alive[own], trial.bought[own])
     edges = np.arange(GROUPS + 1) / GROUPS
     return {"low": edges[:-1], "high": edges[1:], "share": forecasts.pit_histogram(low, high, GROUPS)}
@@ -324,10 +343,13 @@ def _coverage(backend: Backend, trial: Trial, kinds: worth.Kinds, found: worth.W
         "all purchases": (trial.bought.sum(keepdims=True), sums["purchases_low"], sums["purchases_high"]),
         "all value": (spent.sum(keepdims=True), sums["outcome_low"], sums["outcome_high"]),
     }
-    covered = [float(np.mean((low <= actual) & (actual <= high))) for actual, low, high in cases.values()]
+    covered = [_share_inside(*case) for case in cases.values()]
+    sums_of = [np.nan, np.nan, sums["expected_purchases"][0], sums["value"][0]]
+    ends = [(np.nan,) * 3] * 2 + [tuple(float(part[0]) for part in case) for case in list(cases.values())[2:]]
+    actual, low, high = np.array(ends).T
     return {
         "of": _frames.words(backend, list(cases), np.arange(len(cases))), "nominal": np.full(len(cases), question.confidence),
-        "covered": np.array(covered),
+        "covered": np.array(covered), "expected": np.array(sums_of), "actual": actual, "low": low, "high": high,
     }  # fmt: skip
 
 

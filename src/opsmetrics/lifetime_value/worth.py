@@ -6,6 +6,7 @@ customers share (delta method, from the slopes of the logarithm), and what each 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
@@ -24,9 +25,6 @@ DRAWS: Final = 1_000
 """Outcomes drawn for each distinct history."""
 
 _BLOCK = 2_048
-
-_NOTHING = 1e-9
-"""A quantile of a Gamma distribution that stands for one with an atom at 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +107,9 @@ class Kinds:
             stop = min(begin + _BLOCK, len(self.x))
             yield slice(begin, stop), order[ends[begin] : ends[stop]]
 
-    def counts(self, models: Models, span: float, block: slice) -> Iterator[Floats]:
+    def counts(self, buying: PurchaseFit, span: float, block: slice) -> Iterator[Floats]:
         """The distribution of purchases of some kinds, given that they are alive."""
-        found: Iterator[Floats] = models.buying._law(self.rows.rows(block)).counts(self.x[block], self.T[block], span)
+        found: Iterator[Floats] = buying._law(self.rows.rows(block)).counts(self.x[block], self.T[block], span)
         return found
 
 
@@ -119,7 +117,7 @@ def purchase_ends(models: Models, kinds: Kinds, alive: Floats, question: Questio
     """The ends, low and high, of the interval in which each customer's purchases will lie."""
     ends = np.empty((2, len(alive)), dtype=np.int64)
     for block, own in kinds.blocks():
-        counts = kinds.counts(models, question.span, block)
+        counts = kinds.counts(models.buying, question.span, block)
         ends[:, own] = forecasts.quantiles(counts, kinds.of[own] - block.start, alive[own], _levels(question))
     return ends
 
@@ -135,7 +133,7 @@ def value_ends(
     law, ends = law_of(models.spending), np.empty((2, len(found.alive)))
     beyond = 1 - np.array(_levels(question))
     for block, own in kinds.blocks():
-        n = forecasts.draws(kinds.counts(models, question.span, block), DRAWS)
+        n = forecasts.draws(kinds.counts(models.buying, question.span, block), DRAWS)
         shape = law.p * kinds.spending_x[block] + law.q
         ratio = np.sort(random.standard_gamma(law.p * n) / random.standard_gamma(np.broadcast_to(shape[:, None], n.shape)), axis=1)
         target = 1 - beyond[:, None] / np.maximum(found.alive[own], 1e-300)
@@ -147,24 +145,31 @@ def value_ends(
 
 @dataclass(frozen=True, slots=True)
 class Outcomes:
-    """Variances of what each customer does given the parameters: of purchases, and of value (infinite where amounts have no variance)."""
+    """What each customer does given the parameters: the chance to buy nothing, and the variances of purchases and of value.
 
+    The last is infinite where amounts have no variance.
+    """
+
+    nothing: Floats
     purchases: Floats
     value: Floats
 
 
 def outcomes(models: Models, kinds: Kinds, rows: Histories, found: Worth, z: Floats, question: Question) -> Outcomes:
     """Var(Y) of purchases, and of the sum of Y amounts: E(Y) E(M^2) / p + E(Y^2) E(M^2) - E(Y)^2 E(M)^2, where M is the mean amount."""
-    law, square = law_of(models.spending), np.empty(len(kinds.x))
+    law, square, none = law_of(models.spending), np.empty(len(kinds.x)), np.empty(len(kinds.x))
     for block, _ in kinds.blocks():
-        square[block] = forecasts.moments(kinds.counts(models, question.span, block))[1]
+        counts = kinds.counts(models.buying, question.span, block)
+        none[block] = first = next(counts)
+        square[block] = forecasts.moments(itertools.chain([first], counts))[1]
     squared = found.alive * square[kinds.of]
     mean_square = law.second_moment(*amounts_known(rows.x, z))
     known = np.isfinite(mean_square)
     square_here, amount = np.where(known, mean_square, 0.0), np.where(known, found.amount, 0.0)
     spent = found.purchases * square_here / law.p + squared * square_here - (found.purchases * amount) ** 2
     spent = np.maximum(spent, 0.0) * (question.margin * found.discount) ** 2
-    return Outcomes(np.maximum(squared - found.purchases**2, 0.0), np.where(known, spent, np.inf))
+    nothing = 1 - found.alive * (1 - none[kinds.of])
+    return Outcomes(nothing, np.maximum(squared - found.purchases**2, 0.0), np.where(known, spent, np.inf))
 
 
 def totals(models: Models, found: Worth, varied: Outcomes, group: Ints, size: int, level: float) -> dict[str, npt.NDArray[Any]]:
@@ -174,6 +179,8 @@ def totals(models: Models, found: Worth, varied: Outcomes, group: Ints, size: in
     def sums(weights: Floats) -> Floats:
         return np.asarray(np.bincount(group, weights=weights, minlength=size), dtype=np.float64)
 
+    with np.errstate(divide="ignore"):
+        silence = np.exp(sums(np.log(varied.nothing)))
     content: dict[str, npt.NDArray[Any]] = {"customers": np.bincount(group, minlength=size)}
     parts = {
         ("expected_purchases", "purchases"): (found.purchases, [(buying, found.by_buying)], varied.purchases),
@@ -188,21 +195,29 @@ def totals(models: Models, found: Worth, varied: Outcomes, group: Ints, size: in
         relative = spread / np.maximum(sums(finite), 1e-300)
         content[mean] = total
         content[f"{mean}_low"], content[f"{mean}_high"] = around(total, relative, level)
-        content[f"{outcome}_low"], content[f"{outcome}_high"] = _gamma_ends(total, sums(variance) + spread**2, level)
+        content[f"{outcome}_low"], content[f"{outcome}_high"] = _ends(total, sums(variance) + spread**2, silence, level)
     content["purchases_low"], content["purchases_high"] = np.floor(content["purchases_low"]), np.ceil(content["purchases_high"])
     return content
 
 
-def _gamma_ends(mean: Floats, variance: Floats, level: float) -> tuple[Floats, Floats]:
-    """The ends of the interval of a Gamma distribution with this mean and variance: never below 0, and normal where it is narrow."""
+def _ends(mean: Floats, variance: Floats, silence: Floats, level: float) -> tuple[Floats, Floats]:
+    """The ends of the interval of a sum with this mean and variance that is 0 with the chance `silence`.
+
+    What is above 0 is taken to be Gamma, which is never below 0, and normal where it is narrow. A variance that is infinite tells nothing.
+    """
     from scipy.special import gammaincinv
 
-    known = (mean > 0) & (variance > 0) & np.isfinite(variance)
-    own = np.where(known, mean, 1.0)
-    shape = own**2 / np.where(known, variance, 1.0)
-    found = [gammaincinv(shape, tail) / shape * own for tail in ((1 - level) / 2, (1 + level) / 2)]
-    low, high = (np.where(known, np.where(end < _NOTHING, 0.0, end), np.where(variance > 0, np.nan, mean)) for end in found)
-    return low, high
+    some, told = np.maximum(1 - silence, 1e-300), np.isfinite(variance) & np.isfinite(mean)
+    own = np.where(told, mean, 0.0) / some
+    spread = (np.where(told, variance, 0.0) + np.where(told, mean, 0.0) ** 2) / some - own**2
+    known = (own > 0) & (spread > 0)
+    shape = np.where(known, own, 1.0) ** 2 / np.where(known, spread, 1.0)
+    ends = []
+    for tail in ((1 - level) / 2, (1 + level) / 2):
+        above = np.clip((tail - silence) / some, 0.0, 1.0)
+        end = np.where(tail > silence, gammaincinv(shape, above) / shape * np.where(known, own, 0.0), 0.0)
+        ends.append(np.where(known, end, np.where(variance > 0, np.nan, mean)))
+    return ends[0], ends[1]
 
 
 def _levels(question: Question) -> tuple[float, float]:
