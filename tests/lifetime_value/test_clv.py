@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.special import ndtri
+from scipy.special import gammaincinv, ndtri
 
 import opsmetrics as om
 from opsmetrics.lifetime_value import worth
@@ -175,6 +175,32 @@ def test_the_mean_of_the_total_moves_with_the_parameters_that_all_share(values: 
     independent = np.log(values.table["value_high"] / values.table["value"]) / ndtri(0.975)
     shares = values.table["value"] / values.table["value"].sum()
     assert math.sqrt(independent**2 @ shares**2) < spread[1] / 3  # as if each customer had parameters of his own
+
+
+def test_the_outcome_of_the_total_adds_what_customers_do_to_what_is_not_known_of_parameters(orders: pd.DataFrame) -> None:
+    """Ends of a Gamma distribution with the mean of the total, and the variances of all customers' sums plus that of the mean.
+
+    A sum of Y amounts of mean M has the variance E(Y) E(M^2) / p + E(Y^2) E(M^2) - E(Y)^2 E(M)^2; M = p / nu, and nu is Gamma(p x + q)
+    distributed with the rate v + x z.
+    """
+    few = orders[orders["customer"] < 60]  # of whom little is known, so that both parts matter
+    made = quiet(ask, few, discount_rate=0)
+    table, people, p = made.table, summary_of(made), made.spend_fit.params
+    chances = np.array([predicted(made.fit.purchase_probability(n, AHEAD, people)) for n in range(250)])
+    mean, square = (np.arange(250) ** power @ chances for power in (1, 2))
+    shape, rate = p["p"] * table["frequency"] + p["q"], p["v"] + table["frequency"] * table["monetary_value"]
+    amount, amount_square = p["p"] * rate / (shape - 1), (p["p"] * rate) ** 2 / ((shape - 1) * (shape - 2))
+    bought = (square - mean**2).sum()
+    spent = (mean * amount_square / p["p"] + square * amount_square - (mean * amount) ** 2).sum()
+    row = made.totals.iloc[0]
+    for name, outcome, variance in (("expected_purchases", "purchases", bought), ("value", "outcome", spent)):
+        relative = math.log(row[f"{name}_high"] / row[name]) / ndtri(0.975)
+        of_mean = (relative * row[name]) ** 2
+        assert of_mean > 0.05 * variance  # or the test would say nothing of it
+        size = row[name] ** 2 / (variance + of_mean)
+        for end, level in (("low", 0.025), ("high", 0.975)):
+            expected = gammaincinv(size, level) / size * row[name]
+            assert row[f"{outcome}_{end}"] == pytest.approx(expected, rel=1e-4, abs=1 if outcome == "purchases" else 0), (outcome, end)
 
 
 def test_an_outcome_spreads_as_that_of_a_simulated_customer(orders: pd.DataFrame, values: Any) -> None:

@@ -518,6 +518,32 @@ def test_intervals_are_those_of_the_delta_method(model: Model, name: str) -> Non
     assert table[name].to_numpy() == pytest.approx(value, rel=0)
 
 
+@pytest.mark.parametrize("name", ASKED)
+@pytest.mark.parametrize("model", CONTINUOUS, ids=str)
+def test_intervals_know_that_coefficients_are_uncertain(model: Model, name: str) -> None:
+    """The same by differences, with two covariates of the purchases and one of the dropout; coefficients move on their own scale."""
+    names = {"purchase_covariates": ["z", "y"], "dropout_covariates": ["z"]}
+    params = dict(model.params) | {"purchase[z]": 0.4, "purchase[y]": -0.2, "dropout[z]": 0.3}
+    root = np.random.default_rng(8).normal(size=(7, 7)) * 0.1
+    matrix = root @ root.T
+    size = np.array([1.0 if "[" in parameter else value for parameter, value in params.items()])
+    covariance = pd.DataFrame(matrix * np.outer(size, size), list(params), list(params)).to_dict("index")
+    people = rows([1, 2, 3, 12], [4.0, 30.0, 1.0, 55.0], [60, 31.0, 80, 57.0]) | {"z": [0.0, 1.0, 2.0, -1.0], "y": [1.0, 0.0, -1.0, 0.5]}
+
+    def shifted(parameter: str, by: float) -> Any:
+        moved = params[parameter] + by if "[" in parameter else params[parameter] * math.exp(by)
+        return scale(predicted(ASKED[name](at(model, params | {parameter: moved}, **names), people)))
+
+    scale: Callable[[Any], Any] = logit if name == "p_alive" else np.log
+    slopes = np.array([(shifted(parameter, 1e-4) - shifted(parameter, -1e-4)) / 2e-4 for parameter in params])
+    half = ndtri(0.9) * np.sqrt(np.einsum("ik,ij,jk->k", slopes, matrix, slopes))
+    table = ASKED[name](at(model, params, covariance=covariance, **names), people, confidence=0.8).table
+    back: Callable[[Any], Any] = expit if name == "p_alive" else np.exp
+    middle = scale(table[name].to_numpy())
+    assert table[f"{name}_low"].to_numpy() == pytest.approx(back(middle - half), rel=1e-5)
+    assert table[f"{name}_high"].to_numpy() == pytest.approx(back(middle + half), rel=1e-5)
+
+
 @pytest.mark.parametrize("model", MODELS, ids=str)
 def test_chances_sum_to_one_and_to_the_expectation(model: Model) -> None:
     fit, people = at(model), some(model)

@@ -320,6 +320,7 @@ def test_json_and_pickles_bring_back_the_same_fit(pair: tuple[Model, Any], data:
     people = data.draw(people_of(model))
     for again in (
         type(fit).from_dict(json.loads(json.dumps(fit.to_dict(), allow_nan=False))),
+        type(fit).from_dict(json.loads(json.dumps(fit.to_dict(), sort_keys=True))),
         pickle.loads(pickle.dumps(fit)),
     ):
         assert again.params == fit.params

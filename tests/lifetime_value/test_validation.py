@@ -183,6 +183,20 @@ def test_tracking_ends_at_the_actual_totals(checked: Any, people: pd.DataFrame) 
     assert tracking["held_out"].tolist() == (tracking["time"] > END).tolist()
 
 
+def test_customers_who_came_later_are_not_tracked() -> None:
+    """Nor their repeat purchases: nothing was learned of them."""
+    orders, _ = orders_of(300, 6)
+    made = om.clv(orders, **ORDERS, model="mbg_nbd", as_of=LAST_DAY)
+    found = quiet(made.validate, calibration_end="2025-06-30")
+    days = orders.assign(day=orders["time"].dt.normalize())[["customer", "day"]].drop_duplicates()
+    first = days.groupby("customer")["day"].transform("min")
+    assert (first > "2025-06-30").any()
+    repeats = days[(days["day"] > first) & (first <= "2025-06-30")]["day"]
+    assert found.tracking["actual"].tolist() == [int((repeats <= time).sum()) for time in found.tracking["time"]]
+    assert found.params["customers_after_calibration"] == days.loc[first > "2025-06-30", "customer"].nunique()
+    assert found.frequencies["actual"].sum() == days.loc[first <= "2025-06-30", "customer"].nunique()
+
+
 def test_tracking_expects_what_newcomers_do(checked: Any, people: pd.DataFrame, fit: Any) -> None:
     births = people["first"].value_counts()
     for time, expected in checked.tracking[["time", "expected"]].iloc[::9].itertuples(index=False):

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from opsmetrics._kernels import quadrature, rising
-from opsmetrics._kernels.histories import PAIRS, Ints, Total, add_up, distinct, longer
+from opsmetrics._kernels.histories import FOUR, PAIRS, Ints, Total, add_up, distinct, longer
 
 if TYPE_CHECKING:
     from opsmetrics._kernels.histories import Histories
@@ -109,11 +109,14 @@ class BetaGeo:
             n += 1
 
     def _dead_odds(self, x: Floats, t_x: Floats, T: Floats) -> Floats:
-        """Ln of P(dead) / P(alive) at T; no toss, no death."""
+        """The logarithm of P(dead) / P(alive) at T."""
+        return np.asarray(self._tossed_odds(x) + (self.r + x) * np.log1p((T - t_x) / (self.alpha + t_x)))
+
+    def _tossed_odds(self, x: npt.NDArray[Any]) -> Floats:
+        """What the tosses have to do with it: ln a - ln(b + k - 1). No toss, no death."""
         k = x + self.first
         with np.errstate(divide="ignore"):
-            tossed = np.where(k > 0, np.log(self.a) - np.log(np.maximum(self.b + k - 1, 0)), -np.inf)
-        return np.asarray(tossed + (self.r + x) * np.log1p((T - t_x) / (self.alpha + t_x)))
+            return np.where(k > 0, np.log(self.a) - np.log(np.maximum(self.b + k - 1, 0)), -np.inf)
 
     def _odds_slopes(self, x: Floats, t_x: Floats, T: Floats) -> tuple[Any, ...]:
         """Slopes of these log odds in the log of each parameter."""
@@ -204,36 +207,40 @@ def likelihood(theta: Floats, histories: Histories, first: int = 0) -> Total:
 
 def _row(model: BetaGeo, part: Histories, log_alpha: Any) -> Floats:
     """Value, scores and Hessian of the part of ln L that depends on times."""
-    from scipy.special import expit
-
     x, t_x, T = part.x, part.t_x, part.T
     r, alpha, n = model.r, model.alpha, model.r + part.x
-    odds = model._dead_odds(x.astype(np.float64), t_x, T)
-    dead = expit(odds)
+    lasted = np.log1p((T - t_x) / (alpha + t_x))
+    odds = model._tossed_odds(x) + n * lasted
+    small = np.exp(-np.abs(odds))  # of it come both ln(1 + exp(odds)) and the chance to be dead
+    dead = np.where(odds > 0, 1.0, small) / (1 + small)
+    between = dead * (1 - dead)
     later, sooner = alpha / (alpha + T), alpha / (alpha + t_x)
     past = np.log1p(T / alpha)
     toss = _tossed(model.b, x + model.first)
-    slope = (r * np.log1p((T - t_x) / (alpha + t_x)), n * (later - sooner), np.ones(len(x)), -toss)
-    between = dead * (1 - dead)
-    found = np.empty((1 + 4 + len(PAIRS), len(x)))
-    found[0] = -r * past - x * (log_alpha + past) + np.logaddexp(0, odds)
-    alive = {0: -r * past, 1: r - n * later}
+    apart = later - sooner
+    slope = (r * lasted, n * apart, 1.0, -toss)
+    spread = [between * own for own in slope]
+    fading = n * later * (1 - later)
+    alive = (-r * past, r - n * later, 0.0, 0.0)
     turn = {
-        (0, 0): (-r * past, slope[0]),
-        (0, 1): (r * (1 - later), r * (later - sooner)),
-        (1, 1): (-n * later * (1 - later), n * (later * (1 - later) - sooner * (1 - sooner))),
-        (3, 3): (0.0, -toss * (1 - toss)),
+        (0, 0): alive[0] + dead * slope[0],
+        (0, 1): r * ((1 - later) + dead * apart),
+        (1, 1): -fading + dead * (fading - n * sooner * (1 - sooner)),
+        (3, 3): -dead * toss * (1 - toss),
     }
-    for i in range(4):
-        found[1 + i] = alive.get(i, 0.0) + dead * slope[i]
-    for place, pair in enumerate(PAIRS, start=5):
-        own, other = turn.get(pair, (0.0, 0.0))
-        found[place] = own + dead * other + between * slope[pair[0]] * slope[pair[1]]
+    found = np.empty((1 + FOUR + len(PAIRS), len(x)))
+    found[0] = -n * past - x * log_alpha + np.maximum(odds, 0.0) + np.log1p(small)
+    for i in range(FOUR):
+        found[1 + i] = alive[i] + dead * slope[i]
+    for place, (i, j) in enumerate(PAIRS, start=1 + FOUR):
+        np.multiply(spread[i], slope[j], out=found[place])
+        if (i, j) in turn:
+            found[place] += turn[i, j]
     return found
 
 
 def _tossed(b: Any, k: Any) -> Floats:
-    """B / (b + k - 1): the slope of ln(b + k - 1) in ln b. Nobody has died without a toss."""
+    """The quotient b / (b + k - 1): the slope of ln(b + k - 1) in ln b. Nobody has died without a toss."""
     return np.asarray(b / np.where(k > 0, b + k - 1.0, np.inf))
 
 

@@ -16,6 +16,10 @@ from opsmetrics._kernels.newton import Optimum
 WEAK: Final = 2.0
 """The standard error of a parameter's logarithm beyond which the data tell next to nothing of the parameter."""
 
+MANY: Final = 50_000
+SOME: Final = 5_000
+"""Of so many rows and more, the search begins where it ended on so few of them, evenly spread."""
+
 _FLATTEST = 1e-8
 """Curvature, against the largest, below which a direction counts as flat."""
 

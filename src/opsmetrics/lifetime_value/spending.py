@@ -10,12 +10,12 @@ import numpy as np
 
 from opsmetrics import _checks, _frames
 from opsmetrics._frames import Column, Floats
-from opsmetrics._kernels import gamma_gamma
+from opsmetrics._kernels import gamma_gamma, newton
 from opsmetrics._kernels.histories import Ints, Total
 from opsmetrics._results import Result, plain
 from opsmetrics.errors import FitError, ParameterError, warn
 from opsmetrics.lifetime_value import doors, interop
-from opsmetrics.lifetime_value.estimation import estimate
+from opsmetrics.lifetime_value.estimation import MANY, SOME, estimate
 from opsmetrics.lifetime_value.fits import Predictions
 from opsmetrics.lifetime_value.fitted import Fitted, around, deviation, read_estimates
 from opsmetrics.lifetime_value.models import penalty_of
@@ -376,6 +376,10 @@ def fit_amounts(x: Ints, z: Floats, weights: Floats, left_out: float, penalty: f
     starts = [np.log(np.array(start)) for start in _STARTS]
     shift = Total(-customers * float(np.log(scale)), np.zeros(3), np.zeros((3, 3)))
     amounts = gamma_gamma.Amounts.of_rows(x, z / scale, weights)
+    if len(x) >= MANY:
+        some = slice(None, None, len(x) // SOME)
+        thin = gamma_gamma.Amounts.of_rows(x[some], z[some] / scale, weights[some])
+        starts[0] = newton.maximise(lambda theta: gamma_gamma.likelihood(theta, thin), starts[0], float(thin.weights.sum())).theta
     found = estimate(lambda theta: gamma_gamma.likelihood(theta, amounts) + shift, starts, customers, NAMES, 3, penalty)
     values = np.exp(found.theta) * [1.0, 1.0, scale]
     rows = (found.covariance * np.outer(values, values)).tolist()
