@@ -91,12 +91,12 @@ def discounted(cumulative: Callable[[Floats], Floats], until: Floats, delta: flo
     `cumulative` takes times by node and row, and gives F, or several functions before these two axes. Nodes are doubled until nothing
     changes.
     """
-    size, before = 8, None
+    size, before = 4, None
     while True:
         points, weights = legendre(size)
         times = until * np.append(points, 1.0)[:, None]
         parts = cumulative(times) * np.exp(-delta * times)
         now = parts[..., -1, :] + delta * until * (parts[..., :-1, :] * weights[:, None]).sum(axis=-2)
-        if before is not None and (size >= 256 or np.allclose(now, before, rtol=1e-11, atol=1e-300)):
+        if before is not None and (size >= 256 or np.allclose(now, before, rtol=1e-10, atol=1e-300)):
             return np.asarray(now)
         size, before = size * 2, now
