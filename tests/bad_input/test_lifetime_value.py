@@ -349,6 +349,13 @@ CASES_PREDICTIONS = [
     refuse("for ever with BG/NBD", lambda: at(BG).discounted_purchases(ONE), *HORIZON, "for ever", "BG/NBD", "'365D'"),
     refuse("for ever with MBG/NBD", lambda: at(MBG).discounted_purchases(ONE), *HORIZON, "for ever"),
     refuse("for ever without a discount", lambda: at(PARETO).discounted_purchases(ONE, discount_rate=0), *HORIZON, "discount_rate=0"),
+    refuse(
+        "horizon of less than a period",
+        lambda: at(BB, unit="year").discounted_purchases(ONE, horizon=10),
+        *HORIZON,
+        "horizon=10 days are less than half a year",
+        "BG/BB",
+    ),
     refuse("for ever without a discount, BG/BB", lambda: at(BB).discounted_purchases(ONE, discount_rate=0), *HORIZON),
     *[
         refuse(f"horizon {horizon!r}", lambda horizon=horizon: at(PARETO).discounted_purchases(ONE, horizon=horizon), *HORIZON)

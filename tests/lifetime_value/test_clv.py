@@ -345,6 +345,17 @@ def test_customers_without_a_group_are_a_group(values: Any) -> None:
     assert by.table["value"].sum() == pytest.approx(values.totals["value"][0])
 
 
+def test_a_group_without_a_customer_takes_nobody(values: Any) -> None:
+    """Refused with a sentence, or nobody's: not the last customer's."""
+    named = values.table[["customer"]].astype({"customer": "Int64"}).assign(segment="x")
+    nobody = pd.DataFrame({"customer": pd.array([None], dtype="Int64"), "segment": ["nobody's"]})
+    try:
+        by = values.by(pd.concat([named, nobody])).table
+    except om.DataError:
+        return
+    assert by.set_index("segment")["customers"].to_dict() == {"x": len(values.table)}
+
+
 def test_stages_are_groups(values: Any, orders: pd.DataFrame) -> None:
     summary = om.customer_summary(orders, **ORDERS, as_of=LAST_DAY)
     staged = om.Stages([om.Stage("silent", {"recency": (90, None)})], default="active").assign(summary)

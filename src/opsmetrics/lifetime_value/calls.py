@@ -139,9 +139,10 @@ class CLV(Result[FrameT_co]):
         known, _ = _frames.columns("segments", table_of(segments), uses)
         own = _frames.in_memory(self._tables["table"])
         (here, there), people = _frames.encode_together([own[self.customer], known[self.customer]], uses[0], ("the values", "segments"))
+        labels, names = _frames.encode(known[label], uses[1])
+        there, labels = there[there >= 0], labels[there >= 0]  # who has no id is nobody's customer
         if len(np.unique(there)) < len(there):
             raise DataError(f"customer={self.customer!r} repeats in segments; each customer is in one group.", code="data.repeated")
-        labels, names = _frames.encode(known[label], uses[1])
         group_of = np.full(len(people), -1, dtype=np.int64)
         group_of[there] = labels
         group = group_of[here]
