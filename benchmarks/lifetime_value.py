@@ -169,6 +169,7 @@ def summary_by_sql(connection: duckdb.DuckDBPyConnection) -> pa.Table:
 def log_in_duckdb(lines: pd.DataFrame) -> duckdb.DuckDBPyConnection:
     """The lines as a table of the engine."""
     connection = duckdb.connect()
+    connection.execute("set enable_progress_bar = false")
     connection.register("lines", pa.Table.from_pandas(lines, preserve_index=False))
     connection.execute("create table log as select * from lines")
     return connection
