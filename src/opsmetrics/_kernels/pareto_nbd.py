@@ -129,6 +129,8 @@ class ParetoNBD:
         one, of = distinct(age, t)
         age, until = age[one], np.minimum(t[one], _FOREVER / delta if delta else np.inf)
         whole, size, before = np.log1p(until / age), 16, None
+        if self.s > 1:  # beyond that nothing lasts
+            whole = np.minimum(whole, _FOREVER / (self.s - 1))
         while True:
             points, weights = quadrature.legendre(size)
             w = whole * points[:, None]

@@ -92,7 +92,7 @@ def _array(name: str, values: Any) -> npt.NDArray[Any]:
     if isinstance(values, np.ma.MaskedArray):
         return np.atleast_1d(np.ma.filled(values.astype(np.float64), np.nan))
     try:
-        return np.atleast_1d(np.asarray(values))
+        return np.atleast_1d(np.array(values))  # the caller's own stays his
     except ValueError:
         raise DataError(f"summary has lists of unequal length in {name!r}; give one number per customer.", code="data.kind") from None
 

@@ -609,8 +609,9 @@ class PurchaseFit(Fitted):
             columns |= {f"{name}_low": low, f"{name}_high": high}
             facts["confidence"] = level
         params = {"model": self.title, "unit": self.unit} | facts
+        frame = _frames.without(door.frame, (f"{name}_low", f"{name}_high"))  # of an earlier prediction
         return Predictions(
-            _tables={"table": _frames.append(door.frame, columns)}, params=params, dropped={}, customer=door.customer, unit=self.unit
+            _tables={"table": _frames.append(frame, columns)}, params=params, dropped={}, customer=door.customer, unit=self.unit
         )
 
 

@@ -116,7 +116,7 @@ def around(value: Floats, spread: Floats, level: float, *, odds: bool = False) -
         half = half / np.where(inside, 1 - value, 1.0)
         place = logit(np.where(inside, value, 0.5))
         return np.where(inside, expit(place - half), value), np.where(inside, expit(place + half), value)
-    half = np.minimum(half, 700.0)
+    half = np.minimum(half, 300.0)  # nobody reads on
     return value * np.exp(-half), value * np.exp(half)
 
 

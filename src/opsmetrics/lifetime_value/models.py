@@ -27,10 +27,12 @@ FitT = TypeVar("FitT", bound=PurchaseFit)
 
 def fit(penalty: float, kind: type[FitT], summary: object, weights: str | None, unit: str | None, **covariates: Sequence[str]) -> FitT:
     """Read a summary and estimate a model from it."""
+    covariates = {part: _checks.listed(f"{part}_covariates", names) for part, names in covariates.items()}
     door = doors.enter(summary, weights=weights, **covariates)
-    if unit is not None and door.unit is not None and unit != door.unit:
+    asked = (door.unit or "day") if unit is None else unit
+    own = _checks.choice("unit", asked, tuple(DAYS_IN))
+    if door.unit is not None and own != door.unit:
         raise ParameterError(f"unit={unit!r}, but the summary counts in {door.unit}s; leave unit out.", code="parameter.unit")
-    own = _checks.choice("unit", unit or door.unit or "day", tuple(DAYS_IN))
     purchase, dropout = (tuple(covariates.get(part, ())) for part in ("purchase", "dropout"))
     _refuse_constant(door.histories, purchase, dropout)
     return told(fit_histories(kind, door.histories, own, penalty, purchase, dropout))

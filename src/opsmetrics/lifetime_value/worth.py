@@ -26,6 +26,9 @@ DRAWS: Final = 1_000
 
 _BLOCK = 2_048
 
+_NEVER = 1e-9
+"""A chance that is taken for none."""
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -207,7 +210,8 @@ def _ends(mean: Floats, variance: Floats, silence: Floats, level: float) -> tupl
     """
     from scipy.special import gammaincinv
 
-    some, told = np.maximum(1 - silence, 1e-300), np.isfinite(variance) & np.isfinite(mean)
+    gone = 1 - silence < _NEVER  # surely nothing
+    some, told = np.where(gone, 1.0, 1 - silence), np.isfinite(variance) & np.isfinite(mean)
     own = np.where(told, mean, 0.0) / some
     spread = (np.where(told, variance, 0.0) + np.where(told, mean, 0.0) ** 2) / some - own**2
     known = (own > 0) & (spread > 0)
@@ -216,7 +220,7 @@ def _ends(mean: Floats, variance: Floats, silence: Floats, level: float) -> tupl
     for tail in ((1 - level) / 2, (1 + level) / 2):
         above = np.clip((tail - silence) / some, 0.0, 1.0)
         end = np.where(tail > silence, gammaincinv(shape, above) / shape * np.where(known, own, 0.0), 0.0)
-        ends.append(np.where(known, end, np.where(variance > 0, np.nan, mean)))
+        ends.append(np.where(gone, 0.0, np.where(known, end, np.where(variance > 0, np.nan, mean))))
     return ends[0], ends[1]
 
 

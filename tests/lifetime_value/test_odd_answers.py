@@ -1,0 +1,58 @@
+"""What once came out wrong in silence: lapsed groups, stale intervals, lifetimes that nobody has, arrays that are shared."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import opsmetrics as om
+from opsmetrics._kernels.pareto_nbd import ParetoNBD
+from opsmetrics.lifetime_value import worth
+
+ROWS = {"frequency": [3, 0], "recency": [90, 0], "T": [100, 100]}
+
+
+def test_a_group_that_is_surely_gone_brings_nothing() -> None:
+    low, high = worth._ends(np.array([1e-20]), np.array([1e-20]), np.array([1.0]), 0.95)
+    assert (low[0], high[0]) == (0, 0)
+
+
+@pytest.mark.parametrize("delta", [0.0, 1e-7, 1e-4])
+def test_short_lives_are_discounted_as_exponential_ones(delta: float) -> None:
+    """Lifetimes of about 192 days that hardly differ: the integral of exp(-(delta + s / beta) u)."""
+    law = ParetoNBD(0.895, 35.8, 5.94e7, 1.14e10)
+    ahead = 1e6 if delta == 0 else math.inf
+    expected = (0.895 + 3) / (35.8 + 100) / (delta + 5.94e7 / (1.14e10 + 100))
+    assert law.discounted(3, 100.0, ahead, delta) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.fixture(scope="module")
+def fit() -> om.ModifiedBetaGeoFit:
+    return om.ModifiedBetaGeo().fit(om.clv_summary(om.make_orders(customers=400, rng=1), customer="customer", time="time"))
+
+
+def test_an_earlier_interval_does_not_stay(fit: om.ModifiedBetaGeoFit) -> None:
+    again = fit.expected_purchases(3, fit.expected_purchases(365, ROWS, confidence=0.9))
+    assert [name for name in again.table if name.startswith("expected")] == ["expected_purchases"]
+
+
+def test_arrays_stay_the_callers(fit: om.ModifiedBetaGeoFit) -> None:
+    given = {name: np.array(values, dtype=np.float64) for name, values in ROWS.items()}
+    found = fit.p_alive(given).table
+    found.loc[0, "T"] = 999
+    assert given["T"].tolist() == [100, 100]
+
+
+def test_covariates_may_come_from_an_iterator() -> None:
+    summary = om.clv_summary(om.make_orders(customers=400, rng=1), customer="customer", time="time").table
+    summary = summary.assign(z=np.arange(400) % 2)
+    assert om.ModifiedBetaGeo().fit(summary, purchase_covariates=iter(["z"])).purchase_covariates == ("z",)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("unit", ["", 0, pd.NA, []])
+def test_a_unit_is_a_word(unit: object) -> None:
+    with pytest.raises(om.ParameterError, match="unit="):
+        om.ModifiedBetaGeo().fit(ROWS, unit=unit)  # type: ignore[arg-type]
