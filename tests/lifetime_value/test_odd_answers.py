@@ -56,3 +56,10 @@ def test_covariates_may_come_from_an_iterator() -> None:
 def test_a_unit_is_a_word(unit: object) -> None:
     with pytest.raises(om.ParameterError, match="unit="):
         om.ModifiedBetaGeo().fit(ROWS, unit=unit)  # type: ignore[arg-type]
+
+
+def test_a_covariate_must_differ_between_customers_who_count() -> None:
+    summary = om.clv_summary(om.make_orders(customers=400, rng=1), customer="customer", time="time").table
+    summary = summary.assign(z=np.arange(400) % 2, w=(np.arange(400) % 2 == 0) * 1.0)
+    with pytest.raises(om.FitError, match="do not differ between customers"):
+        om.ModifiedBetaGeo().fit(summary, weights="w", purchase_covariates=["z"])

@@ -127,7 +127,8 @@ def _refuse_constant(histories: Histories, purchase: Sequence[str], dropout: Seq
     for argument, names, rows in (("purchase", purchase, histories.purchase), ("dropout", dropout, histories.dropout)):
         if rows is None:
             continue
-        spread = rows - rows.mean(axis=1, keepdims=True)
+        counted = rows[:, histories.weights > 0]
+        spread = counted - counted.mean(axis=1, keepdims=True)
         if np.linalg.matrix_rank(spread / np.maximum(np.abs(spread).max(axis=1, keepdims=True), 1e-300)) < len(rows):
             raise FitError(
                 f"{argument}_covariates={list(names)} do not differ between customers, or one follows from the others; leave one out.",
