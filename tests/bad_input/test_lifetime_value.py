@@ -15,22 +15,10 @@ import pandas as pd
 import pytest
 
 import opsmetrics as om
+from benchmarks.peers import fitted as fitted_by_lifetimes
+from benchmarks.peers import heard, lifetimes
 from tests.bad_input.cases import Case, check_refused, refuse, settled
-from tests.lifetime_value.inputs import (
-    BB,
-    BG,
-    HISTORY,
-    MBG,
-    PARETO,
-    at,
-    fitted_by_lifetimes,
-    heard,
-    lifetimes,
-    quiet,
-    rows,
-    simulated,
-    spending,
-)
+from tests.lifetime_value.inputs import BB, BG, HISTORY, MBG, PARETO, at, quiet, rows, simulated, spending
 from tests.support import Kind
 
 P, C, D, F = om.ParameterError, om.ColumnError, om.DataError, om.FitError

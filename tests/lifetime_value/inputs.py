@@ -1,10 +1,9 @@
-"""What the tests of fits share: models by name, published data in weeks, simulated customers, and lifetimes to be asked in silence."""
+"""What the tests of fits share: models by name, published data in weeks, and simulated customers."""
 
 from __future__ import annotations
 
-import importlib
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import files
@@ -169,38 +168,3 @@ def orders_of(customers: int, seed: int, *, ahead: int = 180) -> tuple[pd.DataFr
     )
     later = log[log["day"] > 0].groupby("customer").agg(purchases=("day", "nunique"), value=("amount", "sum"))
     return log.loc[log["day"] <= 0, ["customer", "time", "amount"]], later.reindex(range(customers), fill_value=0)
-
-
-# -------------------------------------------------------------------------------------------------------- lifetimes
-
-
-@cache
-def lifetimes() -> Any:
-    """The package; it changes the filters of warnings and an option of pandas when it is imported, which are put back."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        option = pd.get_option("mode.chained_assignment")
-        found = importlib.import_module("lifetimes")
-        pd.set_option("mode.chained_assignment", option)
-    return found
-
-
-def heard(call: Callable[..., Any], *args: Any, **choices: Any) -> Any:
-    """What lifetimes answers; its warnings aside, and from one state of the generator that some of its fits begin from."""
-    state = np.random.get_state()  # noqa: NPY002
-    np.random.seed(7)  # noqa: NPY002
-    try:
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore")
-            return call(*args, **choices)
-    finally:
-        np.random.set_state(state)  # noqa: NPY002
-
-
-def fitted_by_lifetimes(name: str, columns: Sequence[Any], **choices: Any) -> Any:
-    """A fitter of lifetimes, fitted; None where it says that it did not converge."""
-    fitter = getattr(lifetimes(), name)()
-    try:
-        return heard(fitter.fit, *columns, **choices)
-    except lifetimes().utils.ConvergenceError:
-        return None

@@ -15,6 +15,8 @@ import pandas as pd
 import pytest
 
 import opsmetrics as om
+from benchmarks.peers import fitted as fitted_by_lifetimes
+from benchmarks.peers import heard, lifetimes
 from opsmetrics._kernels.histories import Histories
 from tests.lifetime_value.inputs import (
     BB,
@@ -29,9 +31,6 @@ from tests.lifetime_value.inputs import (
     at,
     cdnow,
     csv_of_lifetimes,
-    fitted_by_lifetimes,
-    heard,
-    lifetimes,
     predicted,
     quiet,
     rows,

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from opsmetrics._kernels import quadrature
-from opsmetrics._kernels.histories import FOUR, PAIRS, Histories, Total, distinct
+from opsmetrics._kernels.histories import FOUR, PAIRS, Histories, Total, distinct, floats
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -177,9 +177,7 @@ def likelihood(theta: Floats, histories: Histories) -> Total:
     total = np.zeros(_SIZES[2])
     for block, found in BetaBinomial(*np.exp(theta))._blocks(2, *rows):
         total += found @ histories.weights[block]
-    upper = np.zeros((FOUR, FOUR))
-    upper[np.triu_indices(FOUR)] = total[1 + FOUR :]
-    return Total(float(total[0]), total[1 : 1 + FOUR], upper + np.triu(upper, 1).T)
+    return Total.packed(total)
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,7 +316,7 @@ def _tails(logs: Floats) -> Callable[[npt.ArrayLike], Floats]:
 
 def _flat(*values: npt.ArrayLike) -> tuple[tuple[int, ...], tuple[Floats, ...]]:
     """Values in one shape, and they in a row."""
-    arrays = np.broadcast_arrays(*(np.asarray(value, dtype=np.float64) for value in values))
+    arrays = np.broadcast_arrays(*floats(*values))
     return arrays[0].shape, tuple(array.ravel() for array in arrays)
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from opsmetrics._kernels import quadrature, rising
-from opsmetrics._kernels.histories import FOUR, PAIRS, Ints, Total, add_up, distinct, longer
+from opsmetrics._kernels.histories import FOUR, PAIRS, Ints, Total, add_up, distinct, floats, longer
 
 if TYPE_CHECKING:
     from opsmetrics._kernels.histories import Histories
@@ -45,7 +45,7 @@ class BetaGeo:
 
     def log_likelihood(self, x: npt.ArrayLike, t_x: npt.ArrayLike, T: npt.ArrayLike) -> Floats:
         """The log-likelihood of each history."""
-        x, t_x, T = _floats(x, t_x, T)
+        x, t_x, T = floats(x, t_x, T)
         k = x + self.first
         common = rising.rows(self.r, x)[0] + rising.rows(self.b, k)[0] - rising.rows(self.a + self.b, k)[0]
         alive = -self.r * np.log1p(T / self.alpha) - x * np.log(self.alpha + T)
@@ -55,22 +55,22 @@ class BetaGeo:
         """The chance that the customer has not dropped out by T."""
         from scipy.special import expit
 
-        return np.asarray(expit(-self._dead_odds(*_floats(x, t_x, T))))
+        return np.asarray(expit(-self._dead_odds(*floats(x, t_x, T))))
 
     def p_alive_slopes(self, x: npt.ArrayLike, t_x: npt.ArrayLike, T: npt.ArrayLike) -> tuple[Floats, Floats]:
         """P(alive), and the slope of its logarithm in the log of each parameter."""
-        x, t_x, T = np.broadcast_arrays(*_floats(x, t_x, T))
+        x, t_x, T = np.broadcast_arrays(*floats(x, t_x, T))
         alive = self.p_alive(x, t_x, T)
         odds = np.array([np.broadcast_to(part, x.shape) for part in self._odds_slopes(x, t_x, T)])
         return alive, -(1 - alive) * np.where(x + self.first > 0, odds, 0.0)
 
     def expected(self, x: npt.ArrayLike, T: npt.ArrayLike, t: npt.ArrayLike) -> Floats:
         """Expected purchases in (T, T + t], given alive at T: the mean of (1 - (1 + p z)^-(r + x)) / p, z = t / (alpha + T)."""
-        return np.asarray(self._moments(1, *_floats(x, T, t))[0])
+        return np.asarray(self._moments(1, *floats(x, T, t))[0])
 
     def expected_slopes(self, x: npt.ArrayLike, T: npt.ArrayLike, t: npt.ArrayLike) -> tuple[Floats, Floats]:
         """Expected purchases, and their slopes in the log of each parameter."""
-        found = self._moments(1 + _SLOPES, *_floats(x, T, t))
+        found = self._moments(1 + _SLOPES, *floats(x, T, t))
         return found[0], found[1:]
 
     def discounted(self, x: npt.ArrayLike, T: npt.ArrayLike, t: npt.ArrayLike, delta: float) -> Floats:
@@ -88,7 +88,7 @@ class BetaGeo:
         Either all n purchases were survived, or the n-th was the last and there was time for it: negative binomial probabilities times
         chances of tosses, both by recurrence.
         """
-        x, T, t = np.broadcast_arrays(*_floats(x, T, t))
+        x, T, t = np.broadcast_arrays(*floats(x, T, t))
         rate, stays, drops = self.r + x, self.b + x + self.first, self.a
         with np.errstate(divide="ignore"):
             log_share = np.log(t / (self.alpha + T + t))
@@ -126,7 +126,7 @@ class BetaGeo:
 
     def _discounted(self, functions: int, x: npt.ArrayLike, T: npt.ArrayLike, t: npt.ArrayLike, delta: float) -> Floats:
         """Discounted purchases, perhaps with their slopes, by blocks of rows."""
-        alpha, a, *given = np.broadcast_arrays(self.alpha, self.a, *_floats(x, T, t))
+        alpha, a, *given = np.broadcast_arrays(self.alpha, self.a, *floats(x, T, t))
         rows = [np.ravel(values) for values in (alpha, a, *given)]
         found = np.empty((functions, rows[0].size))
         for begin in range(0, rows[0].size, BLOCK):
@@ -202,7 +202,7 @@ def likelihood(theta: Floats, histories: Histories, first: int = 0) -> Total:
         return _row(own, part, log_alpha) + (0.0 if part.bare else _whole_row(own, part))
 
     total = add_up(histories, BLOCK, row, moved=(2, 1.0))
-    return total + _whole(r, a, b, histories, first, len(theta)) if histories.bare else total
+    return total + _whole(r, a, b, histories, first) if histories.bare else total
 
 
 def _row(model: BetaGeo, part: Histories, log_alpha: Any) -> Floats:
@@ -244,36 +244,29 @@ def _tossed(b: Any, k: Any) -> Floats:
     return np.asarray(b / np.where(k > 0, b + k - 1.0, np.inf))
 
 
-def _whole(r: float, a: float, b: float, histories: Histories, first: int, size: int) -> Total:
-    """The part that depends on x alone: the rising factorials of r, b and a + b, over all rows at once."""
-    rows = histories.weights.sum()
+def _whole(r: float, a: float, b: float, histories: Histories, first: int) -> Total:
+    """The part that depends on x alone, over all rows at once."""
     beyond = longer(histories.x, histories.weights)
-    tossed = np.concatenate([[rows], beyond]) if first else beyond
-    of_r, of_b, of_s = rising.weighted(r, beyond), rising.weighted(b, tossed), rising.weighted(a + b, tossed)
-    gradient, hessian = np.zeros(size), np.zeros((size, size))
-    gradient[:4] = r * of_r[1], 0.0, -a * of_s[1], b * (of_b[1] - of_s[1])
-    hessian[0, 0] = r * of_r[1] + r * r * of_r[2]
-    hessian[2, 2] = -a * of_s[1] - a * a * of_s[2]
-    hessian[2, 3] = hessian[3, 2] = -a * b * of_s[2]
-    hessian[3, 3] = gradient[3] + b * b * (of_b[2] - of_s[2])
-    return Total(of_r[0] + of_b[0] - of_s[0], gradient, hessian)
+    tossed = np.concatenate([[histories.weights.sum()], beyond]) if first else beyond
+    of = rising.weighted(r, beyond), rising.weighted(b, tossed), rising.weighted(a + b, tossed)
+    return Total.packed(np.array(_rising(r, a, b, of)))
 
 
 def _whole_row(model: BetaGeo, part: Histories) -> Floats:
     """The same row by row, where a differs between rows."""
     k = part.x + model.first
-    r, a, b = model.r, model.a, model.b
-    of_r, of_b, of_s = rising.rows(r, part.x), rising.rows(b, k), rising.rows(a + b, k)
-    found = np.zeros((1 + 4 + len(PAIRS), len(part)))
-    found[0] = of_r[0] + of_b[0] - of_s[0]
-    found[1], found[3], found[4] = r * of_r[1], -a * of_s[1], b * (of_b[1] - of_s[1])
-    places = {pair: place for place, pair in enumerate(PAIRS, start=5)}
-    found[places[0, 0]] = r * of_r[1] + r * r * of_r[2]
-    found[places[2, 2]] = -a * of_s[1] - a * a * of_s[2]
-    found[places[2, 3]] = -a * b * of_s[2]
-    found[places[3, 3]] = found[4] + b * b * (of_b[2] - of_s[2])
-    return found
+    of = rising.rows(model.r, part.x), rising.rows(model.b, k), rising.rows(model.a + model.b, k)
+    return np.stack(np.broadcast_arrays(*_rising(model.r, model.a, model.b, of)))
 
 
-def _floats(*values: npt.ArrayLike) -> tuple[Floats, ...]:
-    return tuple(np.asarray(value, dtype=np.float64) for value in values)
+def _rising(r: Any, a: Any, b: Any, of: tuple[tuple[Any, Any, Any], ...]) -> list[Any]:
+    """Value, slopes and second slopes in the logs of the parameters of the rising factorials of r and b over that of a + b."""
+    of_r, of_b, of_s = of
+    by_r, by_a, by_b = r * of_r[1], -a * of_s[1], b * (of_b[1] - of_s[1])
+    twice = {
+        (0, 0): by_r + r * r * of_r[2],
+        (2, 2): by_a - a * a * of_s[2],
+        (2, 3): -a * b * of_s[2],
+        (3, 3): by_b + b * b * (of_b[2] - of_s[2]),
+    }
+    return [of_r[0] + of_b[0] - of_s[0], by_r, 0.0, by_a, by_b, *(twice.get(pair, 0.0) for pair in PAIRS)]

@@ -156,6 +156,13 @@ class Total:
     gradient: Floats
     hessian: Floats
 
+    @classmethod
+    def packed(cls, numbers: Floats) -> Total:
+        """A value, its four first derivatives, and the upper triangle of the second, row by row."""
+        upper = np.zeros((FOUR, FOUR))
+        upper[np.triu_indices(FOUR)] = numbers[1 + FOUR :]
+        return cls(float(numbers[0]), numbers[1 : 1 + FOUR], upper + np.triu(upper, 1).T)
+
     def __add__(self, other: Total) -> Total:
         return Total(self.value + other.value, self.gradient + other.gradient, self.hessian + other.hessian)
 
@@ -186,10 +193,7 @@ def add_up(histories: Histories, block: int, row: Callable[[Histories], Floats],
             for j in range(i, size):
                 pair = PAIRS.index((min(own, base[j]), max(own, base[j])))
                 hessian[i, j] += found[1 + FOUR + pair] @ (weighted * factors[j])
-    if histories.bare:
-        value, gradient = float(total[0]), total[1 : 1 + FOUR]
-        hessian[np.triu_indices(FOUR)] = total[1 + FOUR :]
-    return Total(value, gradient, np.triu(hessian) + np.triu(hessian, 1).T)
+    return Total.packed(total) if histories.bare else Total(value, gradient, np.triu(hessian) + np.triu(hessian, 1).T)
 
 
 def _factors(part: Histories, sign: float) -> list[Floats]:
@@ -198,6 +202,11 @@ def _factors(part: Histories, sign: float) -> list[Floats]:
     purchase = [] if part.purchase is None else [-z for z in part.purchase]
     dropout = [] if part.dropout is None else [sign * z for z in part.dropout]
     return [one] * FOUR + purchase + dropout
+
+
+def floats(*values: npt.ArrayLike) -> tuple[Floats, ...]:
+    """Numbers or arrays of numbers as arrays of floats."""
+    return tuple(np.asarray(value, dtype=np.float64) for value in values)
 
 
 def longer(x: Ints, weights: Floats) -> Floats:

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from opsmetrics._kernels import quadrature, rising
-from opsmetrics._kernels.histories import PAIRS, Total, add_up, distinct, longer
+from opsmetrics._kernels.histories import PAIRS, Total, add_up, distinct, floats, longer
 
 if TYPE_CHECKING:
     from opsmetrics._kernels.histories import Histories
@@ -68,7 +68,7 @@ class ParetoNBD:
 
     def expected(self, x: npt.ArrayLike, T: npt.ArrayLike, t: npt.ArrayLike) -> Floats:
         """Expected purchases in (T, T + t] of customers who are alive at T."""
-        x, T, t = _floats(x, T, t)
+        x, T, t = floats(x, T, t)
         return np.asarray((self.r + x) / (self.alpha + T) * (self.beta + T) * _over(self.s - 1, np.log1p(t / (self.beta + T))))
 
     def expected_slopes(self, x: npt.ArrayLike, T: npt.ArrayLike, t: npt.ArrayLike) -> tuple[Floats, Floats]:
@@ -85,7 +85,7 @@ class ParetoNBD:
 
     def discounted_slopes(self, x: npt.ArrayLike, T: npt.ArrayLike, t: npt.ArrayLike, delta: float) -> tuple[Floats, Floats]:
         """Discounted purchases, and their slopes in the log of each parameter."""
-        x, T, t = np.broadcast_arrays(*_floats(x, T, t))
+        x, T, t = np.broadcast_arrays(*floats(x, T, t))
         rate = (self.r + x) / (self.alpha + T)
         lasting, by_s, by_beta = self._lasting(T, t, delta)
         found = rate * lasting
@@ -97,7 +97,7 @@ class ParetoNBD:
 
         A mixture over the time u of death in (0, t] of negative binomial probabilities, each by recurrence, and over surviving t.
         """
-        alpha, beta, x, T, t = np.broadcast_arrays(self.alpha, self.beta, *_floats(x, T, t))
+        alpha, beta, x, T, t = np.broadcast_arrays(self.alpha, self.beta, *floats(x, T, t))
         rate, age = self.r + x, beta + T
         busiest = float((rate / (alpha + T) * t).max(initial=0.0))
         points, weights = (of.reshape(-1, *[1] * x.ndim) for of in quadrature.legendre(_nodes(busiest)))
@@ -178,7 +178,7 @@ class ParetoNBD:
 
     def _by_blocks(self, function: Any, size: int, x: npt.ArrayLike, t_x: npt.ArrayLike, T: npt.ArrayLike) -> Floats:
         """A function of rows, in blocks that stay in the cache."""
-        alpha, beta, *given = np.broadcast_arrays(self.alpha, self.beta, *_floats(x, t_x, T))
+        alpha, beta, *given = np.broadcast_arrays(self.alpha, self.beta, *floats(x, t_x, T))
         rows = [np.ravel(values) for values in (alpha, beta, *given)]
         found = np.empty((size, rows[0].size))
         for begin in range(0, rows[0].size, BLOCK):
@@ -259,7 +259,3 @@ def _over(rate: Any, w: Floats) -> Floats:
     """(1 - exp(-rate w)) / rate, which is w where the rate is 0."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(np.abs(rate * w) < 1e-300, w, -np.expm1(-rate * w) / rate)
-
-
-def _floats(*values: npt.ArrayLike) -> tuple[Floats, ...]:
-    return tuple(np.asarray(value, dtype=np.float64) for value in values)

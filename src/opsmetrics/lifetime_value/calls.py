@@ -399,17 +399,9 @@ def _most_valuable(table: Any, customer: str) -> Any:
     """The rows of the highest values, and the columns that matter most."""
     frame = _frames.in_memory(table)
     names = [
-        customer,
-        "p_alive",
-        "expected_purchases",
-        "purchases_low",
-        "purchases_high",
-        "expected_amount",
-        "value",
-        "value_low",
-        "value_high",
-    ]
-    names += ["outcome_low", "outcome_high"]
+        customer, "p_alive", "expected_purchases", "purchases_low", "purchases_high", "expected_amount", "value", "value_low", "value_high",
+        "outcome_low", "outcome_high",
+    ]  # fmt: skip
     return frame.select(names).sort("value", descending=True, nulls_last=True).head(SHOWN).to_native()
 
 

@@ -15,11 +15,11 @@ from opsmetrics import _checks, _frames, _render
 from opsmetrics._frames import Column, Floats, Ints
 from opsmetrics._kernels.histories import Histories, distinct
 from opsmetrics._results import SHOWN, Result, dropped_notes, picture, plain, shown
-from opsmetrics.errors import DataError, FitError, ParameterError, warn
+from opsmetrics.errors import DataError, ParameterError, warn
 from opsmetrics.lifetime_value import doors, interop
 from opsmetrics.lifetime_value.doors import DAYS_IN, Door
 from opsmetrics.lifetime_value.families import FAMILIES, Family
-from opsmetrics.lifetime_value.fitted import Fitted, around, deviation, read_estimates
+from opsmetrics.lifetime_value.fitted import Fitted, around, deviation, read_estimates, refuse_confidence
 from opsmetrics.lifetime_value.summaries import Unit
 
 if TYPE_CHECKING:
@@ -521,10 +521,6 @@ class PurchaseFit(Fitted):
             )
         return door
 
-    def _demand_parameters(self) -> None:
-        if not self.params:
-            raise FitError(f"{self.title} has no parameters: {self.reason}. Nothing can be predicted.", code="fit.parameters")
-
     def _law(self, rows: Histories | None = None) -> Any:
         """The model at the parameters; with covariates at those of each row."""
         values: dict[str, Any] = {name: self.params[name] for name in self._family.parameters}
@@ -549,10 +545,7 @@ class PurchaseFit(Fitted):
     def _new(self, method: str, confidence: float | None) -> Any:
         """The model of a new customer."""
         self._demand_parameters()
-        if confidence is not None:
-            raise ParameterError(
-                f"confidence={confidence!r} goes with customers; hand {method} a summary too.", code="parameter.confidence"
-            )
+        refuse_confidence(method, confidence)
         if covariates := [*self.purchase_covariates, *self.dropout_covariates]:
             raise ParameterError(
                 f"a new customer has no {covariates}; hand {method} a row with frequency, recency and T of 0 and these columns.",

@@ -13,7 +13,7 @@ import numpy as np
 
 from opsmetrics import _checks, _frames, _render
 from opsmetrics._frames import Column, Floats
-from opsmetrics.errors import ParameterError
+from opsmetrics.errors import FitError, ParameterError
 
 LEVEL = 1.959963984540054
 """Of 95 % intervals of parameters."""
@@ -95,10 +95,31 @@ class Fitted(abc.ABC):
     def __repr__(self) -> str:
         return str(self)
 
+    def _demand_parameters(self) -> None:
+        """Nothing follows from a fit without parameters."""
+        if not self.params:
+            raise FitError(f"{self.title} has no parameters: {self.reason}. Nothing can be predicted.", code="fit.parameters")
+
     def _log_covariance(self) -> Floats:
         """The covariance of the logs of the parameters, and of coefficients as they are."""
         scale = np.array([1.0 if "[" in name else value for name, value in self.params.items()])
         return np.array([list(row.values()) for row in self.covariance.values()]) / np.outer(scale, scale)
+
+
+def estimated(names: Sequence[str], values: Floats, covariance: Floats, logs: int) -> dict[str, Any]:
+    """Parameters, the first `logs` of them from their logarithms, and coefficients; with the covariance of these, by name."""
+    size = np.where(np.arange(len(values)) < logs, values, 1.0)
+    rows = (covariance * np.outer(size, size)).tolist()
+    return {
+        "params": dict(zip(names, values.tolist(), strict=True)),
+        "covariance": {name: dict(zip(names, row, strict=True)) for name, row in zip(names, rows, strict=True)},
+    }
+
+
+def refuse_confidence(method: str, confidence: float | None) -> None:
+    """An interval is that of a customer."""
+    if confidence is not None:
+        raise ParameterError(f"confidence={confidence!r} goes with customers; hand {method} a summary too.", code="parameter.confidence")
 
 
 def deviation(covariance: Floats, slopes: Floats) -> Floats:

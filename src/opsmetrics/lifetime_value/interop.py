@@ -17,7 +17,7 @@ from opsmetrics.errors import FitError, ParameterError
 from opsmetrics.lifetime_value.doors import DAYS_IN
 from opsmetrics.lifetime_value.estimation import covariance_of
 from opsmetrics.lifetime_value.families import FAMILIES
-from opsmetrics.lifetime_value.fitted import Fitted
+from opsmetrics.lifetime_value.fitted import Fitted, estimated
 
 if TYPE_CHECKING:
     from opsmetrics.lifetime_value.fits import PurchaseFit
@@ -41,10 +41,7 @@ def read(kind: type[FitT], fitter: object, unit: Any) -> FitT:
 def estimates(names: Sequence[str], values: Floats, total: Total, customers: float) -> dict[str, Any]:
     """What a fit needs to know, from parameters that were found elsewhere."""
     covariance, gain = covariance_of(total)
-    rows = (covariance * np.outer(values, values)).tolist()
-    return {
-        "params": dict(zip(names, values.tolist(), strict=True)),
-        "covariance": {name: dict(zip(names, row, strict=True)) for name, row in zip(names, rows, strict=True)},
+    return estimated(names, values, covariance, len(names)) | {
         "log_likelihood": total.value,
         "customers": customers,
         "converged": gain < _SETTLED,

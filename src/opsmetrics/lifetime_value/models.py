@@ -18,6 +18,7 @@ from opsmetrics.lifetime_value.doors import DAYS_IN
 from opsmetrics.lifetime_value.estimation import MANY, SOME, Estimate, estimate
 from opsmetrics.lifetime_value.families import FAMILIES, Family
 from opsmetrics.lifetime_value.fits import PurchaseFit, parameter_names
+from opsmetrics.lifetime_value.fitted import estimated
 
 _FARTHEST = 600.0
 """The largest logarithm of a parameter that floats hold with room to spare."""
@@ -69,11 +70,8 @@ def fit_histories(
             code="fit.covariates",
         )
     values = np.concatenate([np.exp(found.theta[:4]) * timed, found.theta[4:]])
-    size = np.concatenate([values[:4], np.ones(len(values) - 4)])
-    covariance = found.covariance * np.outer(size, size)
     return kind(
-        params=dict(zip(names, values.tolist(), strict=True)),
-        covariance={name: dict(zip(names, row, strict=True)) for name, row in zip(names, covariance.tolist(), strict=True)},
+        **estimated(names, values, found.covariance, FOUR),
         log_likelihood=found.log_likelihood, converged=found.converged, reason=found.reason, evaluations=found.evaluations,
         warnings=found.warnings, **known,
     )  # fmt: skip

@@ -13,11 +13,11 @@ from opsmetrics._frames import Column, Floats
 from opsmetrics._kernels import gamma_gamma, newton
 from opsmetrics._kernels.histories import Ints, Total
 from opsmetrics._results import Result, plain
-from opsmetrics.errors import FitError, ParameterError, warn
+from opsmetrics.errors import warn
 from opsmetrics.lifetime_value import doors, interop
 from opsmetrics.lifetime_value.estimation import MANY, SOME, estimate
 from opsmetrics.lifetime_value.fits import Predictions
-from opsmetrics.lifetime_value.fitted import Fitted, around, deviation, read_estimates
+from opsmetrics.lifetime_value.fitted import Fitted, around, deviation, estimated, read_estimates, refuse_confidence
 from opsmetrics.lifetime_value.models import penalty_of
 
 if TYPE_CHECKING:
@@ -218,10 +218,7 @@ class GammaGammaFit(Fitted):
         """
         law = law_of(self)
         if summary is None:
-            if confidence is not None:
-                raise ParameterError(
-                    f"confidence={confidence!r} goes with customers; hand expected_amount a summary too.", code="parameter.confidence"
-                )
+            refuse_confidence("expected_amount", confidence)
             return float(law.expected(0, 0.0))
         frame, columns = doors.read(summary, {"frequency": "frequency", "monetary_value": "monetary_value"})
         value, slopes = law.expected_slopes(*amounts_known(doors.whole("frequency", columns["frequency"]), columns["monetary_value"]))
@@ -350,8 +347,7 @@ class GammaGammaFit(Fitted):
 
 def law_of(fitted: GammaGammaFit) -> gamma_gamma.GammaGamma:
     """The model at the parameters."""
-    if not fitted.params:
-        raise FitError(f"Gamma-Gamma has no parameters: {fitted.reason}. Nothing can be predicted.", code="fit.parameters")
+    fitted._demand_parameters()
     return gamma_gamma.GammaGamma(*(fitted.params[name] for name in NAMES))
 
 
@@ -382,13 +378,11 @@ def fit_amounts(x: Ints, z: Floats, weights: Floats, left_out: float, penalty: f
         starts[0] = newton.maximise(lambda theta: gamma_gamma.likelihood(theta, thin), starts[0], float(thin.weights.sum())).theta
     found = estimate(lambda theta: gamma_gamma.likelihood(theta, amounts) + shift, starts, customers, NAMES, 3, penalty)
     values = np.exp(found.theta) * [1.0, 1.0, scale]
-    rows = (found.covariance * np.outer(values, values)).tolist()
     warnings = (*found.warnings, *_foolish(float(values[1]), correlation))
     for told in warnings:
         warn(f"Gamma-Gamma: {told}")
     return GammaGammaFit(
-        params=dict(zip(NAMES, values.tolist(), strict=True)),
-        covariance={name: dict(zip(NAMES, row, strict=True)) for name, row in zip(NAMES, rows, strict=True)},
+        **estimated(NAMES, values, found.covariance, len(NAMES)),
         log_likelihood=found.log_likelihood, converged=found.converged, reason=found.reason, evaluations=found.evaluations,
         warnings=warnings, **known,
     )  # fmt: skip
