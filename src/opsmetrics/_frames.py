@@ -8,6 +8,8 @@ customers stands in `_parts`.
 from __future__ import annotations
 
 import datetime as dt
+import functools
+import importlib.util
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias, TypeVar, cast
@@ -307,7 +309,7 @@ def positions_among(series: nw.Series[Any], words: Sequence[Any]) -> npt.NDArray
         if isinstance(native.dtype, pd.CategoricalDtype):
             table = np.append(_places(native.dtype.categories, words), other)
             return np.asarray(table[native.cat.codes.to_numpy()]).astype(small)
-        if not hasattr(native.array, "__arrow_array__") or isinstance(native.dtype, np.dtype):
+        if not _has_arrow() or not hasattr(native.array, "__arrow_array__") or isinstance(native.dtype, np.dtype):
             return _places(native, words).astype(small)
         native = native.array.__arrow_array__()
     import pyarrow as pa
@@ -324,6 +326,12 @@ def positions_among(series: nw.Series[Any], words: Sequence[Any]) -> npt.NDArray
         bits = np.unpackbits(np.frombuffer(validity, dtype=np.uint8), bitorder="little")
         np.putmask(places, bits[found.offset : found.offset + len(found)] == 0, other)
     return places
+
+
+@functools.cache
+def _has_arrow() -> bool:
+    """Whether pyarrow is there, which pandas does without: its text is then looked up by hashing."""
+    return importlib.util.find_spec("pyarrow") is not None
 
 
 def _places(values: Any, words: Sequence[Any]) -> Ints:

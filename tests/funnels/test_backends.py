@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import duckdb
+import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
@@ -244,3 +245,16 @@ def test_sql_written_by_hand_agrees(shop: pd.DataFrame, window: str) -> None:
     assert table["median_step_seconds"][1:] == pytest.approx(found[4:7], rel=1e-9)
     assert table["median_seconds"][1:] == pytest.approx(found[7:], rel=1e-9)
     assert found[3] > 10
+
+
+def test_pandas_needs_no_arrow(monkeypatch):
+    """Text of pandas is kept in Python's own objects where pyarrow is not installed."""
+    from opsmetrics import _frames
+
+    events = om.make_events(customers=60, rng=4)
+    events["event"] = events["event"].astype(pd.StringDtype("python", na_value=np.nan))
+    columns = {"customer": "customer", "event": "event", "time": "time"}
+    usual = om.funnel(events, ["view", "cart", "pay"], **columns).table
+    monkeypatch.setattr(_frames, "_has_arrow", lambda: False)
+    monkeypatch.setattr(type(events["event"].array), "__arrow_array__", lambda *_args, **_kwargs: 1 / 0)
+    pd.testing.assert_frame_equal(om.funnel(events, ["view", "cart", "pay"], **columns).table, usual)
