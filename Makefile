@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALL := $(PIP) install --quiet --constraint constraints.txt
-EXTRAS := plot,polars,duckdb,lifetimes
+EXTRAS := plot,polars,duckdb,lifetimes,progress
 TOUR := polars,lifetimes
 export PIP_BUILD_CONSTRAINT := constraints.txt
 

@@ -14,9 +14,19 @@ if TYPE_CHECKING:
     from opsmetrics.cohorts.repurchases import NextPeriod, Repurchase, next_period_rate, repurchase_rate
     from opsmetrics.cohorts.retentions import Retention, retention
     from opsmetrics.customers import CustomerSummary, customer_summary
-    from opsmetrics.datasets import load_cdnow, make_events, make_orders
+    from opsmetrics.datasets import load_cdnow, make_events, make_experiment, make_orders
     from opsmetrics.errors import ColumnError, DataError, FitError, OpsmetricsError, OpsmetricsWarning, ParameterError
     from opsmetrics.events import EventLog, prepare_events
+    from opsmetrics.experiments.baselines import Baseline
+    from opsmetrics.experiments.calls import ab_test, ab_test_from_stats
+    from opsmetrics.experiments.corrections import adjust_pvalues
+    from opsmetrics.experiments.designs import AlwaysValid, Boundaries, GroupSequential
+    from opsmetrics.experiments.metrics import Mean, Proportion, Quantile, Ratio
+    from opsmetrics.experiments.plans import Duration, Plan, duration, minimum_detectable_effect, power, sample_size
+    from opsmetrics.experiments.posterior import BayesReadout
+    from opsmetrics.experiments.results import ABTest
+    from opsmetrics.experiments.simulations import AACheck, aa_check
+    from opsmetrics.experiments.splits import SRMTest, srm_test
     from opsmetrics.funnels.answers import ConversionCurve, FunnelBreakdown, FunnelComparison, NextEvents, StepTimes
     from opsmetrics.funnels.calls import funnel, funnel_from_counts
     from opsmetrics.funnels.presets import aarrr_steps, aipl_steps
@@ -57,18 +67,25 @@ __all__ = [
     "AIPL",
     "CLV",
     "RFM",
+    "AACheck",
+    "ABTest",
     "AIPLFlow",
     "Activation",
+    "AlwaysValid",
+    "Baseline",
+    "BayesReadout",
     "BetaGeo",
     "BetaGeoBetaBinom",
     "BetaGeoBetaBinomFit",
     "BetaGeoFit",
+    "Boundaries",
     "CLVBreakdown",
     "CLVSummary",
     "ColumnError",
     "ConversionCurve",
     "CustomerSummary",
     "DataError",
+    "Duration",
     "EventLog",
     "FitError",
     "FittedRFMScorer",
@@ -78,9 +95,11 @@ __all__ = [
     "FunnelComparison",
     "GammaGamma",
     "GammaGammaFit",
+    "GroupSequential",
     "Lifecycle",
     "LifecycleBreakdown",
     "MapCheck",
+    "Mean",
     "ModifiedBetaGeo",
     "ModifiedBetaGeoFit",
     "NextEvents",
@@ -91,11 +110,16 @@ __all__ = [
     "ParetoNBD",
     "ParetoNBDFit",
     "PathTransitions",
+    "Plan",
     "Predictions",
+    "Proportion",
+    "Quantile",
     "RFMScorer",
     "RFMScores",
+    "Ratio",
     "Repurchase",
     "Retention",
+    "SRMTest",
     "SegmentMap",
     "SegmentSummary",
     "Sessions",
@@ -110,27 +134,37 @@ __all__ = [
     "Stickiness",
     "Transitions",
     "Validation",
+    "aa_check",
     "aarrr_steps",
+    "ab_test",
+    "ab_test_from_stats",
     "activation_rate",
+    "adjust_pvalues",
     "aipl",
     "aipl_steps",
     "clv",
     "clv_summary",
     "customer_summary",
+    "duration",
     "funnel",
     "funnel_from_counts",
     "lifecycle",
     "load_cdnow",
     "make_events",
+    "make_experiment",
     "make_orders",
+    "minimum_detectable_effect",
     "next_period_rate",
     "path_transitions",
+    "power",
     "prepare_events",
     "repurchase_rate",
     "retention",
     "rfm",
+    "sample_size",
     "segment_summary",
     "sessionize",
+    "srm_test",
     "stickiness",
     "transitions",
 ]
@@ -141,9 +175,19 @@ _HOMES = {
     "cohorts.repurchases": ("NextPeriod", "Repurchase", "next_period_rate", "repurchase_rate"),
     "cohorts.retentions": ("Retention", "retention"),
     "customers": ("CustomerSummary", "customer_summary"),
-    "datasets": ("load_cdnow", "make_events", "make_orders"),
+    "datasets": ("load_cdnow", "make_events", "make_experiment", "make_orders"),
     "errors": ("ColumnError", "DataError", "FitError", "OpsmetricsError", "OpsmetricsWarning", "ParameterError"),
     "events": ("EventLog", "prepare_events"),
+    "experiments.baselines": ("Baseline",),
+    "experiments.calls": ("ab_test", "ab_test_from_stats"),
+    "experiments.corrections": ("adjust_pvalues",),
+    "experiments.designs": ("AlwaysValid", "Boundaries", "GroupSequential"),
+    "experiments.metrics": ("Mean", "Proportion", "Quantile", "Ratio"),
+    "experiments.plans": ("Duration", "Plan", "duration", "minimum_detectable_effect", "power", "sample_size"),
+    "experiments.posterior": ("BayesReadout",),
+    "experiments.results": ("ABTest",),
+    "experiments.simulations": ("AACheck", "aa_check"),
+    "experiments.splits": ("SRMTest", "srm_test"),
     "funnels.answers": ("ConversionCurve", "FunnelBreakdown", "FunnelComparison", "NextEvents", "StepTimes"),
     "funnels.calls": ("funnel", "funnel_from_counts"),
     "funnels.presets": ("aarrr_steps", "aipl_steps"),

@@ -35,7 +35,7 @@ Values: TypeAlias = "nw.Series[Any]"
 Column: TypeAlias = "npt.NDArray[Any] | nw.Series[Any]"
 Backend: TypeAlias = Any
 """One of narwhals' eager implementations: pandas, polars, pyarrow."""
-Role: TypeAlias = Literal["key", "label", "time", "number"]
+Role: TypeAlias = Literal["key", "label", "time", "number", "measure"]
 
 KEYS: Final = ("key", "label")
 """The roles whose values are told apart, and not counted with."""
@@ -48,12 +48,14 @@ _MEANING: Final[Mapping[Role, str]] = {
     "label": "whole numbers, text or true and false",
     "time": "dates or timestamps",
     "number": "numbers",
+    "measure": "numbers, or true and false",
 }
 _FIX: Final[Mapping[Role, str]] = {
     "key": "Cast it to text or to whole numbers first.",
     "label": "Cast it to text or to whole numbers first.",
     "time": "Parse it first, for example with pandas.to_datetime or a cast to TIMESTAMP.",
     "number": "Cast it first, for example with pandas.to_numeric or a cast to DOUBLE.",
+    "measure": "Cast it first, for example with pandas.to_numeric or a cast to DOUBLE.",
 }
 
 
@@ -167,8 +169,8 @@ def _schema(frame: Eager | Lazy) -> Mapping[str, nw.dtypes.DType]:
 
 def _plays(dtype: nw.dtypes.DType, role: Role, kind: Backend) -> bool:
     """Whether a type can play a part. Objects may be text in pandas; polars' whole numbers of 128 bits fit no array."""
-    if role == "number":
-        return dtype.is_numeric()
+    if role in {"number", "measure"}:
+        return dtype.is_numeric() or (role == "measure" and isinstance(dtype, nw.Boolean))
     if role == "time":
         return isinstance(dtype, (nw.Datetime, nw.Date))
     if role == "label" and isinstance(dtype, nw.Boolean):
@@ -600,6 +602,14 @@ def like(values: nw.Series[Any], numbers: npt.NDArray[Any]) -> nw.Series[Any]:
 def words(backend: Backend, names: Sequence[str], codes: Ints) -> nw.Series[Any]:
     """Text from a few names and a code per row."""
     return take(series(backend, names, TEXT), codes)
+
+
+def labels(backend: Backend, values: Sequence[Any], codes: Ints) -> nw.Series[Any]:
+    """Labels, all text or all of one other kind, and a code per row."""
+    kinds = {type(value) for value in values}
+    kind = kinds.pop() if len(kinds) == 1 else str
+    dtype = {bool: nw.Boolean, int: nw.Int64, float: nw.Float64}.get(kind, nw.String)()
+    return take(series(backend, [str(v) if kind is str else v for v in values], dtype), codes)
 
 
 def series(backend: Backend, values: Sequence[object], dtype: Any) -> nw.Series[Any]:

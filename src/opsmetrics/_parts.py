@@ -102,8 +102,12 @@ class Chunk:
         return values if self.wanted is None else values[self.wanted]
 
 
-def read(argument: str, frame: object, uses: Sequence[Use], *, tz: str | None = None, marker: Marker | None = None) -> Source:
+def read(
+    argument: str, frame: object, uses: Sequence[Use], *, tz: str | None = None, marker: Marker | None = None, whole: bool = True
+) -> Source:
     """Check a frame against its uses; the first use is the customer's. Nothing is computed until the parts are asked for.
+
+    Where customers need not be `whole`, since each row stands for itself, the parts are rows as they come.
 
     With a marker the parts have the marks of their rows as the column "marks" and, of a frame in memory, their places in it as "row". Rows
     that match nothing are left out as early as can be, unless the marker wants every row.
@@ -121,8 +125,11 @@ def read(argument: str, frame: object, uses: Sequence[Use], *, tz: str | None = 
         wanted = needed if marker is None else marker.pushed_down(needed)
         # The first row of a customer, whose label counts, is the first of the input among those of one time.
         ordered = marker is not None or any(use.role == "label" for use in uses)
-        for fetched in _chunks(wanted, customer, ordered=ordered):
+        for fetched in _chunks(wanted, customer, ordered=ordered) if whole else _batches(wanted):
             rows += len(fetched)
+            if not whole:
+                yield from (functools.partial(_part, Chunk(fetched[block]), uses) for block in _blocks(len(fetched)))
+                continue
             chunk = Chunk(fetched) if marker is None else _marked(fetched, marker, placed=not in_engine)
             if len(chunk) >= ROWS_TO_SPLIT:
                 yield from _slices(chunk, uses)
@@ -195,6 +202,22 @@ def _chunks(frame: Eager | Lazy, customer: str, *, ordered: bool) -> Iterator[Ea
     if engine == "duckdb":
         return _sorted_batches(cast("Lazy", frame), customer, ordered=ordered)
     return _hashed_scans(cast("Lazy", frame), customer) if engine == "polars" else iter((_frames.collect(frame),))
+
+
+def _batches(frame: Eager | Lazy) -> Iterator[Eager]:
+    """Eager frames of rows as they come."""
+    if _frames.engine(frame) != "duckdb":
+        yield _frames.collect(frame)
+        return
+    import pyarrow as pa
+
+    for batch in cast("duckdb.DuckDBPyRelation", frame.to_native()).to_arrow_reader(ROWS_PER_BATCH):
+        yield _frames.in_memory(pa.Table.from_batches([batch]))
+
+
+def _blocks(rows: int) -> Iterator[slice]:
+    """Blocks of rows whose scratch stays small."""
+    return (slice(begin, min(begin + ROWS_PER_BATCH, rows)) for begin in range(0, rows, ROWS_PER_BATCH))
 
 
 def _sorted_batches(frame: Lazy, customer: str, *, ordered: bool) -> Iterator[Eager]:

@@ -135,6 +135,18 @@ def span(seconds: object) -> str:
     return f"{seconds:.3g} s"
 
 
+def signed(value: object) -> object:
+    """A change as a share, with its sign."""
+    return f"{value:+.1%}" if isinstance(value, float) and math.isfinite(value) else value
+
+
+def p_value(value: object) -> object:
+    """A chance as tests report it."""
+    if not isinstance(value, float):
+        return value
+    return "<0.0001" if value < 1e-4 else f"{value:.4f}"
+
+
 def _plain(value: object, decimals: int = 2) -> str:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "-"

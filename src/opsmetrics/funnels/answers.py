@@ -102,7 +102,7 @@ class FunnelComparison(Result[FrameT_co]):
             columns=columns,
             rows=[
                 [
-                    _signed(value) if name in names else _p(value) if name.startswith("p_") else value
+                    _render.signed(value) if name in names else _render.p_value(value) if name.startswith("p_") else value
                     for name, value in zip(columns, row, strict=True)
                 ]
                 for row in rows
@@ -205,16 +205,6 @@ class NextEvents(Result[FrameT_co]):
             facts=shown(self.params), columns=columns, rows=rows, bars=("share",), ids=("event",),
             total_rows=_frames.height(self._tables["table"]), notes=dropped_notes(self.dropped),
         )  # fmt: skip
-
-
-def _signed(value: object) -> object:
-    return f"{value:+.1%}" if isinstance(value, float) else value
-
-
-def _p(value: object) -> object:
-    if not isinstance(value, float):
-        return value
-    return "<0.0001" if value < 1e-4 else f"{value:.4f}"
 
 
 # ------------------------------------------------------------------------------------------------------------ by value

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from opsmetrics.plotting import cohorts, customers, funnels, lifecycles, lifetime_value, paths
+from opsmetrics.plotting import cohorts, customers, experiments, funnels, lifecycles, lifetime_value, paths
 from opsmetrics.plotting.canvas import draw
 from opsmetrics.plotting.lifetime_value import calibration, frequencies
 
-__all__ = ["calibration", "cohorts", "customers", "draw", "frequencies", "funnels", "lifecycles", "lifetime_value", "paths"]
+__all__ = ["calibration", "cohorts", "customers", "draw", "experiments", "frequencies", "funnels", "lifecycles", "lifetime_value", "paths"]

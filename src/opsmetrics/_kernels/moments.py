@@ -1,0 +1,130 @@
+"""Means, products and cubes of deviations of groups of units: one stable pass, and parts that add up.
+
+Sums of squares lose all digits where a mean is large against its spread (1e9 with a deviation of 1); sums of deviations do not. Deviations
+from a part's own mean become deviations from the whole's by what the mean moved: T. F. Chan, G. H. Golub & R. J. LeVeque (1983), Algorithms
+for computing the sample variance, The American Statistician 37, 242-247; third moments: P. Pebay (2008), Sandia report SAND2008-6212.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """Of G groups of units with p numbers each: how many units, their means, and the sums of products and cubes of deviations.
+
+    Attributes
+    ----------
+    n : (G,) units.
+    mean : (G, p).
+    products : (G, p, p), sums of (x_i - mean_i)(x_j - mean_j).
+    cubes : (G, d, d, d), the same in three, of the first d numbers; d is 0 where they are not known.
+    """
+
+    n: Floats
+    mean: Floats
+    products: Floats
+    cubes: Floats
+
+    def __getitem__(self, at: Ints | slice) -> Self:
+        return type(self)(*(getattr(self, f.name)[at] for f in fields(self)))
+
+    @property
+    def covariance(self) -> Floats:
+        """The sample covariance of each group (n - 1 in the denominator); missing for fewer than two units."""
+        return self.products / np.where(self.n > 1, self.n - 1, np.nan)[:, None, None]
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """Rows put in order of their groups: `order` sorts them, and the rows of `groups[i]` then stand from `bounds[i]` to `bounds[i + 1]`."""
+
+    order: Ints
+    groups: Ints
+    bounds: Ints
+
+    @classmethod
+    def of(cls, codes: npt.NDArray[np.integer]) -> Self:
+        """The runs of small whole numbers."""
+        counts = np.bincount(codes)
+        groups = np.flatnonzero(counts)
+        return cls(np.argsort(codes, kind="stable"), groups, np.concatenate([[0], np.cumsum(counts[groups])]))
+
+
+def of_units(values: Sequence[Floats], runs: Runs, groups: int, *, third: int = 1) -> Moments:
+    """The moments of units whose numbers are known. `third` is d, for how many numbers cubes are kept.
+
+    Deviations are taken twice: the first mean of numbers far from zero is off by its rounding.
+    """
+    p = len(values)
+    found = Moments(np.zeros(groups), np.zeros((groups, p)), np.zeros((groups, p, p)), np.zeros((groups, third, third, third)))
+    ordered = [column[runs.order] for column in values]
+    for group, begin, end in zip(runs.groups.tolist(), runs.bounds[:-1].tolist(), runs.bounds[1:].tolist(), strict=True):
+        found.n[group] = end - begin
+        deviations = []
+        for i, column in enumerate(ordered):
+            centre = column[begin:end].mean()
+            own = column[begin:end] - centre
+            rest = own.mean()
+            own -= rest
+            found.mean[group, i] = centre + rest
+            deviations.append(own)
+        _products(deviations, found.products[group], found.cubes[group])
+    return found
+
+
+def _products(deviations: Sequence[Floats], products: Floats, cubes: Floats) -> None:
+    """Write the sums of products and cubes of deviations."""
+    for i, j in itertools.combinations_with_replacement(range(len(deviations)), 2):
+        pair = deviations[i] * deviations[j]
+        products[i, j] = products[j, i] = pair.sum()
+        for k in range(j, len(cubes)):
+            triple = np.einsum("u,u->", pair, deviations[k])  # no BLAS, whose threads would fight with ours
+            for at in set(itertools.permutations((i, j, k))):
+                cubes[at] = triple
+
+
+def stack(parts: Iterable[Moments]) -> Moments:
+    """Groups of several parts, one after the other."""
+    listed = list(parts)
+    return Moments(*(np.concatenate([getattr(part, f.name) for part in listed]) for f in fields(Moments)))
+
+
+def merge(parts: Moments, codes: Ints, groups: int) -> Moments:
+    """Groups of groups: `codes` says which of the new groups each of the old ones belongs to."""
+    n = np.bincount(codes, weights=parts.n, minlength=groups).astype(np.float64)
+    whole = np.where(n > 0, n, 1.0)
+    p = parts.mean.shape[1]
+    told = np.flatnonzero(parts.n > 0)[::-1]
+    first = np.zeros(groups, dtype=np.int64)
+    first[codes[told]] = told  # means are taken from one of their own, so that nothing large is added up
+    origin = parts.mean[first]
+    away = np.where(parts.n[:, None] > 0, parts.mean - origin[codes], 0.0)
+    moved = _add(parts.n[:, None] * away, codes, groups) / whole[:, None]
+    shift = away - moved[codes]
+    weighted = parts.n[:, None] * shift
+    products = _add(parts.products + weighted[:, :, None] * shift[:, None, :], codes, groups)
+    d = parts.cubes.shape[1]
+    s, mixed = shift[:, :d], parts.products[:, :d, :d]
+    cubes = parts.cubes + parts.n[:, None, None, None] * np.einsum("gi,gj,gk->gijk", s, s, s)
+    for axes in ("gi,gjk->gijk", "gj,gik->gijk", "gk,gij->gijk"):
+        cubes = cubes + np.einsum(axes, s, mixed)
+    mean = np.where(n[:, None] > 0, origin + moved, 0.0)
+    return Moments(n, mean.reshape(groups, p), products, _add(cubes, codes, groups))
+
+
+def _add(values: Floats, codes: Ints, groups: int) -> Floats:
+    """Sums by group, along the first axis."""
+    total = np.zeros((groups, *values.shape[1:]))
+    np.add.at(total, codes, values)
+    return total

@@ -1,0 +1,1 @@
+"""A/B tests that tell the truth: estimates, intervals, peeking, planning."""

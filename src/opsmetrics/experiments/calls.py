@@ -1,0 +1,420 @@
+"""A/B tests from both doors: a frame of units, or the statistics that such a frame comes down to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, overload
+
+import numpy as np
+
+from opsmetrics import _checks
+from opsmetrics._frames import Backend, Floats, Ints
+from opsmetrics._kernels import multiplicity
+from opsmetrics.errors import DataError, ParameterError, nearest, warn
+from opsmetrics.experiments import inference, measures, readings, reports, splits, statistics
+from opsmetrics.experiments.designs import AlwaysValid, GroupSequential
+from opsmetrics.experiments.inference import Compared
+from opsmetrics.experiments.laws import Alternative, Question
+from opsmetrics.experiments.metrics import Mean, Metric, Proportion, Quantile, Ratio, named
+from opsmetrics.experiments.reports import Tests
+from opsmetrics.experiments.results import ABTest
+from opsmetrics.experiments.statistics import Measured
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FrameT = TypeVar("FrameT")
+Sequential: TypeAlias = GroupSequential | AlwaysValid
+Correction: TypeAlias = Literal["holm", "hochberg", "bonferroni", "benjamini-hochberg", "benjamini-yekutieli", "dunnett"]
+CORRECTIONS = ("holm", "hochberg", "bonferroni", "benjamini-hochberg", "benjamini-yekutieli", "dunnett")
+ALTERNATIVES = ("two-sided", "greater", "less")
+
+
+def ab_test(
+    units: FrameT,
+    *,
+    variant: str,
+    metrics: str | Metric | Sequence[str | Metric] | Mapping[str, str | Metric],
+    control: str | int | None = None,
+    alternative: Alternative = "two-sided",
+    confidence: float = 0.95,
+    cluster: str | None = None,
+    strata: str | None = None,
+    expected_split: Mapping[str, float] | None = None,
+    correction: Correction | None = None,
+    sequential: Sequential | None = None,
+    rng: int | np.random.Generator | None = None,
+    progress: bool = False,
+) -> ABTest[FrameT]:
+    """Compare the variants of an experiment, metric by metric (also known as: A/B 测试, 显著性检验).
+
+    Every metric gets its estimate, the difference and the lift with intervals, and a p-value that agrees with both. Whether the units were
+    split as planned is always tested, and said first where they were not. Units without a variant, or without a metric, are counted.
+
+    Parameters
+    ----------
+    units : frame
+        One row per unit of the experiment, such as a customer; with `cluster`, several rows per unit. pandas, polars (eager or lazy),
+        pyarrow, or a DuckDB relation.
+    variant : str
+        Column of the arm: text, whole numbers or booleans.
+    metrics : str, metric, sequence or mapping
+        What is measured, by name: `Mean`, `Proportion`, `Ratio`, `Quantile`. A bare column is a proportion where it holds only 0 and 1 (or
+        booleans), else a mean; ``kind`` in the table says which.
+    control : str or int, optional
+        The variant that the others are compared with; all pairs are compared by default, the later with the earlier.
+    alternative : {"two-sided", "greater", "less"}
+        The side on which an effect counts: treatment above control, or below. Intervals are one-sided then.
+    confidence : float
+        Of all intervals, between 0 and 1; one less it is the level of the tests.
+    cluster : str, optional
+        Column of the unit of randomisation where rows are finer, such as the customer of a session: standard errors are then robust.
+    strata : str, optional
+        Column of groups known before the test, such as the country; estimates are then post-stratified.
+    expected_split : mapping of str to float, optional
+        The planned share, or weight, of each variant; even by default.
+    correction : {"holm", "hochberg", "bonferroni", "benjamini-hochberg", "benjamini-yekutieli", "dunnett"}, optional
+        How p-values are adjusted over all comparisons; Dunnett's over the treatments of each metric, and with the intervals as well.
+    sequential : GroupSequential or AlwaysValid, optional
+        How often the test is looked at; intervals and p-values then hold for all looks together.
+    rng : int or numpy Generator, optional
+        The seed of bootstrapped quantiles.
+    progress : bool
+        Whether to show a bar while quantiles of clusters are resampled (the ``progress`` extra).
+
+    Returns
+    -------
+    ABTest
+        ``.table`` has one row per metric and comparison, ``.srm`` the split, ``.stats`` what both were made of.
+
+    Raises
+    ------
+    ColumnError
+        A column that is missing, repeated or of the wrong type.
+    DataError
+        No rows; a single variant; a control that is not there; a proportion that is not 0 and 1; infinite values; a cluster in two
+        variants.
+    ParameterError
+        An argument outside its rule.
+
+    Warns
+    -----
+    OpsmetricsWarning
+        A sample ratio mismatch; skewed units in arms of unequal size; few conversions or clusters; a lift without bounds.
+
+    References
+    ----------
+    Kohavi, R., Tang, D. & Xu, Y. (2020), Trustworthy Online Controlled Experiments. Welch, B. L. (1947), Biometrika 34, 28-35.
+    Miettinen, O. & Nurminen, M. (1985), Statistics in Medicine 4, 213-226. Fieller, E. C. (1954), JRSS B 16, 175-185.
+
+    Examples
+    --------
+    >>> import opsmetrics as om
+    >>> units = om.make_experiment(20_000, rng=1)
+    >>> spend = om.Mean("revenue", covariate="revenue_before")
+    >>> found = om.ab_test(units, variant="variant", metrics={"converted": "converted", "revenue": spend}, control="A")
+    >>> found.table[["metric", "kind", "variant", "baseline"]]
+          metric        kind variant baseline
+    0  converted  proportion       B        A
+    1  converted  proportion       C        A
+    2    revenue        mean       B        A
+    3    revenue        mean       C        A
+    """
+    question = _question(alternative, confidence, correction, sequential, control)
+    asked = readings.Asked(named(metrics), strata=strata is not None, clustered=cluster is not None)
+    sizing = measures.Sizing(_checks.generator("rng", rng), progress)
+    reading = readings.read(units, variant, asked, cluster, strata)
+    _demand_two(reading.variants)
+    specs = measures.resolve(asked.metrics, reading.found)
+    measured = measures.measure(reading, specs, sizing, clustered=cluster is not None)
+    place = np.arange(len(specs))
+    tests = Tests(list(specs), place, np.zeros_like(place), {}, reading.variants)
+    sizes = reading.units.reshape(len(reading.variants), -1).sum(axis=1)
+    code = None if control is None else np.full(len(specs), _code_of(control, reading.variants))
+    study = Study(
+        reading.backend, tests, tuple(zip(measured, specs.values(), strict=True)), code, np.full(len(specs), float(sizes.sum())), question,
+        correction, clustered=cluster is not None,
+    )  # fmt: skip
+    split = splits.srm_of(reading.variants, sizes, expected_split, reading.backend, peeking=sequential is not None)
+    columns = {"variant": variant, "cluster": cluster, "strata": strata}
+    params: dict[str, object] = {
+        "columns": {name: column for name, column in columns.items() if column is not None},
+        "by": [],
+        "control": control,
+    }
+    params["missing_covariates"] = {name: found.incomplete for name, found in reading.found.items() if found.incomplete}
+    made_of = reports.statistics(study.backend, tests, measured, reading.strata)
+    return _result(study, split, made_of, params, reading.dropped)
+
+
+@overload
+def ab_test_from_stats(
+    stats: Mapping[Any, Mapping[str, Any]] | Sequence[Mapping[str, Any]],
+    *,
+    control: str | int | None = ...,
+    by: str | Sequence[str] | None = ...,
+    metrics: Mapping[str, Metric] | None = ...,
+    alternative: Alternative = ...,
+    confidence: float = ...,
+    expected_split: Mapping[str, float] | None = ...,
+    correction: Correction | None = ...,
+    sequential: Sequential | None = ...,
+) -> ABTest[pd.DataFrame]: ...
+@overload
+def ab_test_from_stats(
+    stats: FrameT,
+    *,
+    control: str | int | None = ...,
+    by: str | Sequence[str] | None = ...,
+    metrics: Mapping[str, Metric] | None = ...,
+    alternative: Alternative = ...,
+    confidence: float = ...,
+    expected_split: Mapping[str, float] | None = ...,
+    correction: Correction | None = ...,
+    sequential: Sequential | None = ...,
+) -> ABTest[FrameT]: ...
+def ab_test_from_stats(
+    stats: Any,
+    *,
+    control: str | int | None = None,
+    by: str | Sequence[str] | None = None,
+    metrics: Mapping[str, Metric] | None = None,
+    alternative: Alternative = "two-sided",
+    confidence: float = 0.95,
+    expected_split: Mapping[str, float] | None = None,
+    correction: Correction | None = None,
+    sequential: Sequential | None = None,
+) -> ABTest[Any]:
+    """The same from statistics: counts, or units, means and variances, as SQL or other machines have added them up.
+
+    Rows of one metric, variant and stratum are merged, so the statistics of days and shards are put one below the other. `ABTest.stats` is
+    such a table. Many experiments are tested in one call.
+
+    Parameters
+    ----------
+    stats : frame, sequence of mappings, or mapping of variants to mappings
+        One row per variant, or per metric, variant and stratum: ``variant``, ``metric`` (where there are several), ``stratum`` (where there
+        are), ``n`` units, and for a proportion ``successes``; for a mean ``mean`` and ``variance`` (n - 1 in its denominator) of the units,
+        with ``third_moment`` about the mean if skewness is to be known; for a ratio of sums also ``denominator_mean``,
+        ``denominator_variance``, ``covariance_denominator``; with a covariate also ``covariate_mean``, ``covariate_variance``,
+        ``covariance_covariate`` (and ``covariance_denominator_covariate``), of a second one ``covariate2_mean`` and so on. ``kind`` tells
+        what a row without counts is.
+    control : str or int, optional
+        The variant that the others are compared with; all pairs by default.
+    by : str or sequence of str, optional
+        Columns that tell experiments apart. They come first in the table; p-values are adjusted within each.
+    metrics : mapping of str to metric, optional
+        For metrics that want other options than the default: their hypothesis, margin, test or interval. Their columns are not looked at.
+    alternative : {"two-sided", "greater", "less"}
+        As of `ab_test`.
+    confidence : float
+        Of all intervals, between 0 and 1.
+    expected_split : mapping of str to float, optional
+        The planned share, or weight, of each variant; even by default.
+    correction : {"holm", "hochberg", "bonferroni", "benjamini-hochberg", "benjamini-yekutieli", "dunnett"}, optional
+        As of `ab_test`.
+    sequential : GroupSequential or AlwaysValid, optional
+        As of `ab_test`.
+
+    Returns
+    -------
+    ABTest
+        ``.table`` has one row per experiment, metric and comparison, rates and lifts as fractions.
+
+    Raises
+    ------
+    ColumnError
+        A column that is missing or of the wrong type.
+    DataError
+        Statistics that cannot be, such as more successes than units; an experiment with one variant, or without the control.
+    ParameterError
+        An argument outside its rule; options for a metric that is not there.
+
+    Warns
+    -----
+    OpsmetricsWarning
+        As `ab_test`.
+
+    References
+    ----------
+    Chan, T. F., Golub, G. H. & LeVeque, R. J. (1983), Algorithms for computing the sample variance, The American Statistician 37, 242-247.
+
+    Examples
+    --------
+    >>> import opsmetrics as om
+    >>> counts = {"A": {"n": 10_000, "successes": 500}, "B": {"n": 10_000, "successes": 560}}
+    >>> found = om.ab_test_from_stats(counts, control="A")
+    >>> found.table[["difference", "difference_low", "difference_high", "p_value"]].round(4)
+       difference  difference_low  difference_high  p_value
+    0       0.006         -0.0002           0.0122   0.0583
+    """
+    question = _question(alternative, confidence, correction, sequential, control)
+    keys = [] if by is None else [by] if isinstance(by, str) else _checks.listed("by", by)
+    read = statistics.enter(stats, keys)
+    _demand_two(read.variants)
+    tests = Tests(read.metrics, read.metric, read.experiment, read.by, read.variants)
+    specs = _specs(metrics, read.metrics)
+    sizes = _sizes(read)
+    code = None if control is None else np.full(len(read.metric), _code_of(control, read.variants))
+    _demand_control(read, sizes, code)
+    entries = tuple(entry for own in read.measured for entry in _by_spec(own, read, specs))
+    study = Study(read.backend, tests, entries, code, sizes.sum(axis=1)[read.experiment], question, correction, clustered=False)
+    split = splits.srm_of_each(read.backend, read.by, read.variants, sizes, expected_split, peeking=sequential is not None)
+    params: dict[str, object] = {"columns": {}, "by": keys, "control": control, "missing_covariates": {}}
+    made_of = reports.statistics(read.backend, tests, read.measured, read.strata)
+    return _result(study, split, made_of, params, {})
+
+
+# ------------------------------------------------------------------------------------------------------------- together
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """Everything that is known before arms are compared: control and units by test."""
+
+    backend: Backend
+    tests: Tests
+    entries: tuple[tuple[Measured, Metric], ...]
+    control: Ints | None
+    units: Floats
+    question: Question
+    correction: Correction | None
+    clustered: bool
+
+
+def _result(
+    study: Study, split: splits.SRMTest[Any], made_of: Any, params: Mapping[str, object], dropped: Mapping[str, int]
+) -> ABTest[Any]:
+    """Compare, and put everything together."""
+    whole = [measures.thick(own) for own, _ in study.entries]
+    joined = [study.tests.metrics[study.tests.metric[place]] for _, places in whole for place in places.tolist()]
+    entries = [(own, metric) for (own, _), (_, metric) in zip(whole, study.entries, strict=True)]
+    compared = [inference.compare(own, metric, study.control, study.units, study.question) for own, metric in entries]
+    rows = reports.in_order(compared, _adjusted(study, compared))
+    told = [
+        *(["the sample ratio is not the planned one: look for the reason before the numbers"] if split.params["mismatch"] else []),
+        *(f"{name}: strata with fewer than {measures.LEAST} units in an arm were put together." for name in dict.fromkeys(joined)),
+        *reports.warnings_of(study.tests, rows, clustered=study.clustered),
+    ]
+    for sentence in told:
+        warn(sentence)
+    tables = {"table": reports.table(study.backend, study.tests, rows), "srm": split.table, "stats": made_of}
+    design = study.question.design
+    if design is not None:
+        tables["sequential"] = reports.sequential(study.backend, study.tests, compared)
+    specs = {study.tests.metrics[study.tests.metric[place]]: metric for own, metric in study.entries for place in own.place.tolist()}
+    facts = {
+        "alternative": study.question.alternative, "confidence": study.question.confidence, "correction": study.correction,
+        "sequential": None if design is None else type(design).__name__, "design": None if design is None else design.to_dict(),
+        "metrics": {name: metric.to_dict() for name, metric in specs.items()},
+        "variants": len(study.tests.variants), "comparisons": len(rows.place),
+        "srm_p_value": split.params["p_value"], "srm_mismatch": split.params["mismatch"],
+    }  # fmt: skip
+    return ABTest(
+        _tables=tables, params=dict(params) | facts, dropped=dict(dropped), warnings=tuple(told),
+        _tests=study.tests, _entries=tuple(entries),
+    )  # fmt: skip
+
+
+def _adjusted(study: Study, compared: Sequence[Compared]) -> Floats | None:
+    """P-values adjusted over the comparisons of each experiment."""
+    if study.correction is None:
+        return None
+    if study.question.dunnett:
+        return np.concatenate([one.adjusted for one in compared if one.adjusted is not None])
+    p = np.concatenate([one.columns["p_value"] for one in compared])
+    place = np.concatenate([one.place for one in compared])
+    return multiplicity.adjust(p, study.correction, study.tests.experiment[place])  # type: ignore[arg-type]
+
+
+# --------------------------------------------------------------------------------------------------------------- checks
+
+
+def _question(alternative: object, confidence: object, correction: object, design: object, control: object) -> Question:
+    side: Any = _checks.choice("alternative", alternative, ALTERNATIVES)
+    level = _checks.fraction("confidence", confidence)
+    dunnett = correction is not None and _checks.choice("correction", correction, CORRECTIONS) == "dunnett"
+    if dunnett and control is None:
+        raise ParameterError("correction='dunnett' compares with one control; name it with control=.", code="parameter.correction")
+    if design is not None and not isinstance(design, (GroupSequential, AlwaysValid)):
+        raise ParameterError(
+            f"sequential={design!r} is no design; give om.GroupSequential(...) or om.AlwaysValid(...).", code="parameter.sequential"
+        )
+    if dunnett and design is not None:
+        raise ParameterError("correction='dunnett' has no sequential form; use 'holm'.", code="parameter.correction")
+    return Question(side, level, dunnett, design)
+
+
+def _demand_two(variants: Sequence[object]) -> None:
+    if len(variants) < 2:
+        raise DataError(f"variant has one value, {list(variants)}; a comparison needs at least two.", code="data.variant")
+
+
+def _code_of(control: object, variants: Sequence[object]) -> int:
+    """The code of the control."""
+    for code, label in enumerate(variants):
+        if label == control and isinstance(label, bool) == isinstance(control, bool):
+            return code
+    raise DataError(f"control={control!r} is not among the variants {list(variants)}.{nearest(control, variants)}", code="data.control")
+
+
+def _specs(metrics: object, names: Sequence[str]) -> dict[str, Metric]:
+    """Options of metrics, by name."""
+    if metrics is None:
+        return {}
+    specs = named(metrics)
+    for name, metric in specs.items():
+        if name not in names:
+            raise ParameterError(
+                f"metrics has {name!r}, which stats has not; it has {list(names)}.{nearest(name, names)}", code="parameter.metrics"
+            )
+        if isinstance(metric, str):
+            raise ParameterError(
+                f"metrics[{name!r}]={metric!r} names a column; give options, such as om.Mean(...).", code="parameter.metrics"
+            )
+    return {name: metric for name, metric in specs.items() if isinstance(metric, Metric)}
+
+
+_PLAIN: Mapping[str, Metric] = {
+    "proportion": Proportion("successes"), "mean": Mean("mean"), "ratio": Ratio("numerator", "denominator"),
+    "quantile": Quantile("quantile", 0.5),
+}  # fmt: skip
+
+
+def _by_spec(own: Measured, read: statistics.Read, specs: Mapping[str, Metric]) -> list[tuple[Measured, Metric]]:
+    """What was measured, cut by the options that its metrics have."""
+    plain = _PLAIN[own.kind]
+    options = [specs.get(name, plain) for name in read.metrics]
+    distinct = list(dict.fromkeys(options))
+    option = np.array([distinct.index(metric) for metric in options])[read.metric[own.place]]
+    for code in np.unique(option).tolist():
+        if distinct[code].kind != own.kind:
+            name = read.metrics[read.metric[own.place[np.argmax(option == code)]]]
+            raise ParameterError(
+                f"metrics[{name!r}] is a {distinct[code].kind}, and its statistics are those of a {own.kind}.", code="parameter.metrics"
+            )
+    return [(own.only(option == code), distinct[code]) for code in np.unique(option).tolist()]
+
+
+def _sizes(read: statistics.Read) -> Ints:
+    """Units by experiment and variant: those of the metric that has most."""
+    sizes = np.zeros((int(read.experiment.max(initial=0)) + 1, len(read.variants)))
+    for own in read.measured:
+        np.maximum.at(sizes, (read.experiment[own.place[own.test]], own.variant), own.units)
+    return sizes.astype(np.int64)
+
+
+def _demand_control(read: statistics.Read, sizes: Ints, code: Ints | None) -> None:
+    """Each experiment has something to compare."""
+    alone = np.flatnonzero((sizes > 0).sum(axis=1) < 2)
+    if len(alone):
+        raise DataError(
+            f"stats: {len(alone):,} experiments have one variant, such as number {alone[0] + 1}; a comparison needs two.",
+            code="data.variant",
+        )
+    if code is not None and (missing := np.flatnonzero(sizes[:, code[0]] == 0)).size:
+        raise DataError(
+            f"stats: control {read.variants[code[0]]!r} has no units in {len(missing):,} experiments, such as number {missing[0] + 1}.",
+            code="data.control",
+        )

@@ -1,0 +1,670 @@
+"""Plans for who looks at a test before it is over: bounds and p-values that stay true, and what they cost."""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+import functools
+import itertools
+import math
+import numbers
+from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Self, TypeAlias, TypeVar, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from opsmetrics import _checks, _frames, _render
+from opsmetrics._frames import Column, Floats, Ints
+from opsmetrics._kernels import mixtures, sequential
+from opsmetrics._kernels.sequential import Family, Levels, Spending, Walk
+from opsmetrics._results import Result, shown
+from opsmetrics.errors import ParameterError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Bools = npt.NDArray[np.bool_]
+FrameT_co = TypeVar("FrameT_co", covariant=True)
+Alternative: TypeAlias = Literal["two-sided", "greater", "less"]
+
+_SHAPES: Final[dict[Family, tuple[float, float, float]]] = {"hwang-shih-decani": (-4.0, -40.0, 10.0), "kim-demets": (3.0, 0.1, 50.0)}
+"""Families of spending with a shape: the usual one and its range."""
+
+_FUTILITY_SHAPES: Final[dict[Family, float]] = {"hwang-shih-decani": -2.0, "kim-demets": 3.0}
+"""Type II errors are usually spent earlier."""
+
+_MOST_LOOKS, _CLOSEST = 1_000, 1e-4
+
+_RARE, _POWER = 10, 0.8
+"""Successes and failures that a proportion needs before it is judged; the power at which a mixture's chances are told."""
+
+_LOOKS, _ROWS = 100, 10
+"""A mixture's chances are told for a look at every per cent of the plan, in ten rows."""
+
+_FARTHEST = 1_000.0
+"""A z from which nothing more follows."""
+
+
+# ---------------------------------------------------------------------------------------------------------------- results
+
+
+@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
+class Boundaries(Result[FrameT_co]):
+    """When a plan stops a test, look by look, and what it costs, as `GroupSequential.boundaries` returns it.
+
+    Attributes
+    ----------
+    table : frame
+        One row per look: ``look``, ``information`` (the fraction of the plan), ``n`` (units over all variants), ``bound`` (the z that stops
+        the test, in size or on the side of the alternative; infinite where a look cannot stop yet), ``futility`` (the z below which it may
+        be given up, with such a plan), ``nominal_p`` (the p-value of a fixed test at the bound), ``spent`` (the error spent so far; not
+        for an always valid plan), and the chances to have stopped so far, ``stop_no_effect`` and ``stop_effect``. The effect is the one
+        that the plan finds with its power.
+
+    Examples
+    --------
+    >>> import opsmetrics as om
+    >>> found = om.GroupSequential(5, planned_n=10_000).boundaries()
+    >>> found.table["bound"].round(3).tolist()
+    [4.877, 3.357, 2.68, 2.29, 2.031]
+    >>> round(found.params["inflation"], 3)
+    1.025
+    """
+
+    def _view(self) -> _render.View:
+        columns, rows = _frames.head(self._tables["table"])
+        small = [columns.index(name) for name in ("nominal_p", "spent") if name in columns]
+        told = [[f"{value:.2g}" if i in small else value for i, value in enumerate(row)] for row in rows]
+        never = any(value == math.inf for row in rows for value in row)
+        return _render.View(
+            title="Boundaries",
+            facts=shown(self.params),
+            columns=columns,
+            rows=told,
+            shares=[name for name in ("information", "stop_no_effect", "stop_effect") if name in columns],
+            notes=["a bound of inf: this look cannot stop the test yet"] if never else [],
+        )
+
+
+# --------------------------------------------------------------------------------------------------------------- monitors
+
+
+class Stopping(NamedTuple):
+    """What is said of tests that stop now, on the scale of z: an estimate is z_estimate times the standard error of the difference."""
+
+    stopped: Bools
+    p_value: Floats
+    z_estimate: Floats
+    z_low: Floats
+    z_high: Floats
+
+
+@dataclass(frozen=True, kw_only=True)
+class Monitor(abc.ABC):
+    """The present look at several tests. The more a z speaks for a one-sided alternative the larger it is; on two sides it has a sign.
+
+    `critical` are the z that stop the tests, infinite where they cannot stop. A p-value is below 1 - confidence exactly where z (on two
+    sides its size) is above the critical one.
+    """
+
+    error: float
+    sides: Literal[1, 2]
+    critical: Floats
+
+    def p_value(self, z: Floats) -> Floats:
+        """P-values that hold although the tests were looked at before."""
+        return self._coherent(z, self._p_value(self._sized(z)))
+
+    @abc.abstractmethod
+    def facts(self) -> dict[str, list[object]]:
+        """Where the tests stand, as columns of a table."""
+
+    @abc.abstractmethod
+    def stopping(self, z: Floats) -> Stopping:
+        """What is said of tests that stop now."""
+
+    @abc.abstractmethod
+    def _p_value(self, size: Floats) -> Floats: ...
+
+    def _sized(self, z: Floats) -> Floats:
+        known = np.where(np.isnan(z), 0.0, np.clip(z, -_FARTHEST, _FARTHEST))
+        return np.abs(known) if self.sides == 2 else known
+
+    def _coherent(self, z: Floats, p: Floats) -> Floats:
+        """P-values on the side of the error on which z is of the critical one; rounding must not decide otherwise."""
+        crossed = self._sized(z) > self.critical
+        held = np.where(crossed, np.minimum(p, np.nextafter(self.error, 0.0)), np.maximum(p, self.error))
+        return np.where(np.isnan(z), np.nan, held)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Looks(Monitor):
+    """The present look of a group-sequential plan. Times beyond the plan are kept as they are: they spend the whole error at its end."""
+
+    plan: _Plan
+    look: Ints
+    t: Floats
+    futility: Floats
+
+    def _p_value(self, size: Floats) -> Floats:
+        found = np.ones(size.size)
+        for k, here in _groups(self.look, self.t > 0):
+            found[here] = sequential.repeated(_levels(self.plan.design, self.sides), k, self.t[here], size[here])
+        return found
+
+    def facts(self) -> dict[str, list[object]]:
+        spent = np.exp(self.plan.spending.logs(self.t, math.log(self.error)))
+        columns = {"look": self.look + 1, "information": np.minimum(self.t, 1.0), "spent": spent, "beyond_plan": self.t > 1}
+        if self.plan.design.futility is not None:
+            columns["futility"] = self.futility
+        return {name: values.tolist() for name, values in columns.items()}
+
+    def stopping(self, z: Floats) -> Stopping:
+        size = self._sized(z)
+        stopped = ~np.isnan(z) & (self.t > 0) & ((size > self.critical) | (self.t >= 1) | (size <= self.futility))
+        columns = np.full((4, z.size), np.nan)
+        for k, here in _groups(self.look, stopped):
+            signed = np.clip(z[here], -_FARTHEST, _FARTHEST)
+            columns[:, here] = sequential.stagewise(self.plan.walk, k, self.t[here], signed, self.error, self.sides)
+        p, estimate, low, high = columns
+        return Stopping(stopped, np.where(stopped, self._coherent(z, p), np.nan), estimate, low, high)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Always(Monitor):
+    """The present state of tests that may be looked at whenever one likes."""
+
+    n: Floats
+    rho2: float
+    ready: Bools
+    planned_n: int
+
+    def _p_value(self, size: Floats) -> Floats:
+        return np.where(self.ready, mixtures.p_value(size, self.n, self.rho2, self.sides), 1.0)
+
+    def facts(self) -> dict[str, list[object]]:
+        return {"information": (self.n / self.planned_n).tolist(), "ready": self.ready.tolist()}
+
+    def stopping(self, z: Floats) -> Stopping:
+        p = self.p_value(z)
+        high = z + self.critical if self.sides == 2 else np.full(z.size, np.inf)
+        return Stopping(p < self.error, p, z * mixtures.shrinkage(self.n, self.rho2), z - self.critical, high)
+
+
+def _arguments(design: Any) -> list[str]:
+    return [f.name for f in dataclasses.fields(design)]
+
+
+def _groups(look: Ints, chosen: Bools) -> list[tuple[int, Ints]]:
+    """The chosen tests look by look."""
+    return [(k, np.flatnonzero(chosen & (look == k))) for k in np.unique(look[chosen]).tolist()]
+
+
+# ---------------------------------------------------------------------------------------------------------------- designs
+
+
+class Price(NamedTuple):
+    """Sample sizes of a plan by that of a single look with the same power: the largest, and the expected ones."""
+
+    most: float
+    expected_no_effect: float
+    expected_effect: float
+
+
+class Design(abc.ABC):
+    """A plan for who looks at a test before it is over.
+
+    Besides what users see, a plan tells `ab_test` what the present look may say (`_monitor`, `_ready`) and planning what it costs
+    (`_inflation`).
+    """
+
+    planned_n: int
+
+    def boundaries(self, *, confidence: float = 0.95, alternative: Alternative = "two-sided") -> Boundaries[pd.DataFrame]:
+        """When the plan stops a test, and what that costs.
+
+        Parameters
+        ----------
+        confidence : float
+            Of the intervals, between 0 and 1: the chance to stop a test without an effect is at most 1 - confidence.
+        alternative : {"two-sided", "greater", "less"}
+            Which effects stop the test: any, or only those in one direction.
+
+        Returns
+        -------
+        Boundaries
+            ``.table`` has one row per look. ``.params`` has the price of looking: ``inflation``, how many times the units of a single look
+            with the same power the whole plan has, and the units expected until a test stops, ``expected_n_no_effect`` and
+            ``expected_n_effect``.
+
+        Raises
+        ------
+        ParameterError
+            A confidence outside 0 and 1; a power that is not above 1 - confidence; futility without a direction.
+
+        Examples
+        --------
+        >>> import opsmetrics as om
+        >>> plan = om.GroupSequential([0.5, 1], planned_n=1_000, spending="pocock")
+        >>> plan.boundaries(confidence=0.9, alternative="greater").table[["information", "n", "bound"]].round(3)
+           information     n  bound
+        0          0.5   500  1.538
+        1          1.0  1000  1.552
+        """
+        level = _checks.fraction("confidence", confidence)
+        direction = _checks.choice("alternative", alternative, get_args(Alternative))
+        columns, price = self._content(level, direction)
+        table = _frames.build(_frames.backend("pandas"), columns)
+        units = self.planned_n / price.most
+        params = {
+            "design": type(self).__name__, **self.to_dict(), "confidence": level, "alternative": direction, "inflation": price.most,
+            "expected_n_no_effect": units * price.expected_no_effect, "expected_n_effect": units * price.expected_effect,
+        }  # fmt: skip
+        return Boundaries(_tables={"table": table}, params=params, dropped={})
+
+    def to_dict(self) -> dict[str, object]:
+        """The plan as values `json.dumps` accepts.
+
+        Returns
+        -------
+        dict
+            What `from_dict` reads back to an equal plan.
+
+        Examples
+        --------
+        >>> import opsmetrics as om
+        >>> om.AlwaysValid(20_000).to_dict()
+        {'planned_n': 20000, 'burn_in': 100}
+        """
+        held = {name: getattr(self, name) for name in _arguments(type(self))}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in held.items()}
+
+    @classmethod
+    def from_dict(cls, saved: Mapping[str, object]) -> Self:
+        """A plan from what `to_dict` wrote.
+
+        Parameters
+        ----------
+        saved : mapping
+            With the arguments of the plan as keys.
+
+        Returns
+        -------
+        GroupSequential or AlwaysValid
+
+        Raises
+        ------
+        ParameterError
+            A missing or unknown key, or arguments against the rules.
+
+        Examples
+        --------
+        >>> import json, opsmetrics as om
+        >>> plan = om.GroupSequential([0.25, 0.5, 1], planned_n=9_000)
+        >>> om.GroupSequential.from_dict(json.loads(json.dumps(plan.to_dict()))) == plan
+        True
+        """
+        content: Any = _checks.named("saved", saved, _arguments(cls))
+        return cls(**content)
+
+    @abc.abstractmethod
+    def _content(self, confidence: float, alternative: Alternative) -> tuple[dict[str, Column], Price]:
+        """The columns of the table of boundaries, and the price of the plan."""
+
+    @abc.abstractmethod
+    def _monitor(self, n: Floats, confidence: float, alternative: Alternative, ready: Bools | None = None) -> Monitor:
+        """The present look at tests that have n units over all variants; `ready` as from `_ready`, by default all are."""
+
+    @abc.abstractmethod
+    def _price(self, confidence: float, power: float, alternative: Alternative) -> Price:
+        """What the plan costs a test that is to have this power."""
+
+    def _ready(self, units: Floats, rare: Floats | None = None) -> Bools:
+        """Which tests may be judged, by the units of their smaller arm and, for proportions, the fewest successes or failures of an arm."""
+        return np.ones((units if rare is None else rare).shape, dtype=np.bool_)
+
+    def _inflation(self, confidence: float, power: float, alternative: Alternative) -> tuple[float, float]:
+        """How many times the units of a single look with the same power the plan has, and needs on average where there is that effect."""
+        price = self._price(confidence, power, alternative)
+        return price.most, price.expected_effect
+
+
+def _sides(alternative: Alternative) -> Literal[1, 2]:
+    return 2 if alternative == "two-sided" else 1
+
+
+@dataclass(frozen=True)
+class GroupSequential(Design):
+    """Look at a test at planned times, and stop it at bounds that keep the error what it was (also known as: alpha spending, 成组序贯).
+
+    Each look spends a part of the error, by the information there is: the units that are in, as a fraction of those planned. A look need
+    not come exactly when planned. The planned look that is nearest to the present units is taken to be the present one, and those before it
+    to have been at their times; the times must not be chosen by what the results look like. Units beyond the plan are allowed at the last
+    look only.
+
+    Parameters
+    ----------
+    looks : int or sequence of float
+        How many looks, evenly spaced; or the fractions of `planned_n` at which they are, increasing, in (0, 1]. A last one at 1 is added
+        where it is missing.
+    planned_n : int
+        Units over all variants at the last look.
+    spending : {"obrien-fleming", "pocock", "hwang-shih-decani", "kim-demets"}
+        How the error is spent: hardly any early ("obrien-fleming"), or so that the bounds are about even ("pocock"); the other two have a
+        shape.
+    shape : float, optional
+        Of "hwang-shih-decani", from -40 to 10, by default -4 (less early; 1 is much like "pocock"); of "kim-demets", the power of the
+        information, from 0.1 to 50, by default 3.
+    futility : str, optional
+        How the type II error 1 - `power` is spent on giving a one-sided test up, in the words of `spending`; by default it is not given up.
+        "hwang-shih-decani" has the shape -2 here, "kim-demets" 3. The bounds do not bind: who goes on keeps his error.
+    power : float
+        The chance to find the effect that the plan is made for, between 0 and 1. It moves nothing but bounds of futility and the chances
+        that `boundaries` shows.
+
+    Raises
+    ------
+    ParameterError
+        Looks that do not increase, that lie outside (0, 1] or closer than 0.0001, or more than 1,000 of them; an unknown way to spend; a
+        shape outside its range, or for a family that has none.
+
+    References
+    ----------
+    Lan, K. K. G. & DeMets, D. L. (1983), Discrete sequential boundaries for clinical trials, Biometrika 70, 659-663. Jennison, C. &
+    Turnbull, B. W. (2000), Group Sequential Methods with Applications to Clinical Trials.
+
+    Examples
+    --------
+    >>> import opsmetrics as om
+    >>> plan = om.GroupSequential(4, planned_n=40_000)
+    >>> plan.boundaries().table[["look", "n", "bound"]].round(3)
+       look      n  bound
+    0     1  10000  4.333
+    1     2  20000  2.963
+    2     3  30000  2.359
+    3     4  40000  2.014
+    """
+
+    looks: int | Sequence[float]
+    _: KW_ONLY
+    planned_n: int
+    spending: Family = "obrien-fleming"
+    shape: float | None = None
+    futility: Family | None = None
+    power: float = 0.8
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "looks", _looks(self.looks))
+        object.__setattr__(self, "planned_n", _checks.whole_number("planned_n", self.planned_n, 1, 10**15))
+        _checks.choice("spending", self.spending, get_args(Family))
+        object.__setattr__(self, "shape", _shape(self.spending, self.shape))
+        if self.futility is not None:
+            _checks.choice("futility", self.futility, get_args(Family))
+        object.__setattr__(self, "power", _checks.fraction("power", self.power))
+
+    def _times(self) -> Floats:
+        """The information at the looks, the last of which is at 1."""
+        if isinstance(self.looks, int):
+            return np.arange(1, self.looks + 1) / self.looks
+        return np.array(self.looks if self.looks[-1] == 1 else [*self.looks, 1.0])
+
+    def _content(self, confidence: float, alternative: Alternative) -> tuple[dict[str, Column], Price]:
+        plan = self._plan(confidence, alternative)
+        t, below, above = plan.walk.t, *plan.leaving()
+        futility = {} if self.futility is None else {"futility": plan.lower.lower}
+        columns: dict[str, Column] = {
+            "look": np.arange(1, t.size + 1),
+            **_bounds(t, self.planned_n, plan.walk.upper, _sides(alternative)),
+            **futility,
+            "spent": plan.spending.spent(t, 1 - confidence),
+            **_chances(below + above),
+        }
+        return columns, plan.price()
+
+    def _monitor(self, n: Floats, confidence: float, alternative: Alternative, ready: Bools | None = None) -> Monitor:
+        plan, t = self._plan(confidence, alternative), np.asarray(n, dtype=np.float64) / self.planned_n
+        times, look = plan.walk.t, np.zeros(t.size, dtype=np.int64)
+        look[:] = np.searchsorted((times[1:] + times[:-1]) / 2, t)
+        critical, futility = np.full(t.size, np.inf), np.full(t.size, -np.inf)
+        judged = t > 0 if ready is None else ready & (t > 0)
+        for k, here in _groups(look, judged):
+            critical[here] = plan.critical(k, t[here])
+            futility[here] = np.minimum(plan.give_up(k, t[here]), critical[here])
+        return _Looks(error=1 - confidence, sides=_sides(alternative), critical=critical, plan=plan, look=look, t=t, futility=futility)
+
+    def _price(self, confidence: float, power: float, alternative: Alternative) -> Price:
+        return dataclasses.replace(self, power=power)._plan(confidence, alternative).price()
+
+    def _plan(self, confidence: float, alternative: Alternative) -> _Plan:
+        if self.futility is not None and alternative == "two-sided":
+            raise ParameterError(
+                f"futility={self.futility!r} gives up one direction, but alternative='two-sided' has two; choose 'greater' or 'less', or "
+                "leave futility out.",
+                code="parameter.futility",
+            )
+        _demand_power(self.power, 1 - confidence)
+        return _plan(self, 1 - confidence, _sides(alternative))
+
+
+@dataclass(frozen=True)
+class AlwaysValid(Design):
+    """Look at a test whenever one likes, and stop it whenever one likes (also known as: mSPRT, anytime-valid inference).
+
+    The interval is wider than that of a single look, and holds at all sample sizes at once. It is the asymptotic confidence sequence of a
+    normal mixture, tuned to be narrowest near `planned_n`; it stays true before and after.
+
+    Parameters
+    ----------
+    planned_n : int
+        Units over all variants at which the interval is to be narrow: those that the test would have without looking.
+    burn_in : int
+        Units that each variant must have, and for a proportion ten successes and ten failures as well, before there is an interval; before
+        that p is 1. Normal approximations do not hold earlier.
+
+    Raises
+    ------
+    ParameterError
+        Numbers of units that are no whole numbers, or out of range.
+
+    References
+    ----------
+    Waudby-Smith, I., Arbour, D., Sinha, R., Kennedy, E. H. & Ramdas, A. (2024), Time-uniform central limit theory and asymptotic
+    confidence sequences, Annals of Statistics 52, 2613-2640. Johari, R., Koomen, P., Pekelis, L. & Walsh, D. (2022), Always valid
+    inference: continuous monitoring of A/B tests, Operations Research 70, 1806-1821.
+
+    Examples
+    --------
+    >>> import opsmetrics as om
+    >>> om.AlwaysValid(40_000).boundaries().table[["n", "bound"]].round(3).tail(2)
+           n  bound
+    8  36000  3.031
+    9  40000  3.034
+    """
+
+    planned_n: int
+    _: KW_ONLY
+    burn_in: int = 100
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "planned_n", _checks.whole_number("planned_n", self.planned_n, 1, 10**15))
+        object.__setattr__(self, "burn_in", _checks.whole_number("burn_in", self.burn_in, 0, 10**15))
+
+    def _content(self, confidence: float, alternative: Alternative) -> tuple[dict[str, Column], Price]:
+        error, sides = 1 - confidence, _sides(alternative)
+        walk = _mixture(error, sides)
+        rows = slice(_LOOKS // _ROWS - 1, None, _LOOKS // _ROWS)
+        price = self._price(confidence, _POWER, alternative)
+        below, above = sequential.leaving(walk, [0.0, math.sqrt(price.most) * sequential.fixed_drift(_POWER, error, sides)])
+        columns: dict[str, Column] = {
+            "look": np.arange(1, _ROWS + 1),
+            **_bounds(walk.t[rows], self.planned_n, walk.upper[rows], sides),
+            **{name: values[rows] for name, values in _chances(below + above).items()},
+        }
+        return columns, price
+
+    def _monitor(self, n: Floats, confidence: float, alternative: Alternative, ready: Bools | None = None) -> Monitor:
+        error, sides, units = 1 - confidence, _sides(alternative), np.asarray(n, dtype=np.float64)
+        rho2 = mixtures.tuned(self.planned_n, error)
+        judged = units > 0 if ready is None else ready & (units > 0)
+        critical = np.where(judged, mixtures.critical(units, rho2, error, sides), np.inf)
+        return _Always(error=error, sides=sides, critical=critical, n=units, rho2=rho2, ready=judged, planned_n=self.planned_n)
+
+    def _ready(self, units: Floats, rare: Floats | None = None) -> Bools:
+        enough = units >= self.burn_in
+        return enough if rare is None else enough & (rare >= _RARE)
+
+    def _price(self, confidence: float, power: float, alternative: Alternative) -> Price:
+        error, sides = 1 - confidence, _sides(alternative)
+        _demand_power(power, error)
+        walk = _mixture(error, sides)
+        return _price(walk, sequential.drift_for(power, walk), sequential.fixed_drift(power, error, sides))
+
+
+# ------------------------------------------------------------------------------------------------------------------- plans
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Plan:
+    """A plan at one error: the bounds that stop its test, and those that give it up under the drift that it is made for."""
+
+    design: GroupSequential
+    spending: Spending
+    error: float
+    walk: Walk
+    drift: float
+    lower: Walk
+
+    def leaving(self) -> tuple[Floats, Floats]:
+        """The chances to leave below and above at each look, under no effect and under the effect."""
+        return sequential.leaving(self.lower, [0.0, self.drift])
+
+    def price(self) -> Price:
+        """What the plan costs."""
+        return _price(self.lower, self.drift, sequential.fixed_drift(self.design.power, self.error, self.spending.sides))
+
+    def critical(self, look: int, t: Floats) -> Floats:
+        """The z that stop a test at a look that is at these times."""
+        log_error = math.log(self.error)
+        left = sequential.left_to_spend(self.spending, self.walk, look, t, log_error)
+        some = left > log_error + math.log(sequential.NEGLIGIBLE)
+        found = np.full(t.size, np.inf)
+        found[some] = sequential.bound(self.walk.arriving[look], t[some], left[some], self.spending.sides)
+        return found
+
+    def give_up(self, look: int, t: Floats) -> Floats:
+        """The z that give a test up at a look that is at these times; at the end each that does not stop it."""
+        if self.design.futility is None:
+            return np.full(t.size, -np.inf)
+        whole, spending = 1 - self.design.power, _type_two(self.design.futility)
+        given = np.flatnonzero(np.isfinite(self.lower.lower[:look]))
+        before = float(spending.spent(self.lower.t[given[-1]], whole)) if given.size else 0.0
+        found = sequential.lower_bound(self.lower.arriving[look], t, spending.spent(t, whole) - before, whole, self.drift)
+        return np.where(t >= 1, np.inf, found)
+
+
+def _type_two(family: Family) -> Spending:
+    return Spending(family, _FUTILITY_SHAPES.get(family, 0.0), 1)
+
+
+@functools.lru_cache(maxsize=64)
+def _plan(design: GroupSequential, error: float, sides: Literal[1, 2]) -> _Plan:
+    spending, t = _spending(design, sides), design._times()
+    walk = sequential.spend(t, spending.spent(t, error), sides)
+    if design.futility is None:
+        return _Plan(design, spending, error, walk, sequential.drift_for(design.power, walk), walk)
+    drift, lower = sequential.meeting(t, walk.upper, _type_two(design.futility).spent(t, 1 - design.power))
+    return _Plan(design, spending, error, walk, drift, sequential.walk(t, lower, walk.upper, sequential.REACH + abs(drift)))
+
+
+def _spending(design: GroupSequential, sides: Literal[1, 2]) -> Spending:
+    usual = _SHAPES.get(design.spending, (0.0,))[0]
+    return Spending(design.spending, usual if design.shape is None else design.shape, sides)
+
+
+@functools.lru_cache(maxsize=64)
+def _levels(design: GroupSequential, sides: Literal[1, 2]) -> Levels:
+    return Levels.of(_spending(design, sides), design._times())
+
+
+@functools.lru_cache(maxsize=64)
+def _mixture(error: float, sides: Literal[1, 2]) -> Walk:
+    """The bounds of an always valid plan with a look at each per cent of its units, which are all the same in these."""
+    t = np.arange(1, _LOOKS + 1) / _LOOKS
+    upper = mixtures.critical(t, mixtures.tuned(1, error), error, sides)
+    return sequential.walk(t, -upper if sides == 2 else np.full(_LOOKS, -np.inf), upper)
+
+
+def _price(walk: Walk, drift: float, fixed: float) -> Price:
+    stops = np.add(*sequential.leaving(walk, [0.0, drift]))
+    stops[-1] = 1 - stops[:-1].sum(axis=0)
+    most = (drift / fixed) ** 2
+    no_effect, effect = (most * float(walk.t @ column) for column in stops.T)
+    return Price(most, no_effect, effect)
+
+
+# ------------------------------------------------------------------------------------------------------------------ columns
+
+
+def _bounds(t: Floats, planned_n: int, upper: Floats, sides: int) -> dict[str, Column]:
+    from scipy.special import ndtr
+
+    units = np.ceil(t * planned_n * (1 - 1e-15)).astype(np.int64)
+    return {"information": t, "n": units, "bound": upper, "nominal_p": sides * ndtr(-upper)}
+
+
+def _chances(stops: Floats) -> dict[str, Floats]:
+    none, some = np.minimum(stops.cumsum(axis=0), 1.0).T
+    return {"stop_no_effect": none, "stop_effect": some}
+
+
+# ---------------------------------------------------------------------------------------------------------------- arguments
+
+
+def _looks(given: Any) -> int | tuple[float, ...]:
+    """How many looks, or their times."""
+    if _checks.is_number(given, numbers.Number):
+        return _checks.whole_number("looks", given, 1, _MOST_LOOKS, hint=" Fractions of the plan are given as a list.")
+    times = tuple(float(_checks.number("looks", one)) for one in _checks.listed("looks", given))
+    if not 1 <= len(times) <= _MOST_LOOKS:
+        raise ParameterError(f"looks has {len(times)} looks; it must have from 1 to {_MOST_LOOKS}.", code="parameter.looks")
+    if outside := [t for t in times if not 0 < t <= 1]:
+        hint = f" Did you mean {[t / 100 for t in times]}?" if all(0 < t <= 100 for t in times) else ""
+        raise ParameterError(
+            f"looks={list(times)} has {outside[0]:g}; a look is at a fraction of planned_n, above 0 and at most 1.{hint}",
+            code="parameter.looks",
+        )
+    for before, after in itertools.pairwise((*times, *([1.0] if times[-1] < 1 else []))):
+        if not after - before >= _CLOSEST:
+            raise ParameterError(
+                f"looks={list(times)} must increase by {_CLOSEST:g} or more, up to a last look at 1; {after:g} follows {before:g}.",
+                code="parameter.looks",
+            )
+    return times
+
+
+def _shape(family: Family, given: float | None) -> float | None:
+    """A shape that the family can have."""
+    if given is None:
+        return None
+    if family not in _SHAPES:
+        raise ParameterError(
+            f"shape={given!r} has nothing to act on, for spending={family!r} has no shape; leave it out, or choose one of {list(_SHAPES)}.",
+            code="parameter.shape",
+        )
+    _, low, high = _SHAPES[family]
+    shape = float(_checks.number("shape", given))
+    if not low <= shape <= high:
+        raise ParameterError(
+            f"shape={given!r} is out of range; for spending={family!r} it must lie between {low:g} and {high:g}.", code="parameter.shape"
+        )
+    return shape
+
+
+def _demand_power(power: float, error: float) -> None:
+    if not power > error:
+        raise ParameterError(
+            f"power={power!r} is not above {error:g}, the chance to stop without an effect; the usual choice is 0.8.",
+            code="parameter.power",
+        )

@@ -1,0 +1,264 @@
+"""Arms compared: one statistic per comparison, and from it the p-value and both intervals."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+
+from opsmetrics._frames import Floats, Ints
+from opsmetrics._kernels import arms as kernel
+from opsmetrics._kernels import contrasts, proportions
+from opsmetrics._kernels.arms import Arms
+from opsmetrics._kernels.contrasts import Pairs
+from opsmetrics.experiments import laws
+from opsmetrics.experiments.designs import Monitor
+from opsmetrics.experiments.laws import Alternative, Bools, Law, Many, Question, Sides
+from opsmetrics.experiments.metrics import Kind, Mean, Metric, Proportion, Quantile
+from opsmetrics.experiments.statistics import Measured
+
+FEW_EXPECTED: Final = 5.0
+"""Below so many expected successes or failures in an arm an exact test takes over (W. G. Cochran, 1954, Biometrics 10, 417-451)."""
+
+FEW_OUTCOMES: Final = 10
+"""Successes below which an arm of a proportion has few."""
+
+TAIL_EXCESS: Final = 0.01
+"""An error of a tail, predicted from the skewness, that is worth a warning."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """Comparisons of one metric: columns of the table by name, and what the warnings need."""
+
+    kind: Kind
+    place: Ints
+    variant: Ints
+    baseline: Ints
+    columns: Mapping[str, Floats]
+    method: str
+    exact: Bools
+    excess: Floats
+    few: Bools
+    monitor: Monitor | None
+    error: Floats
+    sign: int
+    adjusted: Floats | None
+
+
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """The arms of one metric, which of them are compared, and how."""
+
+    measured: Measured
+    metric: Metric
+    arms: Arms
+    treatment: Ints
+    baseline: Ints
+    sides: Sides
+    pairs: Pairs
+    pooled: bool
+    corrected: bool
+
+    @property
+    def counted(self) -> bool:
+        """Whether the arms are counts of successes, and nothing else."""
+        return _counted(self.measured)
+
+    @property
+    def successes(self) -> Floats:
+        """In each arm."""
+        cells = self.measured.cells
+        return np.asarray(np.rint((cells.n * cells.mean[:, 0]).reshape(-1, self.measured.strata).sum(axis=1)))
+
+    @property
+    def many(self) -> Many:
+        """The comparisons as those of several treatments with one control."""
+        units = self.measured.units
+        return Many(self.measured.test[self.treatment], units[self.treatment], units[self.baseline])
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    statistic: Floats
+    p_value: Floats
+    difference: tuple[Floats, Floats]
+    lift: tuple[Floats, Floats]
+    exact: Bools
+
+
+def compare(measured: Measured, metric: Metric, control: Ints | None, units: Floats, question: Question) -> Compared:
+    """Compare arms: each with the arm `control` of its test, or all pairs. `units` are those of each test, for sequential designs."""
+    contest = _contest(measured, metric, control, question)
+    skew = contrasts.skewness(contest.arms, contest.pairs, contest.treatment, contest.baseline)
+    law = _law(contest, question, units)
+    answer = _proportions(contest, law) if contest.counted else _means(contest, law, skew if contest.corrected else np.zeros(len(skew)))
+    return _compared(contest, law, answer, skew, question)
+
+
+def _contest(measured: Measured, metric: Metric, control: Ints | None, question: Question) -> Contest:
+    """Estimate the arms, and pair them."""
+    treatment, baseline = _pairs(measured, control)
+    within = getattr(metric, "theta", "within") == "within"
+    arms = kernel.estimate(measured.cells, measured.test, measured.strata, ratio=measured.base == 2, within=within)
+    corrected = isinstance(metric, Mean) and metric.skew_correction and measured.cells.cubes.shape[1] > 0
+    quantile = isinstance(metric, Quantile)
+    # What is looked at early has small arms, whose own variances are too small when their means are.
+    pooled = corrected or (question.design is not None and not quantile)
+    pairs = contrasts.pooled(arms, treatment, baseline) if pooled else contrasts.welch(arms, treatment, baseline)
+    if quantile or _counted(measured):
+        pairs = replace(pairs, df=np.full(len(treatment), np.inf))
+    return Contest(measured, metric, arms, treatment, baseline, Sides.of(metric, question.alternative), pairs, pooled, corrected)
+
+
+def _counted(measured: Measured) -> bool:
+    return measured.kind == "proportion" and measured.base == 1 and not measured.covariates and measured.strata == 1
+
+
+def _law(contest: Contest, question: Question, units: Floats) -> Law:
+    """What the statistics must reach."""
+    sides, df, design = contest.sides, contest.pairs.df, question.design
+    if design is None:
+        return contest.many.law(question, sides, df) if question.dunnett else laws.by_level(question, sides, df)
+    measured = contest.measured
+    smaller = np.minimum(measured.units[contest.treatment], measured.units[contest.baseline])
+    rare = None
+    if contest.counted:
+        rarer = np.minimum(contest.successes, measured.units - contest.successes)
+        rare = np.minimum(rarer[contest.treatment], rarer[contest.baseline])
+    own = units[measured.place[measured.test[contest.treatment]]]
+    return laws.by_design(question, design, sides, df, own, design._ready(smaller, rare))
+
+
+def _ends(contest: Contest, critical: Floats) -> tuple[Floats, Floats]:
+    """How far an interval goes down and up; an end that is not given is open."""
+    nowhere = np.full(len(critical), np.inf)
+    return critical if contest.sides.low else nowhere, critical if contest.sides.high else nowhere
+
+
+def _means(contest: Contest, law: Law, skew: Floats) -> _Answer:
+    """By the t statistic, straightened where the difference is skewed."""
+    pairs, nulls = contest.pairs, contest.sides.nulls
+    above, _ = _ends(contest, contrasts.bent(law.critical, skew))
+    _, below = _ends(contest, -contrasts.bent(-law.critical, skew))
+    found = [contrasts.straightened((pairs.difference - margin) / pairs.error, skew) for margin, _ in nulls]
+    statistic, p_value = _worst(found, [law.p_value(z, side) for z, (_, side) in zip(found, nulls, strict=True)])
+    exact = np.zeros(len(skew), dtype=np.bool_)
+    return _Answer(statistic, p_value, contrasts.interval(pairs, above, below), contrasts.fieller(pairs, above, below), exact)
+
+
+def _proportions(contest: Contest, law: Law) -> _Answer:
+    """By the score statistic; where counts are tiny, the exact p-value."""
+    metric, nulls, n, k = contest.metric, contest.sides.nulls, contest.measured.units, contest.successes
+    counts = (k[contest.treatment], n[contest.treatment], k[contest.baseline], n[contest.baseline])
+    some = (counts[1] > 0) & (counts[3] > 0)
+    found = [np.where(some, proportions.score_z(*counts, margin), np.nan) for margin, _ in nulls]
+    statistic, p_value = _worst(found, [law.p_value(z, side) for z, (_, side) in zip(found, nulls, strict=True)])
+    above, below = _ends(contest, law.critical)
+    newcombe = isinstance(metric, Proportion) and metric.interval == "newcombe"
+    difference = (proportions.newcombe if newcombe else proportions.miettinen_nurminen)(*counts, above, below)
+    low, high = proportions.koopman(*counts, above, below)
+    test = metric.test if isinstance(metric, Proportion) else None
+    tiny = _expected(counts) < FEW_EXPECTED if test is None else np.full(len(some), test != "score")
+    exact = tiny & some & (law.monitor is None and metric.hypothesis == "superiority")
+    if exact.any():
+        rows = np.flatnonzero(exact)
+        p_value = p_value.copy()
+        p_value[rows] = _exact([count[rows] for count in counts], nulls[0][1], test)
+    return _Answer(statistic, p_value, difference, (low - 1, high - 1), exact)
+
+
+def _exact(counts: list[Floats], side: Alternative, test: str | None) -> Floats:
+    if test == "fisher":
+        return proportions.fisher(counts[0], counts[1], counts[2], counts[3], side)
+    tables = np.stack(counts, axis=1).astype(np.int64).tolist()
+    return np.array([proportions.boschloo(k1, n1, k0, n0, side) for k1, n1, k0, n0 in tables])
+
+
+def _expected(counts: tuple[Floats, Floats, Floats, Floats]) -> Floats:
+    """The smallest count expected in the table of each comparison."""
+    k1, n1, k0, n0 = counts
+    total = np.maximum(n1 + n0, 1.0)
+    return np.minimum(k1 + k0, n1 + n0 - k1 - k0) * np.minimum(n1, n0) / total
+
+
+def _worst(statistics: list[Floats], p_values: list[Floats]) -> tuple[Floats, Floats]:
+    """Of two nulls that must both be rejected the one with the larger p-value (D. J. Schuirmann, 1987, two one-sided tests)."""
+    if len(statistics) == 1:
+        return statistics[0], p_values[0]
+    second = p_values[1] > p_values[0]
+    return np.where(second, statistics[1], statistics[0]), np.where(second, p_values[1], p_values[0])
+
+
+def _pairs(measured: Measured, control: Ints | None) -> tuple[Ints, Ints]:
+    """The arms to compare: each but the control with it, or every one with all before it."""
+    count = len(measured.place)
+    if control is not None:
+        arm_of = np.full(count, -1, dtype=np.int64)
+        is_control = measured.variant == control[measured.place[measured.test]]
+        arm_of[measured.test[is_control]] = np.flatnonzero(is_control)
+        treatment = np.flatnonzero(~is_control & (arm_of[measured.test] >= 0))
+        return treatment, arm_of[measured.test[treatment]]
+    begins = np.searchsorted(measured.test, np.arange(count + 1))
+    found = [
+        (later, earlier)
+        for begin, end in itertools.pairwise(begins.tolist())
+        for earlier, later in itertools.combinations(range(begin, end), 2)
+    ]
+    pairs = np.array(found, dtype=np.int64).reshape(-1, 2)
+    return pairs[:, 0], pairs[:, 1]
+
+
+def _compared(contest: Contest, law: Law, answer: _Answer, skew: Floats, question: Question) -> Compared:
+    measured, arms, pairs, treatment, baseline = contest.measured, contest.arms, contest.pairs, contest.treatment, contest.baseline
+    with np.errstate(divide="ignore", invalid="ignore"):
+        lift = np.where(pairs.control == 0, np.nan, pairs.difference / np.abs(pairs.control))
+        raw = arms.raw_variance[treatment] + arms.raw_variance[baseline]
+        adjusted = arms.variance[treatment] + arms.variance[baseline]
+        reduction = np.where(arms.covariates[treatment] > 0, 1 - adjusted / raw, np.nan)
+    columns = {
+        "n": measured.units[treatment], "n_baseline": measured.units[baseline],
+        "treatment": pairs.treatment, "control": pairs.control,
+        "difference": pairs.difference, "difference_low": answer.difference[0], "difference_high": answer.difference[1],
+        "lift": lift, "lift_low": answer.lift[0], "lift_high": answer.lift[1],
+        "statistic": answer.statistic, "df": pairs.df, "p_value": answer.p_value, "variance_reduction": reduction,
+    }  # fmt: skip
+    many = contest.many.p_values(answer.statistic, pairs.df, contest.sides.nulls[0][1]) if question.dunnett else None
+    return Compared(
+        measured.kind, measured.place[measured.test[treatment]], measured.variant[treatment], measured.variant[baseline], columns,
+        _method(contest), answer.exact, _excess(contest, law, skew), _few(contest), law.monitor, pairs.error, contest.sides.sign, many,
+    )  # fmt: skip
+
+
+def _excess(contest: Contest, law: Law, skew: Floats) -> Floats:
+    """By how much the skewness moves the error of a tail: A phi(z) (2 z^2 + 1) / 6, for variances that each arm has by itself."""
+    if contest.pooled or not contest.measured.cells.cubes.shape[1]:
+        return np.zeros(len(skew))
+    z = law.critical
+    return np.asarray(np.abs(skew) * np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi) * (2 * z**2 + 1) / 6)
+
+
+def _few(contest: Contest) -> Bools:
+    """Which comparisons of proportions have few successes in an arm."""
+    if contest.measured.kind != "proportion":
+        return np.zeros(len(contest.treatment), dtype=np.bool_)
+    k = contest.successes
+    return np.asarray(np.minimum(k[contest.treatment], k[contest.baseline]) < FEW_OUTCOMES)
+
+
+def _method(contest: Contest) -> str:
+    """How it was tested, in a few words."""
+    measured, metric = contest.measured, contest.metric
+    if contest.counted:
+        return f"score, {metric.interval if isinstance(metric, Proportion) else 'miettinen-nurminen'}"
+    if isinstance(metric, Quantile):
+        return metric.method
+    words = ["pooled z" if contest.pooled else "Welch"]
+    words += ["Hall's skewness"] * contest.corrected
+    words += ["delta method"] * (measured.base == 2)
+    words += [f"CUPED ({getattr(metric, 'theta', 'within')})"] * bool(contest.arms.covariates.any())
+    words += ["post-stratified"] * (measured.strata > 1)
+    return ", ".join(words)

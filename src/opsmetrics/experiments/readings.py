@@ -1,0 +1,370 @@
+"""A frame of units, read once: the moments of every metric in every arm.
+
+Rows stand for themselves, or belong to clusters, the units of randomisation, whose rows are then added up: a mean over rows is a ratio of
+sums over clusters, and what clusters share is in its variance (the delta method is the cluster-robust variance with few-cluster correction:
+A. Deng, J. Lu & W. Qin, 2021, arXiv:2105.14705).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial as bind
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from opsmetrics import _parts
+from opsmetrics._frames import Backend, Floats, Ints, Use
+from opsmetrics._kernels import moments
+from opsmetrics._kernels.moments import Moments, Runs
+from opsmetrics._parts import Part
+from opsmetrics.errors import DataError
+from opsmetrics.experiments.metrics import Metric, Quantile
+
+ROWS: Final = 65_536
+"""Rows that are looked at together, so that their scratch stays in the cache."""
+
+MANY_VARIANTS: Final = 100
+MANY_STRATA: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is to be read: the metrics by name (a text is a bare column), their columns, and where values are cut."""
+
+    metrics: Mapping[str, Metric | str]
+    strata: bool
+    clustered: bool
+    cuts: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+    def columns(self, name: str) -> tuple[str, ...]:
+        """The columns of a metric."""
+        metric = self.metrics[name]
+        return (metric,) if isinstance(metric, str) else metric.columns
+
+    def parts(self, name: str) -> list[str]:
+        """What each of them is called in a sentence."""
+        metric = self.metrics[name]
+        if isinstance(metric, str):
+            return [""]
+        many = len(metric.covariates) > 1
+        return [
+            *(f".{value}" for value in metric.values),
+            *(f".covariate[{i}]" if many else ".covariate" for i in range(len(metric.covariates))),
+        ]
+
+    def base(self, name: str) -> int:
+        """How many of them are its value: two for a ratio."""
+        metric = self.metrics[name]
+        return 1 if isinstance(metric, str) else len(metric.values)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One metric in a part: the moments of its groups, which covariates are missing somewhere, and a value other than 0 and 1.
+
+    `values`, `groups` and `clusters` are kept for quantiles only, which need them all.
+    """
+
+    moments: Moments
+    indicators: tuple[int, ...] = ()
+    odd: float | None = None
+    missing: int = 0
+    incomplete: int = 0
+    values: Floats | None = None
+    groups: Ints | None = None
+    clusters: Ints | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What a part says: units by group, the labels of its groups, and each metric."""
+
+    units: Ints
+    variants: Sequence[Any]
+    strata: Sequence[Any]
+    found: Mapping[str, Found]
+    dropped: Mapping[str, int]
+    torn: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """All parts together. Groups are variants by strata, all strata of the first variant first."""
+
+    backend: Backend
+    variants: Sequence[Any]
+    strata: Sequence[Any]
+    units: Ints
+    found: Mapping[str, Found]
+    dropped: Mapping[str, int]
+
+
+def read(units: object, variant: str, asked: Asked, cluster: str | None, strata: str | None) -> Reading:
+    """Read a frame of units."""
+    uses = uses_of(asked, variant, cluster, strata)
+    source = _parts.read("units", units, uses, whole=cluster is not None)
+    places = {use.column: use.argument for use in uses}
+    if cut := _winsorized(asked):
+        kept = _parts.fold(source, lambda part: {column: part[places[column]] for column in cut})
+        asked = with_cuts(asked, {column: np.concatenate([part[column] for part in kept]) for column in cut})
+    tallies = _parts.fold(source, bind(_partial, asked=asked, places=places))
+    if torn := sum(tally.torn for tally in tallies):
+        raise DataError(
+            f"cluster={cluster!r}: {torn:,} clusters have rows in more than one variant{' or stratum' if strata else ''}; a cluster is the "
+            "unit that was randomised, and belongs to one. Leave those out, or find out why.",
+            code="data.torn",
+        )
+    return _together(source.backend, tallies, asked)
+
+
+def uses_of(asked: Asked, variant: str | None, cluster: str | None, strata: str | None) -> list[Use]:
+    """The columns that are read. A column that several metrics measure is read once; one that plays another part is told by the check."""
+    uses = [Use("cluster", cluster, "key")] if cluster is not None else []
+    uses += [Use(name, column, "label") for name, column in (("variant", variant), ("strata", strata)) if column is not None]
+    measured: dict[str, Use] = {}
+    for name in asked.metrics:
+        for column, part in zip(asked.columns(name), asked.parts(name), strict=True):
+            measured.setdefault(column, Use(f"metrics[{name!r}]{part}", column, "measure"))
+    return [*uses, *measured.values()]
+
+
+def with_cuts(asked: Asked, columns: Mapping[str, Floats]) -> Asked:
+    """The numbers at which winsorised columns are cut: quantiles of all units, whichever arm they are in.
+
+    A cut-off of each arm's own makes false positives of up to 25 %.
+    """
+    cuts: dict[str, tuple[float, float]] = {}
+    for column, ends in _winsorized(asked).items():
+        values = columns[column][~np.isnan(columns[column])]
+        if len(values):
+            low, high = np.quantile(values, ends).tolist()
+            cuts[column] = (low, high)
+    return replace(asked, cuts=cuts)
+
+
+def _winsorized(asked: Asked) -> dict[str, tuple[float, float]]:
+    """The columns that are cut, and at which quantiles."""
+    return {
+        metric.columns[0]: cuts
+        for metric in asked.metrics.values()
+        if not isinstance(metric, str) and (cuts := getattr(metric, "winsorize", None)) is not None
+    }
+
+
+def _partial(part: Part, asked: Asked, places: Mapping[str, str]) -> Tally:
+    """The moments of some rows, or of some whole clusters."""
+    own = part["variant"] if asked.clustered else part.codes
+    variants = (part.labels["variant"] if asked.clustered else part.customers).to_list()
+    strata = part.labels["strata"].to_list() if asked.strata else [None]
+    stratum = part["strata"] if asked.strata else np.zeros(part.rows, dtype=np.int64)
+    groups = np.where((own >= 0) & (stratum >= 0), own * len(strata) + stratum, -1)
+    dropped = {"no variant": int((own < 0).sum())}
+    if asked.strata:
+        dropped["no stratum"] = int(((own >= 0) & (stratum < 0)).sum())
+    if asked.clustered:
+        dropped["no cluster"] = int(((groups >= 0) & (part.codes < 0)).sum())
+        groups = np.where(part.codes >= 0, groups, -1)
+    size = len(variants) * len(strata)
+    columns = {column: part[argument] for column, argument in places.items() if argument in part.columns}
+    _refuse_infinite(columns, asked, places)
+    if asked.clustered:
+        return _clusters(part, asked, columns, groups, (variants, strata), dropped)
+    units = np.bincount(groups[groups >= 0], minlength=size)
+    blocks = [_block(columns, groups, slice(begin, begin + ROWS), size, asked) for begin in range(0, part.rows, ROWS)]
+    found = {name: _joined([block[name] for block in blocks], size) for name in asked.metrics}
+    return Tally(units, variants, strata, found, dropped)
+
+
+def _refuse_infinite(columns: Mapping[str, Any], asked: Asked, places: Mapping[str, str]) -> None:
+    for name in asked.metrics:
+        for column in asked.columns(name):
+            with np.errstate(invalid="ignore"):
+                total = float(np.add.reduce(columns[column]))
+            if not np.isfinite(total) and np.isinf(columns[column]).any():
+                raise DataError(
+                    f"{places[column]}={column!r} has infinite values; a mean of them says nothing. Find out where they come from.",
+                    code="data.infinite",
+                )
+
+
+def _block(columns: Mapping[str, Floats], groups: Ints, rows: slice, size: int, asked: Asked) -> dict[str, Found]:
+    """The moments of the rows of a block."""
+    codes = groups[rows]
+    known = codes >= 0
+    every = bool(known.all())
+    runs = Runs.of(codes.astype(np.min_scalar_type(size))) if every else None
+    found = {}
+    for name in asked.metrics:
+        values, indicators, valid, incomplete = values_of([columns[column][rows] for column in asked.columns(name)], name, asked)
+        if every and valid is None and runs is not None:
+            found[name] = _measured(values, runs, codes, size, indicators, 0, incomplete, asked, name)
+            continue
+        present = known if valid is None else known & valid
+        own = codes[present]
+        narrow = Runs.of(own.astype(np.min_scalar_type(size)))
+        missing = int((known & ~present).sum())
+        values = [column[present] for column in values]
+        found[name] = _measured(values, narrow, own, size, indicators, missing, incomplete, asked, name)
+    return found
+
+
+def values_of(given: Sequence[Floats], name: str, asked: Asked) -> tuple[list[Floats], tuple[int, ...], npt.NDArray[np.bool_] | None, int]:
+    """The numbers of a metric, cut where they are to be: with covariates filled in, and indicators of where they were missing.
+
+    Also which covariates have an indicator, which rows have a value (all, where None), and how many rows lack a covariate.
+    """
+    base, columns = asked.base(name), asked.columns(name)
+    values = [_cut(column, asked.cuts.get(name_), i) for i, (column, name_) in enumerate(zip(given, columns, strict=True))]
+    gaps = [np.isnan(column) for column in values]
+    absent = [gap for gap in gaps[:base] if gap.any()]
+    valid = ~np.logical_or.reduce(absent) if absent else None
+    indicators = tuple(i for i, gap in enumerate(gaps[base:]) if gap.any())
+    if not indicators:
+        return values, (), valid, 0
+    filled = [np.where(gap, 0.0, column) if gap.any() else column for gap, column in zip(gaps[base:], values[base:], strict=True)]
+    incomplete = int(np.logical_or.reduce([gaps[base + i] for i in indicators]).sum())
+    return [*values[:base], *filled, *(gaps[base + i].astype(np.float64) for i in indicators)], indicators, valid, incomplete
+
+
+def _cut(column: Floats, ends: tuple[float, float] | None, place: int) -> Floats:
+    """The values of a metric between its cuts; covariates are left as they are."""
+    return column if ends is None or place else np.clip(column, *ends)
+
+
+def _measured(
+    values: list[Floats], runs: Runs, codes: Ints, size: int, indicators: tuple[int, ...], missing: int, incomplete: int, asked: Asked,
+    name: str, clusters: Ints | None = None,
+) -> Found:  # fmt: skip
+    if isinstance(asked.metrics[name], Quantile):
+        return replace(nothing(size), missing=missing, values=values[0].copy(), groups=codes.copy(), clusters=clusters)
+    found = moments.of_units(values, runs, size, third=asked.base(name))
+    return Found(found, indicators, odd(values[0]), missing, incomplete)
+
+
+def nothing(size: int) -> Found:
+    """No moments, which quantiles have not."""
+    return Found(Moments(np.zeros(size), np.zeros((size, 1)), np.zeros((size, 1, 1)), np.zeros((size, 0, 0, 0))))
+
+
+def odd(values: Floats) -> float | None:
+    """The first value that is neither 0 nor 1."""
+    places = np.flatnonzero((values != 0) & (values != 1))
+    return float(values[places[0]]) if len(places) else None
+
+
+def _clusters(
+    part: Part, asked: Asked, columns: Mapping[str, Floats], groups: Ints, labels: tuple[Sequence[object], Sequence[object]],
+    dropped: Mapping[str, int],
+) -> Tally:  # fmt: skip
+    """The moments of clusters: of the sums over their rows, and of the number of rows."""
+    size = len(labels[0]) * len(labels[1])
+    rows = np.flatnonzero(groups >= 0)
+    codes, count = part.codes[rows], len(part.customers)
+    of_cluster = np.full(count, -1, dtype=np.int64)
+    of_cluster[codes[::-1]] = groups[rows[::-1]]
+    torn = len(np.unique(codes[groups[rows] != of_cluster[codes]]))
+    found = {}
+    for name in asked.metrics:
+        values, indicators, valid, incomplete = values_of([columns[column][rows] for column in asked.columns(name)], name, asked)
+        own = codes if valid is None else codes[valid]
+        kept = values if valid is None else [column[valid] for column in values]
+        missing = 0 if valid is None else int((~valid).sum())
+        if isinstance(asked.metrics[name], Quantile):
+            found[name] = _measured(kept, Runs.of(own[:0]), of_cluster[own], size, (), missing, 0, asked, name, own)
+            continue
+        sums, there = sums_of(kept, own, count, asked.base(name))
+        runs = Runs.of(of_cluster[there].astype(np.min_scalar_type(size)))
+        summed = moments.of_units(sums, runs, size, third=2)
+        found[name] = Found(summed, indicators, odd(kept[0]), missing, incomplete)
+    units = np.bincount(of_cluster[of_cluster >= 0], minlength=size)
+    return Tally(units, *labels, found, dropped, torn)
+
+
+def sums_of(values: Sequence[Floats], clusters: Ints, count: int, base: int) -> tuple[list[Floats], Ints]:
+    """The sums over the rows of each cluster, and which clusters have rows.
+
+    A mean over rows is a ratio to their number, which is a covariate too where there are others: their sums grow with it.
+    """
+    rows: Floats = np.bincount(clusters, minlength=count).astype(np.float64)
+    sums: list[Floats] = [np.asarray(np.bincount(clusters, weights=column, minlength=count), dtype=np.float64) for column in values]
+    sums = [sums[0], rows if base == 1 else sums[1], *([rows] if len(sums) > base else []), *sums[base:]]
+    there = np.flatnonzero(rows > 0)
+    return [column[there] for column in sums], there
+
+
+# ----------------------------------------------------------------------------------------------------------- merging
+
+
+def _joined(found: Sequence[Found], size: int, codes: Sequence[Ints] | None = None) -> Found:
+    """Parts of one metric as one; `codes` says which of `size` groups each group of a part is (the same ones by default)."""
+    places = [np.arange(len(part.moments.n)) for part in found] if codes is None else codes
+    indicators = tuple(sorted({i for part in found for i in part.indicators}))
+    stacked = moments.stack(_widened(part, indicators) for part in found)
+    odd = next((part.odd for part in found if part.odd is not None), None)
+    whole = Found(
+        moments.merge(stacked, np.concatenate(places), size), indicators, odd, sum(part.missing for part in found),
+        sum(part.incomplete for part in found),
+    )  # fmt: skip
+    if found[0].values is None:
+        return whole
+    starts = np.cumsum([0, *(_last(part.clusters) + 1 for part in found)])
+    return replace(
+        whole,
+        values=np.concatenate([part.values for part in found if part.values is not None]),
+        groups=np.concatenate([place[part.groups] for place, part in zip(places, found, strict=True) if part.groups is not None]),
+        clusters=None
+        if found[0].clusters is None
+        else np.concatenate([part.clusters + start for start, part in zip(starts, found, strict=False) if part.clusters is not None]),
+    )
+
+
+def _last(codes: Ints | None) -> int:
+    return -1 if codes is None else int(codes.max(initial=-1))
+
+
+def _widened(found: Found, indicators: tuple[int, ...]) -> Moments:
+    """Moments with room for all indicators: where a part has none of them, they are all zero."""
+    missing = [i for i in indicators if i not in found.indicators]
+    if not missing:
+        return found.moments
+    p = found.moments.mean.shape[1] - len(found.indicators)
+    order = [*range(p), *(p + found.indicators.index(i) if i in found.indicators else -1 for i in indicators)]
+    m = found.moments
+    mean = np.concatenate([m.mean, np.zeros((len(m.n), 1))], axis=1)[:, order]
+    padded = np.pad(m.products, ((0, 0), (0, 1), (0, 1)))
+    return Moments(m.n, mean, padded[:, order][:, :, order], m.cubes)
+
+
+def _together(backend: Backend, tallies: Sequence[Tally], asked: Asked) -> Reading:
+    """All parts as one, over the labels of all."""
+    variants, strata = (_labels([getattr(tally, name) for tally in tallies]) for name in ("variants", "strata"))
+    for name, labels, most in (("variant", variants, MANY_VARIANTS), ("strata", strata, MANY_STRATA)):
+        if len(labels) > most:
+            raise DataError(
+                f"{name} has {len(labels):,} values, more than {most:,}; is it a column of ids? Name the column of the "
+                f"{'arms' if name == 'variant' else 'strata'}.",
+                code=f"data.{name}",
+            )
+    size = max(len(variants) * len(strata), 1)
+    codes = []
+    for tally in tallies:
+        own = np.array([variants.index(label) for label in tally.variants], dtype=np.int64)
+        inner = np.array([strata.index(label) for label in tally.strata], dtype=np.int64)
+        codes.append((own[:, None] * len(strata) + inner).ravel())
+    units = np.zeros(size, dtype=np.int64)
+    for tally, code in zip(tallies, codes, strict=True):
+        np.add.at(units, code, tally.units)
+    found = {name: _joined([tally.found[name] for tally in tallies], size, codes) for name in asked.metrics}
+    reasons = dict.fromkeys(reason for tally in tallies for reason in tally.dropped)
+    dropped = {reason: sum(tally.dropped[reason] for tally in tallies) for reason in reasons}
+    dropped |= {f"{name} missing": own.missing for name, own in found.items() if own.missing}
+    return Reading(backend, variants, strata, units, found, dropped)
+
+
+def _labels(parts: Sequence[Sequence[object]]) -> list[object]:
+    """All labels in order: numbers by size, text by code point."""
+    labels: list[Any] = list(dict.fromkeys(label for part in parts for label in part))
+    return sorted(labels, key=lambda label: (isinstance(label, str), label))

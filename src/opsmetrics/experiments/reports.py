@@ -1,0 +1,175 @@
+"""Comparisons of all metrics as one table, and the sentences that belong beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from opsmetrics import _frames
+from opsmetrics._frames import Backend, Column, Floats, Ints
+from opsmetrics.experiments.inference import FEW_OUTCOMES, TAIL_EXCESS, Compared
+from opsmetrics.experiments.laws import normal
+from opsmetrics.experiments.statistics import KINDS, Measured, columns_of
+
+Bools = npt.NDArray[np.bool_]
+
+FEW_CLUSTERS: Final = 20
+NAMED: Final = 3
+"""How many comparisons a sentence names before it counts the rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tests:
+    """What tests are called: by place, the metric and the labels of the experiment; and the variants."""
+
+    metrics: Sequence[str]
+    metric: Ints
+    experiment: Ints
+    by: Mapping[str, Any]
+    variants: Sequence[object]
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """All comparisons in the order of the table."""
+
+    place: Ints
+    variant: Ints
+    baseline: Ints
+    kind: Ints
+    methods: Sequence[str]
+    method: Ints
+    columns: Mapping[str, Floats]
+    excess: Floats
+    few: Bools
+
+
+def in_order(compared: Sequence[Compared], adjusted: Floats | None) -> Rows:
+    """The comparisons of all metrics: by test, then by baseline and variant."""
+    place, variant, baseline, order = _sorted(compared)
+    columns = {name: np.concatenate([one.columns[name] for one in compared])[order] for name in compared[0].columns}
+    # A method, or with tiny counts its exact form.
+    methods = [word for one in compared for word in (one.method, one.method.replace("score", "exact", 1))]
+    method = np.concatenate([2 * i + one.exact for i, one in enumerate(compared)])
+    kind = np.repeat([KINDS.index(one.kind) for one in compared], [len(one.place) for one in compared])
+    p = np.full(len(order), np.nan) if adjusted is None else adjusted[order]
+    return Rows(
+        place, variant, baseline, kind[order], methods, method[order], columns | {"p_adjusted": p},
+        np.concatenate([one.excess for one in compared])[order], np.concatenate([one.few for one in compared])[order],
+    )  # fmt: skip
+
+
+def _sorted(compared: Sequence[Compared]) -> tuple[Ints, Ints, Ints, Ints]:
+    """The place, the variant and the baseline of each comparison in the order of the table, and that order."""
+    place, variant, baseline = (np.concatenate([getattr(one, name) for one in compared]) for name in ("place", "variant", "baseline"))
+    order = np.lexsort((variant, baseline, place))
+    return place[order], variant[order], baseline[order], order
+
+
+_ORDER: Final = (
+    "n", "n_baseline", "treatment", "control", "difference", "difference_low", "difference_high", "lift", "lift_low", "lift_high",
+    "statistic", "df", "p_value", "p_adjusted", "variance_reduction",
+)  # fmt: skip
+
+
+def table(backend: Backend, tests: Tests, rows: Rows) -> Any:
+    """The main table of the result."""
+    columns = head(backend, tests, rows.place)
+    columns["kind"] = _frames.words(backend, KINDS, rows.kind)
+    columns |= {
+        "variant": _frames.labels(backend, tests.variants, rows.variant),
+        "baseline": _frames.labels(backend, tests.variants, rows.baseline),
+    }
+    numbers: dict[str, Column] = {name: rows.columns[name] for name in _ORDER}
+    for name in ("n", "n_baseline"):
+        numbers[name] = rows.columns[name].astype(np.int64)
+    return _frames.build(backend, columns | numbers | {"method": _frames.words(backend, rows.methods, rows.method)})
+
+
+def head(backend: Backend, tests: Tests, place: Ints) -> dict[str, Column]:
+    """The columns that name a test."""
+    by: dict[str, Column] = {name: _frames.take(values, tests.experiment[place]) for name, values in tests.by.items()}
+    return by | {"metric": _frames.words(backend, tests.metrics, tests.metric[place])}
+
+
+def _sides(backend: Backend, tests: Tests, variant: Ints, baseline: Ints) -> dict[str, Column]:
+    """The columns that name what is compared."""
+    return {name: _frames.labels(backend, tests.variants, codes) for name, codes in (("variant", variant), ("baseline", baseline))}
+
+
+def statistics(backend: Backend, tests: Tests, measured: Sequence[Measured], strata: Sequence[object]) -> Any:
+    """What the table was made of, one row per metric, variant and stratum that has units."""
+    kept = [np.flatnonzero(own.cells.n > 0) for own in measured]
+    arm = [cells // own.strata for own, cells in zip(measured, kept, strict=True)]
+    place = np.concatenate([own.place[own.test[a]] for own, a in zip(measured, arm, strict=True)])
+    variant = np.concatenate([own.variant[a] for own, a in zip(measured, arm, strict=True)])
+    order = np.lexsort((variant, place))
+    columns = head(backend, tests, place[order])
+    kind = np.repeat([KINDS.index(own.kind) for own in measured], [len(cells) for cells in kept])
+    columns |= {"kind": _frames.words(backend, KINDS, kind[order]), "variant": _frames.labels(backend, tests.variants, variant[order])}
+    if any(own.strata > 1 for own in measured):
+        stratum = np.concatenate([cells % own.strata for own, cells in zip(measured, kept, strict=True)])[order]
+        columns["stratum"] = _frames.labels(backend, strata, stratum)
+    found = [{name: values[cells] for name, values in columns_of(own).items()} for own, cells in zip(measured, kept, strict=True)]
+    names = dict.fromkeys(name for one in found for name in one)
+    numbers: dict[str, Column] = {
+        name: np.concatenate([one.get(name, np.full(len(cells), np.nan)) for one, cells in zip(found, kept, strict=True)])[order]
+        for name in names
+    }
+    numbers["n"] = np.asarray(numbers["n"]).astype(np.int64)
+    return _frames.build(backend, columns | numbers)
+
+
+def sequential(backend: Backend, tests: Tests, compared: Sequence[Compared]) -> Any:
+    """Where each comparison stands in its sequential design."""
+    place, variant, baseline, order = _sorted(compared)
+    parts = [_standing(one) for one in compared]
+    columns = head(backend, tests, place) | _sides(backend, tests, variant, baseline)
+    return _frames.build(backend, columns | {name: np.concatenate([part[name] for part in parts])[order] for name in parts[0]})
+
+
+def _standing(one: Compared) -> dict[str, npt.NDArray[Any]]:
+    """Of each comparison: the look, what had to be reached, and an estimate that allows for stopping."""
+    if one.monitor is None:
+        return {}
+    z = one.sign * normal(one.columns["statistic"], one.columns["df"])
+    stopping = one.monitor.stopping(z)
+    facts = {name: np.asarray(values) for name, values in one.monitor.facts().items()}
+    ends = (one.sign * stopping.z_low * one.error, one.sign * stopping.z_high * one.error)
+    return {
+        **facts, "z": one.sign * z, "bound": one.monitor.critical, "stopped": stopping.stopped, "stopping_p_value": stopping.p_value,
+        "estimate": one.sign * stopping.z_estimate * one.error, "estimate_low": np.minimum(*ends), "estimate_high": np.maximum(*ends),
+    }  # fmt: skip
+
+
+# ------------------------------------------------------------------------------------------------------------- warnings
+
+
+def warnings_of(tests: Tests, rows: Rows, *, clustered: bool) -> list[str]:
+    """What should be known of the comparisons."""
+    ends = {name: np.isfinite(rows.columns[name]) for name in ("lift_low", "lift_high", "difference_low", "difference_high")}
+    open_lift = ends["difference_low"] & ends["difference_high"] & ~ends["lift_low"] & ~ends["lift_high"]
+    mean = rows.kind != KINDS.index("proportion")
+    worst = float(np.nanmax(rows.excess, initial=0.0))
+    found = {
+        f"units are skewed and the arms of unequal size, so that the error of a tail is off by up to {worst:.1%} (rule: more than "
+        f"{TAIL_EXCESS:.0%}); even the arms, or use om.Mean(..., skew_correction=True)": rows.excess > TAIL_EXCESS,
+        f"fewer than {FEW_OUTCOMES} units have it in an arm": rows.few,
+        "the mean of the control cannot be told from 0, so the lift has no bounds": open_lift & mean,
+        "nothing varies, or there are too few units, so there is nothing to test": np.isnan(rows.columns["statistic"]),
+    }  # fmt: skip
+    if clustered:
+        few = np.minimum(rows.columns["n"], rows.columns["n_baseline"]) < FEW_CLUSTERS
+        found[f"fewer than {FEW_CLUSTERS} clusters in an arm; the t distribution allows for that only in part"] = few
+    return [f"{_whom(tests, rows, which)}: {sentence}." for sentence, which in found.items() if which.any()]
+
+
+def _whom(tests: Tests, rows: Rows, which: Bools) -> str:
+    """The comparisons that a sentence is about."""
+    at = np.flatnonzero(which)
+    names = [f"{tests.metrics[tests.metric[rows.place[i]]]} in {tests.variants[rows.variant[i]]}" for i in at[:NAMED]]
+    return ", ".join(dict.fromkeys(names)) + (f" and {len(at) - NAMED:,} more" if len(at) > NAMED else "")

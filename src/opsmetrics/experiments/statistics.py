@@ -1,0 +1,340 @@
+"""The statistics of tests as a table: what the frame of units comes down to, and the second door.
+
+One row per metric, variant and stratum has everything that every estimate needs: how many units, means, variances and covariances. Rows of
+the same ones add up, so days, machines and shards are put one below the other.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from opsmetrics import _checks, _frames
+from opsmetrics._frames import Backend, Floats, Ints, Use
+from opsmetrics._kernels import moments
+from opsmetrics._kernels.moments import Moments
+from opsmetrics.errors import ColumnError, DataError, ParameterError, nearest
+from opsmetrics.experiments.metrics import Kind
+
+KINDS: Final = ("proportion", "mean", "ratio", "quantile")
+MOST_COVARIATES: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One kind of metric in the arms of T tests.
+
+    Attributes
+    ----------
+    kind, base, covariates : what the numbers of a unit are: value (denominator) covariates.
+    test : (M,) the test of each arm, from 0 to T - 1.
+    variant : (M,) its code among all variants.
+    cells : M x S groups, all strata of the first arm first.
+    place : (T,) where the test stands in the result.
+    """
+
+    kind: Kind
+    base: int
+    test: Ints
+    variant: Ints
+    cells: Moments
+    strata: int
+    place: Ints
+
+    @property
+    def covariates(self) -> int:
+        """How many numbers of a unit are covariates."""
+        return int(self.cells.mean.shape[1]) - self.base
+
+    @property
+    def units(self) -> Floats:
+        """(M,) units of each arm."""
+        return np.asarray(self.cells.n.reshape(len(self.test), self.strata).sum(axis=1))
+
+    def only(self, tests: npt.NDArray[np.bool_]) -> Measured:
+        """Some of the tests."""
+        if tests.all():
+            return self
+        arms = tests[self.test]
+        renumbered = np.cumsum(tests) - 1
+        cells = np.repeat(arms, self.strata)
+        return replace(
+            self,
+            test=renumbered[self.test[arms]],
+            variant=self.variant[arms],
+            cells=self.cells[np.flatnonzero(cells)],
+            place=self.place[tests],
+        )
+
+
+def parts(base: int, covariates: int) -> list[str]:
+    """The names of a unit's numbers in columns of statistics."""
+    own = ["covariate" if i == 0 else f"covariate{i + 1}" for i in range(covariates)]
+    return [*("value", "denominator")[:base], *own]
+
+
+def _mean(name: str) -> str:
+    return "mean" if name == "value" else f"{name}_mean"
+
+
+def _variance(name: str) -> str:
+    return "variance" if name == "value" else f"{name}_variance"
+
+
+def _covariance(one: str, other: str) -> str:
+    return f"covariance_{other}" if one == "value" else f"covariance_{one}_{other}"
+
+
+_CUBES: Final = {
+    "third_moment": (0, 0, 0), "third_moment_21": (0, 0, 1), "third_moment_12": (0, 1, 1), "third_moment_denominator": (1, 1, 1),
+}  # fmt: skip
+
+
+def columns_of(measured: Measured) -> dict[str, Floats]:
+    """The statistics of every cell, by the names of their columns; those without units are missing."""
+    cells = measured.cells
+    n = np.where(cells.n > 0, cells.n, np.nan)
+    found: dict[str, Floats] = {"n": cells.n}
+    if measured.kind == "proportion" and measured.base == 1 and not measured.covariates:
+        return found | {"successes": np.rint(cells.n * cells.mean[:, 0])}
+    names = parts(measured.base, measured.covariates)
+    for i, name in enumerate(names):
+        found[_mean(name)] = np.where(cells.n > 0, cells.mean[:, i], np.nan)
+        found[_variance(name)] = cells.covariance[:, i, i]
+    for (i, one), (j, other) in itertools.combinations(enumerate(names), 2):
+        found[_covariance(one, other)] = cells.covariance[:, i, j]
+    d = cells.cubes.shape[1]
+    return found | {name: cells.cubes[:, at[0], at[1], at[2]] / n for name, at in _CUBES.items() if max(at) < d}
+
+
+# ------------------------------------------------------------------------------------------------------------- reading
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """The statistics of many tests, as a caller gave them: labels of the columns `by`, of metrics and variants, and what was measured."""
+
+    backend: Backend
+    by: Mapping[str, Any]
+    metrics: Sequence[str]
+    variants: Sequence[object]
+    strata: Sequence[object]
+    measured: Sequence[Measured]
+    experiment: Ints
+    metric: Ints
+
+
+def enter(stats: object, by: Sequence[str]) -> Read:
+    """Check a table of statistics, or records, and bring the rows of each arm together."""
+    frame = _table(stats)
+    names = list(frame.collect_schema())
+    _frames.check(frame, [Use("by", column, "label") for column in by])
+    uses = [Use("by", column, "label") for column in by]
+    if "variant" not in names:
+        raise ColumnError(f"stats has no column 'variant'; it has {names}.{nearest('variant', names)}", code="column.missing")
+    keys = [Use("variant", "variant", "label"), *(Use(name, name, "label") for name in ("metric", "stratum", "kind") if name in names)]
+    numbers = [Use(name, name, "number") for name in names if name in _known(names)]
+    _frames.check(frame, [*uses, *keys, *numbers])
+    eager = _frames.collect(frame)
+    _checks.not_empty("stats", len(eager))
+    coded = {use.argument if use.argument != "by" else use.column: _frames.encode(eager[use.column], use) for use in [*uses, *keys]}
+    for name, (codes, _) in coded.items():
+        if (codes < 0).any():
+            raise DataError(f"stats has {int((codes < 0).sum()):,} rows without a {name}; every row needs one.", code="data.stats")
+    columns = {use.column: _frames.values_of(eager[use.column], use) for use in numbers}
+    if "n" not in columns:
+        raise ColumnError(f"stats has no column 'n', the number of units; it has {names}.{nearest('n', names)}", code="column.missing")
+    return _arrange(_frames.family(frame), by, coded, columns)
+
+
+def _table(stats: object) -> Any:
+    """A frame, records, or a mapping of variants to records."""
+    if isinstance(stats, Mapping):
+        for variant, record in stats.items():
+            if not isinstance(record, Mapping):
+                raise ParameterError(
+                    f"stats[{variant!r}]={_checks.short(record)} must be a mapping such as {{'n': 10000, 'successes': 500}}.",
+                    code="parameter.stats",
+                )
+        stats = [{"variant": variant, **record} for variant, record in stats.items()]
+    if isinstance(stats, Sequence) and not isinstance(stats, str):
+        import pandas as pd
+
+        if not stats or not all(isinstance(record, Mapping) for record in stats):
+            raise ParameterError("stats must be a table, or a list of at least one mapping.", code="parameter.stats")
+        stats = pd.DataFrame(list(stats))
+    return _frames.wrap("stats", stats)
+
+
+def _known(names: Sequence[str]) -> set[str]:
+    """The columns of statistics that there may be, given those that there are."""
+    covariates = next((i for i in range(MOST_COVARIATES) if _mean(parts(0, i + 1)[-1]) not in names), MOST_COVARIATES)
+    numbers = parts(2, covariates)
+    pairs = {_covariance(*pair) for pair in itertools.combinations(numbers, 2)}
+    return {"n", "successes", *_CUBES, *pairs, *(column(name) for name in numbers for column in (_mean, _variance))}
+
+
+def _arrange(backend: Backend, by: Sequence[str], coded: Mapping[str, tuple[Ints, Any]], columns: Mapping[str, Floats]) -> Read:
+    """Rows into arms: tests in the order in which they come, and for each layout of statistics one `Measured`."""
+    rows = len(columns["n"])
+    nothing = np.zeros(rows, dtype=np.int64)
+    metric, names = coded.get("metric", (nothing, None))
+    variant, variants = coded["variant"]
+    stratum, groups = coded.get("stratum", (nothing, None))
+    strata = [None] if groups is None else groups.to_list()
+    experiment = _packed([coded[column][0] for column in by], rows)
+    _, first, experiment = np.unique(experiment, return_index=True, return_inverse=True)
+    order = np.argsort(first)  # tests in the order in which they come
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    experiment = rank[experiment]
+    labels = {column: _frames.take(coded[column][1], coded[column][0][np.sort(first)]) for column in by}
+    metrics = ["metric"] if names is None else [str(name) for name in names.to_list()]
+    layouts, layout = _layouts(coded.get("kind"), columns, metrics, metric)
+    tests, test = np.unique(experiment * len(metrics) + metric, return_inverse=True)
+    _demand_alike(layouts, layout, test, [metrics[code] for code in (tests % len(metrics)).tolist()])
+    measured = [
+        _measure(own, columns, _Rows(np.flatnonzero(layout == i), test, variant, stratum), (len(variants), len(strata)))
+        for i, own in enumerate(layouts)
+    ]
+    return Read(
+        backend, labels, metrics, variants.to_list(), strata, measured, tests // len(metrics), tests % len(metrics),
+    )  # fmt: skip
+
+
+def _packed(codes: Sequence[Ints], rows: int) -> Ints:
+    """Several codes as one."""
+    packed = np.zeros(rows, dtype=np.int64)
+    for code in codes:
+        packed = np.unique(packed * (int(code.max(initial=0)) + 1) + code, return_inverse=True)[1]
+    return packed
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Layout:
+    """What the numbers of a row are."""
+
+    kind: Kind
+    base: int
+    covariates: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """The rows of one layout, and of all rows the test, the variant and the stratum."""
+
+    at: Ints
+    test: Ints
+    variant: Ints
+    stratum: Ints
+
+
+def _layouts(
+    kind: tuple[Ints, Any] | None, columns: Mapping[str, Floats], metrics: Sequence[str], metric: Ints
+) -> tuple[list[_Layout], Ints]:
+    """The layout of each row, told by what is not missing."""
+    rows = len(metric)
+
+    def has(name: str) -> npt.NDArray[np.bool_]:
+        return ~np.isnan(columns[name]) if name in columns else np.zeros(rows, dtype=np.bool_)
+
+    counted, ratio = has("successes"), has("denominator_mean")
+    covariates = np.zeros(rows, dtype=np.int64)
+    while (more := has(_mean(parts(0, int(covariates.max()) + 1)[-1]))).any():
+        covariates[more] += 1
+    told = counted | has("mean") | (columns["n"] == 0)
+    if not told.all():
+        name = metrics[int(metric[np.argmin(told)])]
+        raise DataError(
+            f"stats: metric {name!r} has rows with neither 'successes' nor 'mean' and 'variance'; give one or the other.", code="data.stats"
+        )
+    own = np.where(counted, 0, np.where(ratio, 2, 1))
+    if kind is not None:
+        stated = np.array([KINDS.index(_checks.choice("kind", word, KINDS)) for word in kind[1].to_list()], dtype=np.int64)
+        own = np.where(counted, 0, stated[kind[0]])
+    distinct, layout = np.unique((own * 2 + ratio) * MOST_COVARIATES + covariates, return_inverse=True)
+    layouts = [divmod(packed, MOST_COVARIATES) for packed in distinct.tolist()]
+    return [_Layout(KINDS[shape // 2], 1 + shape % 2, q) for shape, q in layouts], layout
+
+
+def _demand_alike(layouts: Sequence[_Layout], layout: Ints, test: Ints, names: Sequence[str]) -> None:
+    """Rows of one metric that are to be merged have the same statistics."""
+    if len(layouts) == 1:
+        return
+    first = np.zeros(len(names), dtype=np.int64)
+    first[test[::-1]] = layout[::-1]
+    if (other := np.flatnonzero(layout != first[test])).size:
+        raise DataError(
+            f"stats: rows of the metric {names[test[other[0]]]!r} have different statistics, such as a covariate in some only; give all "
+            "rows the same.",
+            code="data.stats",
+        )
+
+
+def _measure(layout: _Layout, columns: Mapping[str, Floats], rows: _Rows, sizes: tuple[int, int]) -> Measured:
+    """The rows of one layout as arms."""
+    variants, strata = sizes
+    place, test = np.unique(rows.test[rows.at], return_inverse=True)
+    arms, arm = np.unique(test * variants + rows.variant[rows.at], return_inverse=True)
+    cell, size = arm * strata + rows.stratum[rows.at], len(arms) * strata
+    if layout.kind == "quantile" and np.bincount(cell).max() > 1:
+        raise DataError(
+            "stats: quantiles of parts do not add up to that of the whole; give one row for each metric and variant.", code="data.stats"
+        )
+    cells = moments.merge(_moments(layout, {name: values[rows.at] for name, values in columns.items()}), cell, size)
+    return Measured(layout.kind, layout.base, arms // variants, arms % variants, cells, strata, place)
+
+
+def _moments(layout: _Layout, columns: Mapping[str, Floats]) -> Moments:
+    """The moments that a row tells."""
+    n = columns["n"]
+    _demand("n", n, (n >= 0) & (n == np.floor(n)) & (n < 1e15), "a whole number of units, 0 or more")
+    if layout.kind == "proportion" and "successes" in columns and not np.isnan(columns["successes"]).all():
+        k = columns["successes"]
+        _demand("successes", k, (k >= 0) & (k == np.floor(k)) & (k <= n), "a whole number from 0 to n")
+        rate = k / np.where(n > 0, n, 1.0)
+        return Moments(n, rate[:, None], (k * (1 - rate))[:, None, None], np.zeros((len(n), 0, 0, 0)))
+    names = parts(layout.base, layout.covariates)
+    p, some = len(names), n > 1
+    mean, products = np.zeros((len(n), p)), np.zeros((len(n), p, p))
+    for i, name in enumerate(names):
+        mean[:, i] = _given(_mean(name), columns, n > 0)
+        variance = _given(_variance(name), columns, some)
+        _demand(_variance(name), variance, variance >= 0, "0 or more: the sample variance")
+        products[:, i, i] = variance * np.maximum(n - 1, 0)
+    for (i, one), (j, other) in itertools.combinations(enumerate(names), 2):
+        product = _given(_covariance(one, other), columns, some) * np.maximum(n - 1, 0)
+        most = np.sqrt(products[:, i, i] * products[:, j, j]) * (1 + 1e-6)
+        _demand(_covariance(one, other), product, np.abs(product) <= most + 1e-300, "no larger than its variances allow")
+        products[:, i, j] = products[:, j, i] = product
+    return Moments(n, mean, products, _cubes(layout, columns, n))
+
+
+def _given(name: str, columns: Mapping[str, Floats], needed: npt.NDArray[np.bool_]) -> Floats:
+    """A column that rows with units need; 0 where there are none."""
+    values = columns.get(name)
+    if values is None or np.isnan(values[needed]).any():
+        raise DataError(f"stats: {name!r} is missing for some rows that need it; it has {sorted(columns)}.", code="data.stats")
+    return np.where(needed, values, 0.0)
+
+
+def _demand(name: str, values: Floats, good: npt.NDArray[np.bool_], rule: str) -> None:
+    if not good.all():
+        raise DataError(f"stats: {name}={values[np.argmin(good)]:g} must be {rule}.", code="data.stats")
+
+
+def _cubes(layout: _Layout, columns: Mapping[str, Floats], n: Floats) -> Floats:
+    """Third moments, where all rows have them."""
+    d, wanted = layout.base, [name for name, at in _CUBES.items() if max(at) < layout.base]
+    if any(name not in columns or np.isnan(columns[name][n > 0]).any() for name in wanted):
+        return np.zeros((len(n), 0, 0, 0))
+    cubes = np.zeros((len(n), d, d, d))
+    for name in wanted:
+        for at in set(itertools.permutations(_CUBES[name])):
+            cubes[:, at[0], at[1], at[2]] = np.where(n > 0, columns[name], 0.0) * n
+    return cubes
