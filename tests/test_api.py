@@ -8,6 +8,7 @@ import functools
 import importlib
 import inspect
 import typing
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,13 @@ from opsmetrics._results import Result
 
 ROOT = Path(om.__file__).parent
 
-FRAMES = {"data", "orders", "events", "units", "before", "after", "scored", "summary", "scores", "segments"}
+FRAMES = {"data", "orders", "events", "units", "stats", "before", "after", "scored", "summary", "scores", "segments"}
 """The tables that functions and methods start from. They come first, and may be given by position."""
 
 POSITIONAL = FRAMES | {
     "customers", "regions", "saved", "ax", "steps", "counts", "formula", "of", "column", "start", "end", "period",
     "rules", "key", "name", "stages", "dates", "t", "x", "fitter",
+    "metric", "numerator", "denominator", "q", "value", "baseline", "plan", "looks", "planned_n", "p_values",
 }  # fmt: skip
 """What else is plain enough without its name: ``make_orders(50)``, ``SegmentMap([...])``, ``from_dict(saved)``, ``plot(ax)``."""
 
@@ -41,6 +43,10 @@ OPTIONS = {
     "week_start", "new_after", "between", "default", "channel", "lapsed", "top", "horizon", "p_dormant", "p_churned", "bands",
     "cohort", "value", "same_day", "within",
     "unit", "calibration_end", "penalty", "purchase_covariates", "dropout_covariates", "model", "discount_rate", "margin",
+    "metrics", "control", "alternative", "cluster", "strata", "expected_split", "correction", "sequential", "progress", "repeats",
+    "hypothesis", "decrease", "covariate", "theta", "winsorize", "skew_correction", "test", "interval", "prior", "peeking",
+    "effect", "relative", "power", "n", "allocation", "std", "correlation", "cluster_size", "icc", "traffic", "share",
+    "spending", "shape", "futility", "burn_in",
     "awareness", "interest", "purchase", "loyalty", "acquisition", "activation", "retention", "referral", "revenue",
 }  # fmt: skip
 """Everything else. A new word is a decision: look first whether one of these means the same, then add it here."""
@@ -195,10 +201,20 @@ def test_columns_have_no_default_but_labels_of_our_own(name):
 TWO_MEANINGS = {
     "order": {"Sequence[str]", "Order"},
     "weights": {"Mapping[str, float]", "str"},
+    "by": {"str", "str | Sequence[str]"},
+    "method": {"Method", "QuantileMethod"},
+    "denominator": {"Denominator", "str"},
+    "value": {"Value", "float"},
+    "baseline": {"object", "float | Baseline"},
+    "correction": {"Correction", "PlannedCorrection"},
+    "sequential": {"Sequential"},
     "within": {"int | str | dt.timedelta", "int | str | dt.timedelta | Sequence[int | str | dt.timedelta]"},
 }
 """Of labels, the order they come in; of a funnel, the order that its steps are taken in. The field calls both so. Repurchase is asked
-within several spans at once, activation within one. Axes of a score have weights, and so have rows that stand for several customers."""
+within several spans at once, activation within one. Axes of a score have weights, and so have rows that stand for several customers.
+Experiments are told apart by several columns. A share is out of a denominator, and a ratio has one that is a column. What is measured has a
+value, in a cohort and before a test. A comparison and a plan start from a baseline. Quantiles and scores have methods. A plan knows fewer
+corrections than a test."""
 
 
 @pytest.mark.parametrize("word", sorted(COLUMNS | OPTIONS))
@@ -240,6 +256,21 @@ def test_the_walk_finds_what_users_call():
 OBJECTS = [name for name, cls in classes().items() if not issubclass(cls, (om.OpsmetricsError, om.OpsmetricsWarning))]
 
 
+def tried() -> list[Any]:
+    """The objects of the family of experiments."""
+    units, plan = om.make_experiment(600, rng=1), om.sample_size(0.05, effect=0.01)
+    metrics = [om.Proportion("converted"), om.Mean("revenue"), om.Ratio("revenue", "orders"), om.Quantile("basket", 0.5)]
+    designs = [om.GroupSequential(3, planned_n=2_000), om.AlwaysValid(2_000)]
+    named = dict(zip(("rate", "spend", "order", "median"), metrics, strict=True))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", om.OpsmetricsWarning)  # six hundred units have few orders
+        found = om.ab_test(units, variant="variant", metrics=named, control="A", sequential=designs[0])
+    checked = om.aa_check(units, metrics="converted", repeats=20, rng=1)
+    split = om.srm_test({"A": 100, "B": 110})
+    planned = [plan, om.duration(plan, traffic=1_000), om.Baseline(0.05), designs[0].boundaries()]
+    return [*metrics, *designs, found, found.bayes(), checked, split, *planned]
+
+
 def worths() -> list[Any]:
     """The objects of the family of lifetime value."""
     orders, columns = om.make_orders(customers=200, rng=1), {"customer": "customer", "time": "time", "amount": "amount"}
@@ -267,7 +298,7 @@ def things() -> dict[str, Any]:
     made += [om.Step("view"), om.prepare_events(events, **columns), funnel, funnel.by("channel"), funnel.times(1, 2), funnel.survival()]
     made += [funnel.compare("channel", baseline="ads"), funnel.next_events(1)]
     made += [om.sessionize(events, customer="customer", time="time"), om.path_transitions(events, **columns)]
-    made += [*lives(), *habits(), *worths()]
+    made += [*lives(), *habits(), *worths(), *tried()]
     return {type(thing).__name__: thing for thing in made}
 
 

@@ -15,6 +15,8 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from opsmetrics._kernels import rising
+
 Floats = npt.NDArray[np.float64]
 
 
@@ -79,13 +81,6 @@ def split_evidence(counts: npt.ArrayLike, shares: npt.ArrayLike, concentration: 
     """
     seen, planned = np.asarray(counts, dtype=np.float64), np.asarray(shares, dtype=np.float64)
     prior = concentration * planned
-    grown = _log_rising(np.broadcast_to(prior, seen.shape), seen)
-    parts = grown - seen * np.log(planned)
-    return np.asarray(parts.sum(axis=-1) - _log_rising(np.full(seen.shape[:-1], prior.sum()), seen.sum(axis=-1)))
-
-
-def _log_rising(start: Floats, steps: Floats) -> Floats:
-    """The logarithm of start (start + 1) ... over so many steps."""
-    from scipy.special import gammaln
-
-    return np.asarray(gammaln(start + steps) - gammaln(start))
+    grown = rising.rows(np.broadcast_to(prior, seen.shape), seen)[0] - seen * np.log(planned)
+    total = rising.rows(np.full(seen.shape[:-1], prior.sum()), seen.sum(axis=-1))[0]
+    return np.asarray(grown.sum(axis=-1) - total)

@@ -39,6 +39,11 @@ class Baseline:
         A rate outside (0, 1), a standard deviation that is not above 0, a correlation outside (-1, 1), a cluster below 1 unit, an icc
         outside [0, 1].
 
+    References
+    ----------
+    Deng, A., Xu, Y., Kohavi, R. & Walker, T. (2013), WSDM (the covariate). Donner, A. & Klar, N. (2000), Design and Analysis of Cluster
+    Randomization Trials in Health Research (the clusters).
+
     Examples
     --------
     >>> import opsmetrics as om

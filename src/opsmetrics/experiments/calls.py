@@ -16,16 +16,16 @@ from opsmetrics.experiments import inference, measures, readings, reports, split
 from opsmetrics.experiments.designs import AlwaysValid, GroupSequential
 from opsmetrics.experiments.inference import Compared
 from opsmetrics.experiments.laws import Alternative, Question
-from opsmetrics.experiments.metrics import Mean, Metric, Proportion, Quantile, Ratio, named
+from opsmetrics.experiments.metrics import Mean, Metric, Metrics, Proportion, Quantile, Ratio, named
 from opsmetrics.experiments.reports import Tests
 from opsmetrics.experiments.results import ABTest
+from opsmetrics.experiments.splits import Split
 from opsmetrics.experiments.statistics import Measured
 
 if TYPE_CHECKING:
     import pandas as pd
 
 FrameT = TypeVar("FrameT")
-Sequential: TypeAlias = GroupSequential | AlwaysValid
 Correction: TypeAlias = Literal["holm", "hochberg", "bonferroni", "benjamini-hochberg", "benjamini-yekutieli", "dunnett"]
 CORRECTIONS = ("holm", "hochberg", "bonferroni", "benjamini-hochberg", "benjamini-yekutieli", "dunnett")
 ALTERNATIVES = ("two-sided", "greater", "less")
@@ -35,15 +35,15 @@ def ab_test(
     units: FrameT,
     *,
     variant: str,
-    metrics: str | Metric | Sequence[str | Metric] | Mapping[str, str | Metric],
+    metrics: Metrics,
     control: str | int | None = None,
     alternative: Alternative = "two-sided",
     confidence: float = 0.95,
     cluster: str | None = None,
     strata: str | None = None,
-    expected_split: Mapping[str, float] | None = None,
+    expected_split: Split | None = None,
     correction: Correction | None = None,
-    sequential: Sequential | None = None,
+    sequential: GroupSequential | AlwaysValid | None = None,
     rng: int | np.random.Generator | None = None,
     progress: bool = False,
 ) -> ABTest[FrameT]:
@@ -74,8 +74,9 @@ def ab_test(
         Column of groups known before the test, such as the country; estimates are then post-stratified.
     expected_split : mapping of str to float, optional
         The planned share, or weight, of each variant; even by default.
-    correction : {"holm", "hochberg", "bonferroni", "benjamini-hochberg", "benjamini-yekutieli", "dunnett"}, optional
-        How p-values are adjusted over all comparisons; Dunnett's over the treatments of each metric, and with the intervals as well.
+    correction : str, optional
+        How p-values are adjusted over all comparisons: "holm", "hochberg", "bonferroni", "benjamini-hochberg", "benjamini-yekutieli"; or
+        "dunnett", over the treatments of each metric, and with the intervals as well.
     sequential : GroupSequential or AlwaysValid, optional
         How often the test is looked at; intervals and p-values then hold for all looks together.
     rng : int or numpy Generator, optional
@@ -86,7 +87,7 @@ def ab_test(
     Returns
     -------
     ABTest
-        ``.table`` has one row per metric and comparison, ``.srm`` the split, ``.stats`` what both were made of.
+        ``.table`` has one row per metric and comparison, rates and lifts as fractions; ``.srm`` the split, ``.stats`` what it is made of.
 
     Raises
     ------
@@ -154,12 +155,12 @@ def ab_test_from_stats(
     *,
     control: str | int | None = ...,
     by: str | Sequence[str] | None = ...,
-    metrics: Mapping[str, Metric] | None = ...,
+    metrics: Metrics | None = ...,
     alternative: Alternative = ...,
     confidence: float = ...,
-    expected_split: Mapping[str, float] | None = ...,
+    expected_split: Split | None = ...,
     correction: Correction | None = ...,
-    sequential: Sequential | None = ...,
+    sequential: GroupSequential | AlwaysValid | None = ...,
 ) -> ABTest[pd.DataFrame]: ...
 @overload
 def ab_test_from_stats(
@@ -167,24 +168,24 @@ def ab_test_from_stats(
     *,
     control: str | int | None = ...,
     by: str | Sequence[str] | None = ...,
-    metrics: Mapping[str, Metric] | None = ...,
+    metrics: Metrics | None = ...,
     alternative: Alternative = ...,
     confidence: float = ...,
-    expected_split: Mapping[str, float] | None = ...,
+    expected_split: Split | None = ...,
     correction: Correction | None = ...,
-    sequential: Sequential | None = ...,
+    sequential: GroupSequential | AlwaysValid | None = ...,
 ) -> ABTest[FrameT]: ...
 def ab_test_from_stats(
     stats: Any,
     *,
     control: str | int | None = None,
     by: str | Sequence[str] | None = None,
-    metrics: Mapping[str, Metric] | None = None,
+    metrics: Metrics | None = None,
     alternative: Alternative = "two-sided",
     confidence: float = 0.95,
-    expected_split: Mapping[str, float] | None = None,
+    expected_split: Split | None = None,
     correction: Correction | None = None,
-    sequential: Sequential | None = None,
+    sequential: GroupSequential | AlwaysValid | None = None,
 ) -> ABTest[Any]:
     """The same from statistics: counts, or units, means and variances, as SQL or other machines have added them up.
 
@@ -212,7 +213,7 @@ def ab_test_from_stats(
         Of all intervals, between 0 and 1.
     expected_split : mapping of str to float, optional
         The planned share, or weight, of each variant; even by default.
-    correction : {"holm", "hochberg", "bonferroni", "benjamini-hochberg", "benjamini-yekutieli", "dunnett"}, optional
+    correction : str, optional
         As of `ab_test`.
     sequential : GroupSequential or AlwaysValid, optional
         As of `ab_test`.

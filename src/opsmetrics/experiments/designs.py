@@ -146,11 +146,12 @@ class _Looks(Monitor):
     plan: _Plan
     look: Ints
     t: Floats
+    judged: Bools
     futility: Floats
 
     def _p_value(self, size: Floats) -> Floats:
         found = np.ones(size.size)
-        for k, here in _groups(self.look, self.t > 0):
+        for k, here in _groups(self.look, self.judged):
             found[here] = sequential.repeated(_levels(self.plan.design, self.sides), k, self.t[here], size[here])
         return found
 
@@ -163,7 +164,7 @@ class _Looks(Monitor):
 
     def stopping(self, z: Floats) -> Stopping:
         size = self._sized(z)
-        stopped = ~np.isnan(z) & (self.t > 0) & ((size > self.critical) | (self.t >= 1) | (size <= self.futility))
+        stopped = ~np.isnan(z) & self.judged & ((size > self.critical) | (self.t >= 1) | (size <= self.futility))
         columns = np.full((4, z.size), np.nan)
         for k, here in _groups(self.look, stopped):
             signed = np.clip(z[here], -_FARTHEST, _FARTHEST)
@@ -188,9 +189,11 @@ class _Always(Monitor):
         return {"information": (self.n / self.planned_n).tolist(), "ready": self.ready.tolist()}
 
     def stopping(self, z: Floats) -> Stopping:
-        p = self.p_value(z)
-        high = z + self.critical if self.sides == 2 else np.full(z.size, np.inf)
-        return Stopping(p < self.error, p, z * mixtures.shrinkage(self.n, self.rho2), z - self.critical, high)
+        at = np.clip(z, -_FARTHEST, _FARTHEST)
+        p, low = self.p_value(at), at - self.critical
+        high = at + self.critical if self.sides == 2 else np.full(z.size, np.inf)
+        # Where an early z contradicts the prior, the mean after it would lie outside of the interval.
+        return Stopping(p < self.error, p, np.clip(at * mixtures.shrinkage(self.n, self.rho2), low, high), low, high)
 
 
 def _arguments(design: Any) -> list[str]:
@@ -251,7 +254,7 @@ class Design(abc.ABC):
         >>> plan.boundaries(confidence=0.9, alternative="greater").table[["information", "n", "bound"]].round(3)
            information     n  bound
         0          0.5   500  1.538
-        1          1.0  1000  1.552
+        1          1.0  1000  1.516
         """
         level = _checks.fraction("confidence", confidence)
         direction = _checks.choice("alternative", alternative, get_args(Alternative))
@@ -425,17 +428,21 @@ class GroupSequential(Design):
 
     def _monitor(self, n: Floats, confidence: float, alternative: Alternative, ready: Bools | None = None) -> Monitor:
         plan, t = self._plan(confidence, alternative), np.asarray(n, dtype=np.float64) / self.planned_n
-        times, look = plan.walk.t, np.zeros(t.size, dtype=np.int64)
-        look[:] = np.searchsorted((times[1:] + times[:-1]) / 2, t)
+        look = np.searchsorted((plan.walk.t[1:] + plan.walk.t[:-1]) / 2, t)
         critical, futility = np.full(t.size, np.inf), np.full(t.size, -np.inf)
         judged = t > 0 if ready is None else ready & (t > 0)
         for k, here in _groups(look, judged):
             critical[here] = plan.critical(k, t[here])
             futility[here] = np.minimum(plan.give_up(k, t[here]), critical[here])
-        return _Looks(error=1 - confidence, sides=_sides(alternative), critical=critical, plan=plan, look=look, t=t, futility=futility)
+        sides = _sides(alternative)
+        return _Looks(error=1 - confidence, sides=sides, critical=critical, plan=plan, look=look, t=t, judged=judged, futility=futility)
 
     def _price(self, confidence: float, power: float, alternative: Alternative) -> Price:
-        return dataclasses.replace(self, power=power)._plan(confidence, alternative).price()
+        if self.futility is not None:
+            return dataclasses.replace(self, power=power)._plan(confidence, alternative).price()
+        error, sides = 1 - confidence, _sides(alternative)
+        _demand_power(power, error)
+        return _priced(_stops(self, error, sides), power, error, sides)
 
     def _plan(self, confidence: float, alternative: Alternative) -> _Plan:
         if self.futility is not None and alternative == "two-sided":
@@ -479,8 +486,8 @@ class AlwaysValid(Design):
     >>> import opsmetrics as om
     >>> om.AlwaysValid(40_000).boundaries().table[["n", "bound"]].round(3).tail(2)
            n  bound
-    8  36000  3.031
-    9  40000  3.034
+    8  36000  3.037
+    9  40000  3.035
     """
 
     planned_n: int
@@ -518,8 +525,7 @@ class AlwaysValid(Design):
     def _price(self, confidence: float, power: float, alternative: Alternative) -> Price:
         error, sides = 1 - confidence, _sides(alternative)
         _demand_power(power, error)
-        walk = _mixture(error, sides)
-        return _price(walk, sequential.drift_for(power, walk), sequential.fixed_drift(power, error, sides))
+        return _priced(_mixture(error, sides), power, error, sides)
 
 
 # ------------------------------------------------------------------------------------------------------------------- plans
@@ -570,12 +576,18 @@ def _type_two(family: Family) -> Spending:
 
 @functools.lru_cache(maxsize=64)
 def _plan(design: GroupSequential, error: float, sides: Literal[1, 2]) -> _Plan:
-    spending, t = _spending(design, sides), design._times()
-    walk = sequential.spend(t, spending.spent(t, error), sides)
+    spending, walk = _spending(design, sides), _stops(design, error, sides)
     if design.futility is None:
         return _Plan(design, spending, error, walk, sequential.drift_for(design.power, walk), walk)
-    drift, lower = sequential.meeting(t, walk.upper, _type_two(design.futility).spent(t, 1 - design.power))
-    return _Plan(design, spending, error, walk, drift, sequential.walk(t, lower, walk.upper, sequential.REACH + abs(drift)))
+    drift, lower = sequential.meeting(walk.t, walk.upper, _type_two(design.futility).spent(walk.t, 1 - design.power))
+    return _Plan(design, spending, error, walk, drift, sequential.walk(walk.t, lower, walk.upper, sequential.REACH + abs(drift)))
+
+
+@functools.lru_cache(maxsize=64)
+def _stops(design: GroupSequential, error: float, sides: Literal[1, 2]) -> Walk:
+    """The bounds that stop a test."""
+    t = design._times()
+    return sequential.spend(t, _spending(design, sides).spent(t, error), sides)
 
 
 def _spending(design: GroupSequential, sides: Literal[1, 2]) -> Spending:
@@ -594,6 +606,10 @@ def _mixture(error: float, sides: Literal[1, 2]) -> Walk:
     t = np.arange(1, _LOOKS + 1) / _LOOKS
     upper = mixtures.critical(t, mixtures.tuned(1, error), error, sides)
     return sequential.walk(t, -upper if sides == 2 else np.full(_LOOKS, -np.inf), upper)
+
+
+def _priced(walk: Walk, power: float, error: float, sides: int) -> Price:
+    return _price(walk, sequential.drift_for(power, walk), sequential.fixed_drift(power, error, sides))
 
 
 def _price(walk: Walk, drift: float, fixed: float) -> Price:
@@ -663,7 +679,7 @@ def _shape(family: Family, given: float | None) -> float | None:
 
 
 def _demand_power(power: float, error: float) -> None:
-    if not power > error:
+    if power <= error * (1 + 1e-9):
         raise ParameterError(
             f"power={power!r} is not above {error:g}, the chance to stop without an effect; the usual choice is 0.8.",
             code="parameter.power",

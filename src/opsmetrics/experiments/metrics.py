@@ -115,6 +115,10 @@ class Metric:
         return cls(**{name: value for name, value in saved.items() if name != "kind"})  # type: ignore[arg-type]
 
 
+Metrics: TypeAlias = str | Metric | Sequence[str | Metric] | Mapping[str, str | Metric] | Mapping[str, str] | Mapping[str, Metric]
+"""What is measured: one metric or several, each by itself or as the name of its column."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Adjusted(Metric):
     """A metric that covariates can make surer."""
@@ -184,6 +188,12 @@ class Mean(Adjusted):
     ----------
     column : str
         Column of the number.
+    hypothesis : {"superiority", "non-inferiority", "equivalence"}
+        Whether there is a difference; whether the treatment is at most `margin` worse; whether it is at most `margin` away.
+    margin : float, optional
+        The difference that does not matter, in the units of the metric.
+    decrease : bool
+        Whether less is better, for non-inferiority.
     covariate : str or sequence of str, optional
         Columns measured before the test, such as last month's revenue. Where a value is missing an indicator of that takes its place.
     theta : {"within", "pooled"}
@@ -194,12 +204,6 @@ class Mean(Adjusted):
     skew_correction : bool
         Test with the variance that all units have about one mean, corrected for their third moment: for arms of unequal size and heavy
         skew, where Welch's errors fall into one tail. Not with covariates.
-    hypothesis : {"superiority", "non-inferiority", "equivalence"}
-        Whether there is a difference; whether the treatment is at most `margin` worse; whether it is at most `margin` away.
-    margin : float, optional
-        The difference that does not matter, in the units of the metric.
-    decrease : bool
-        Whether less is better, for non-inferiority.
 
     Raises
     ------
@@ -249,20 +253,20 @@ class Proportion(Adjusted):
     ----------
     column : str
         Column of 0 and 1, or of booleans.
-    covariate : str or sequence of str, optional
-        Columns measured before the test, as of `Mean`.
-    theta : {"within", "pooled"}
-        As of `Mean`.
-    test : {"score", "fisher", "boschloo"}, optional
-        The test; chosen by the expected counts by default.
-    interval : {"miettinen-nurminen", "newcombe"}
-        Of the difference.
     hypothesis : {"superiority", "non-inferiority", "equivalence"}
         As of `Mean`.
     margin : float, optional
         The difference that does not matter, as a fraction: 0.01 is one percentage point.
     decrease : bool
         Whether less is better, for non-inferiority.
+    covariate : str or sequence of str, optional
+        Columns measured before the test, as of `Mean`.
+    theta : {"within", "pooled"}
+        As of `Mean`.
+    test : str, optional
+        "score", "fisher" or "boschloo"; chosen by the expected counts by default.
+    interval : {"miettinen-nurminen", "newcombe"}
+        Of the difference.
 
     Raises
     ------
@@ -311,18 +315,18 @@ class Ratio(Adjusted):
     ----------
     numerator, denominator : str
         Columns of the two numbers of each unit. Units with a denominator of 0 count.
-    covariate : str or sequence of str, optional
-        Columns measured before the test, as of `Mean`.
-    theta : {"within", "pooled"}
-        As of `Mean`.
-    winsorize : float or pair of float, optional
-        Quantiles of the pooled numerator at which it is cut, as of `Mean`.
     hypothesis : {"superiority", "non-inferiority", "equivalence"}
         As of `Mean`.
     margin : float, optional
         The difference that does not matter, in the units of the ratio.
     decrease : bool
         Whether less is better, for non-inferiority.
+    covariate : str or sequence of str, optional
+        Columns measured before the test, as of `Mean`.
+    theta : {"within", "pooled"}
+        As of `Mean`.
+    winsorize : float or pair of float, optional
+        Quantiles of the pooled numerator at which it is cut, as of `Mean`.
 
     Raises
     ------
@@ -371,14 +375,14 @@ class Quantile(Metric):
         Column of the number; units without one do not count.
     q : float
         Which quantile, between 0 and 1.
-    method : {"order-statistics", "bootstrap"}
-        Where the standard error comes from: the width of the distribution-free interval, or the spread of resampled quantiles (`rng`).
     hypothesis : {"superiority", "non-inferiority", "equivalence"}
         As of `Mean`.
     margin : float, optional
         The difference that does not matter, in the units of the column.
     decrease : bool
         Whether less is better, for non-inferiority.
+    method : {"order-statistics", "bootstrap"}
+        Where the standard error comes from: the width of the distribution-free interval, or the spread of resampled quantiles (`rng`).
 
     Raises
     ------

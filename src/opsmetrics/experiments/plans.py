@@ -176,8 +176,9 @@ def sample_size(
     allocation : sequence of float
         Weights of the variants, the control's first. Of several treatments each is compared with the control, and the one with the least
         power decides.
-    correction : {None, "bonferroni", "dunnett", "holm"}
-        For several treatments, over which the error is kept; "holm" is planned as "bonferroni", which is what holds for the first finding.
+    correction : str, optional
+        "bonferroni", "dunnett" or "holm": for several treatments, over which the error is kept; "holm" is planned as "bonferroni", which
+        is what holds for the first finding.
     sequential : GroupSequential or AlwaysValid, optional
         The looks along the way, which cost units.
     hypothesis : {"superiority", "non-inferiority", "equivalence"}
@@ -190,7 +191,7 @@ def sample_size(
     Returns
     -------
     Plan
-        Units by variant, rounded up; the exact number is in ``params``.
+        ``.table`` has the units of each variant, a count that is rounded up; the exact number is in ``params``.
 
     Raises
     ------
@@ -263,7 +264,7 @@ def power(
         As in `sample_size`.
     allocation : sequence of float
         Weights of the variants, the control's first.
-    correction : {None, "bonferroni", "dunnett", "holm"}
+    correction : str, optional
         For several treatments, as in `sample_size`.
     sequential : GroupSequential or AlwaysValid, optional
         The looks along the way, the last of them at ``n``.
@@ -275,12 +276,17 @@ def power(
     Returns
     -------
     Plan
-        With the power in ``params``.
+        With the power in ``params``, a fraction.
 
     Raises
     ------
     ParameterError
         An argument outside its rule, fewer than two units (or clusters) per variant, an effect that the alternative excludes.
+
+    References
+    ----------
+    Cohen, J. (1988), Statistical Power Analysis for the Behavioral Sciences, 2nd ed. Fleiss, J. L., Tytun, A. & Ury, H. K. (1980), A simple
+    approximation for calculating sample sizes for comparing independent proportions, Biometrics 36, 343-346.
 
     Examples
     --------
@@ -322,7 +328,7 @@ def minimum_detectable_effect(
         The effect is a rise, under "less" a fall. Of rates a rise and a fall of one size differ in power.
     allocation : sequence of float
         Weights of the variants, the control's first.
-    correction : {None, "bonferroni", "dunnett", "holm"}
+    correction : str, optional
         For several treatments, as in `sample_size`.
     sequential : GroupSequential or AlwaysValid, optional
         The looks along the way, the last of them at ``n``.
@@ -330,12 +336,17 @@ def minimum_detectable_effect(
     Returns
     -------
     Plan
-        With ``effect`` and ``effect_relative`` in ``params``.
+        With ``effect`` in ``params``, and ``effect_relative``, a fraction of the baseline.
 
     Raises
     ------
     ParameterError
         An argument outside its rule, or so few units that no effect is found with this power.
+
+    References
+    ----------
+    Cohen, J. (1988), Statistical Power Analysis for the Behavioral Sciences, 2nd ed. Fleiss, J. L., Tytun, A. & Ury, H. K. (1980), A simple
+    approximation for calculating sample sizes for comparing independent proportions, Biometrics 36, 343-346.
 
     Examples
     --------
@@ -380,6 +391,10 @@ def duration(plan: Plan[Any] | float, *, traffic: float | Sequence[float], share
     ------
     ParameterError
         Traffic that is negative, or that does not bring the units within ten years; a sequence of fewer than seven days that is too short.
+
+    References
+    ----------
+    Kohavi, R., Tang, D. & Xu, Y. (2020), Trustworthy Online Controlled Experiments, chapter 2: whole weeks.
 
     Examples
     --------

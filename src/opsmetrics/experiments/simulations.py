@@ -16,9 +16,10 @@ from opsmetrics.experiments import inference, measures, splits
 from opsmetrics.experiments.inference import Compared
 from opsmetrics.experiments.laws import Question
 from opsmetrics.experiments.measures import Sizing
-from opsmetrics.experiments.metrics import Metric, named
+from opsmetrics.experiments.metrics import Metrics, named
 from opsmetrics.experiments.populations import population
 from opsmetrics.experiments.readings import Asked
+from opsmetrics.experiments.splits import Split
 from opsmetrics.experiments.statistics import Measured
 
 FrameT = TypeVar("FrameT")
@@ -70,9 +71,9 @@ class AACheck(Result[FrameT_co]):
 def aa_check(
     units: FrameT,
     *,
-    metrics: str | Metric | Sequence[str | Metric] | Mapping[str, str | Metric],
+    metrics: Metrics,
     repeats: int = 1_000,
-    expected_split: Mapping[str, float] | None = None,
+    expected_split: Split | None = None,
     confidence: float = 0.95,
     cluster: str | None = None,
     strata: str | None = None,

@@ -6,7 +6,7 @@ import math
 import numbers
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FrameT_co = TypeVar("FrameT_co", covariant=True)
+
+Split: TypeAlias = Mapping[str, float] | Mapping[int, float]
+"""The planned share, or weight, of each variant."""
 
 THRESHOLD: Final = 0.001
 """Below this p-value the split is called a mismatch. It is small because the test is made on every experiment, and an alarm stops it."""
@@ -88,7 +91,7 @@ class SRMTest(Result[FrameT_co]):
 def srm_test(
     counts: Mapping[str, int] | Mapping[int, int] | Sequence[Mapping[str, int]] | Sequence[Mapping[int, int]],
     *,
-    expected_split: Mapping[str, float] | Mapping[int, float] | None = None,
+    expected_split: Split | None = None,
     peeking: bool = False,
 ) -> SRMTest[pd.DataFrame]:
     """Test whether units were split between the variants as planned (also known as: 样本比例失衡检验, SRM).
@@ -110,7 +113,7 @@ def srm_test(
     Returns
     -------
     SRMTest
-        ``.table`` of observed and expected units, ``.p_value``, ``.mismatch``.
+        ``.table`` of observed and expected counts of units, ``.p_value``, ``.mismatch``.
 
     Raises
     ------
@@ -163,8 +166,8 @@ def srm_of(variants: Sequence[object], counts: Ints, expected_split: object, bac
         tables["looks"] = _frames.build(backend, history)
     statistic = float(found.statistic.max())
     params: dict[str, object] = {
-        "method": found.method, "statistic": _known(statistic), "df": None if peeking else len(shares) - 1, "p_value": _known(p),
-        "threshold": THRESHOLD, "mismatch": p < THRESHOLD, "peeking": peeking, "looks": len(looks), "units": units,
+        "method": found.method, "statistic": _known(statistic), "df": len(shares) - 1 if found.method == _PEARSON else None,
+        "p_value": _known(p), "threshold": THRESHOLD, "mismatch": p < THRESHOLD, "peeking": peeking, "looks": len(looks), "units": units,
     }  # fmt: skip
     return SRMTest(_tables=tables, params=params, dropped={})
 

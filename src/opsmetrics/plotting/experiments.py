@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
@@ -51,10 +52,12 @@ ROWS = 40
 _FARTHEST = 3.0
 """Intervals that reach beyond so many times the usual end go on outside the picture."""
 
-_MARKED = 30
-"""Up to so many looks have a mark each, and up to half of them the number beside it."""
+_MARKED, _NUMBERED = 60, 15
+"""Up to so many points have a mark each; up to so many bounds are told in numbers."""
 
-_MARK = "|"
+
+_LETTERS = 76
+"""So many letters of a title have room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,22 +87,27 @@ class _Rows:
         """Axes with a line for each row, from the top."""
         size = len(self.names)
         ax = new_axes(ax, 8.5, 1.7 + 0.3 * max(size, 3))
-        ax.set_yticks(range(size), [wrapped(name, 40) for name in self.names], fontsize=9)
+        ax.set_yticks(range(size), [textwrap.fill(name, 32, max_lines=2, placeholder="...") for name in self.names], fontsize=9)
         ax.set_ylim(max(size, 1) - 0.4, -0.6)
         for row in self.begins:
             ax.axhline(row - 0.5, color=series.GROUND, linewidth=1.0, zorder=0)
         return ax
 
-    def words(self, ax: Axes, words: Sequence[str]) -> None:
-        """What is told of each row, to the right of the axes."""
-        for row, told in enumerate(words):
-            ax.annotate(
-                told, (1, row), (6, 0), xycoords=ax.get_yaxis_transform(), textcoords="offset points", va="center", fontsize=8, color=INK
-            )
-
     def rest(self, what: str) -> list[str]:
         """A sentence about the rows that have no room."""
         return [f"The first {ROWS} of {self.total:,} {what}"] if self.total > ROWS else []
+
+
+def _beside(ax: Axes, words: Sequence[str]) -> None:
+    """What is told of each row, to the right of the axes."""
+    right = ax.get_yaxis_transform()
+    for row, told in enumerate(words):
+        ax.annotate(told, (1, row), (6, 0), xycoords=right, textcoords="offset points", va="center", fontsize=8, color=INK)
+
+
+def _level(params: Any) -> float:
+    """The share of false findings that is allowed."""
+    return float(round(1 - params["confidence"], 12))
 
 
 def _p(value: float) -> str:
@@ -112,9 +120,9 @@ def _percent(share: float) -> str:
     return f"{100 * share:.6g}%"
 
 
-def _told(sentences: Sequence[str]) -> str:
-    """The lines below the heading."""
-    return "".join(f"\n{sentence}" for sentence in sentences)
+def _titled(heading: str, *notes: str) -> str:
+    """A heading and the lines below it."""
+    return "\n".join(wrapped(line, _LETTERS) for line in (heading, *notes))
 
 
 def _alarm(ax: Axes, title: str) -> Axes:
@@ -133,10 +141,10 @@ def _forest(result: ABTest[Any], ax: Axes | None) -> Axes:
     table = read(result)
     rows = _Rows.of(table, pairs=params["control"] is None)
     lift, low, high = (numbers(rows.table[name]) for name in ("lift", "lift_low", "lift_high"))
-    low[(np.array(rows.table["kind"]) == "proportion") & (low <= -1)] = -np.inf
+    rates = np.array([kind == "proportion" for kind in rows.table["kind"]])
+    low[rates & (numbers(rows.table["difference_low"]) <= -1)] = -np.inf  # on one side: any rate down to 0
     p = numbers(rows.table["p_value" if params["correction"] is None else "p_adjusted"])
-    level = 1 - params["confidence"]
-    found = p < level
+    found = p < _level(params)
     left, right = _edges(lift, low, high)
     ax = rows.axes(ax)
     ax.axvline(0, color=INK, linewidth=1.0, zorder=1)
@@ -150,16 +158,16 @@ def _forest(result: ABTest[Any], ax: Axes | None) -> Axes:
     ax.set_xlim(left, right)
     share_axis(ax.xaxis)
     ax.set_xlabel("lift")
-    rows.words(ax, [f"{'-' if math.isnan(one) else f'{one:+.1%}'}  {_p(chance)}" for one, chance in zip(lift, p, strict=True)])
+    _beside(ax, [f"{'-' if math.isnan(one) else f'{one:+.1%}'}  {_p(chance)}" for one, chance in zip(lift, p, strict=True)])
     after = "" if params["correction"] is None else f" after {params['correction']}"
-    notes = [f"{_intervals(params)}. Filled: p < {level:.4g}{after}"]
+    notes = [f"{_intervals(params)}. Filled: p < {_level(params):g}{after}", *_margins(params)]
     if any(chosen.any() for chosen, _ in goes_on.values()):
         notes.append("Arrow: the interval goes on")
-    over = "the variant named after it" if params["control"] is None else params["control"]
-    heading = f"Lift over {over}{_told([*notes, *rows.rest('comparisons')])}"
+    over = "of the first variant over the second" if params["control"] is None else f"of each variant over {params['control']}"
+    lines = [f"Lift {over}", *notes, *rows.rest("comparisons")]
     if not params["srm_mismatch"]:
-        return finish(ax, heading, grid="x")
-    title = f"SAMPLE RATIO MISMATCH ({_p(params['srm_p_value'])}): do not read these numbers\n{heading}"
+        return finish(ax, _titled(*lines), grid="x")
+    title = _titled(f"SAMPLE RATIO MISMATCH ({_p(params['srm_p_value'])}): do not read these numbers", *lines)
     return _alarm(finish(ax, title, grid="x"), title)
 
 
@@ -174,18 +182,21 @@ def _edges(lift: Floats, low: Floats, high: Floats) -> tuple[float, float]:
     return float(points.min()) - room, float(points.max()) + room
 
 
-def _intervals(params: Mapping[str, Any]) -> str:
+def _intervals(params: Any) -> str:
     """What the intervals are."""
-    confidence = float(params["confidence"])
+    side = "" if params["alternative"] == "two-sided" else f" on one side ({params['alternative']})"
+    looks = "" if params["sequential"] is None else ", which hold at every look"
+    return f"{_percent(params['confidence'])} intervals{side}{looks}"
+
+
+def _margins(params: Any) -> list[str]:
+    """What the intervals are where there is a margin."""
     asked = {spec["hypothesis"] for spec in params["metrics"].values()}
-    words = f"{_percent(confidence)} intervals"
-    if params["alternative"] != "two-sided":
-        words += f" on one side ({params['alternative']})"
-    if "equivalence" in asked:
-        words += f", {_percent(2 * confidence - 1)} for equivalence"
-    if "non-inferiority" in asked:
-        words += ", on one side for non-inferiority"
-    return words + ("" if params["sequential"] is None else ", which hold at every look")
+    equivalence = f"Equivalence: {_percent(2 * params['confidence'] - 1)} intervals"
+    return [
+        *([equivalence] if "equivalence" in asked else []),
+        *(["Non-inferiority: intervals on one side"] if "non-inferiority" in asked else []),
+    ]
 
 
 # ----------------------------------------------------------------------------------------------------- when it may be stopped
@@ -220,8 +231,8 @@ def _boundaries(result: Boundaries[Any], ax: Axes | None) -> Axes:
     ax.set_xlabel(f"information: share of the {params['planned_n']:,} planned units")
     ax.set_ylabel("z" if two else f"z, on the side of {params['alternative']}")
     names = ["bound: stop", *(["futility: give up"] if known.size else [])]
-    notes = [_cost(params), *([f"No bound at {_looks(~can)}: too early to stop"] if not can.all() else [])]
-    return finish(ax, f"When {_design(params)} stops{_told(notes)}", grid="both", above=series.legend(ax, names))
+    notes = [*_cost(params), *([f"No bound at {_looks(~can)}: too early to stop"] if not can.all() else [])]
+    return finish(ax, _titled(f"When {_design(params)} stops", *notes), grid="both", above=series.legend(ax, names))
 
 
 def _mark(values: Floats) -> str:
@@ -230,7 +241,7 @@ def _mark(values: Floats) -> str:
 
 def _numbered(ax: Axes, at: Floats, bound: Floats) -> None:
     """The bounds in numbers, where they are few."""
-    if len(bound) > _MARKED // 2:
+    if len(bound) > _NUMBERED:
         return
     for x, z in zip(at, bound, strict=True):
         if not math.isnan(z):
@@ -242,7 +253,7 @@ def _looks(chosen: Bools) -> str:
     return f"the first {count} looks" if count > 1 else "the first look"
 
 
-def _design(params: Mapping[str, Any]) -> str:
+def _design(params: Any) -> str:
     """The plan as a reader would call it."""
     if "looks" not in params:
         return "an always valid test"
@@ -250,10 +261,13 @@ def _design(params: Mapping[str, Any]) -> str:
     return f"a test with {looks:,} look{'' if looks == 1 else 's'} ({params['spending']})"
 
 
-def _cost(params: Mapping[str, Any]) -> str:
+def _cost(params: Any) -> list[str]:
     """The price of looking."""
-    none, some = (params[f"expected_n_{effect}"] for effect in ("no_effect", "effect"))
-    return f"{params['inflation']:.3f} times the units of one look; until it stops {none:,.0f} without an effect, {some:,.0f} with it"
+    none, some = params["expected_n_no_effect"], params["expected_n_effect"]
+    return [
+        f"{params['inflation']:.3f} times the units of a single look of the same power",
+        f"Units until it stops: {none:,.0f} expected without an effect, {some:,.0f} with it",
+    ]
 
 
 # -------------------------------------------------------------------------------------------------------------- what it takes
@@ -265,30 +279,32 @@ def _plan(result: Plan[Any], ax: Axes | None) -> Axes:
     curve = read(result, "curve")
     params: Any = result.params
     effect, reached = params["effect"], params["power"]
-    relative, margin = params["effect_relative"], params["margin"]
+    relative = params["effect_relative"]
     ax = new_axes(ax, 7.5, 4.4)
     ax.plot(numbers(curve["effect"]), numbers(curve["power"]), color=BLUE, linewidth=2.0)
     ax.plot([effect, effect], [0, reached], "--", color=GREY, linewidth=1.0)
     ax.plot([effect], [reached], "o", color=ORANGE, markersize=8, zorder=5)
-    if isinstance(margin, float):
-        for end in (
-            (-margin, margin) if params["hypothesis"] == "equivalence" else (-margin if params["alternative"] != "less" else margin,)
-        ):
-            ax.axvline(end, color=INK, linewidth=1.0, linestyle=":")
+    for end in _margin_ends(params):
+        ax.axvline(end, color=INK, linewidth=1.0, linestyle=":")
     ax.set_ylim(0, 1.05)
     share_axis(ax.yaxis)
-    ax.set_xlabel("effect: treatment less control" + (" (dotted: the margin)" if isinstance(margin, float) else ""))
+    ax.set_xlabel("effect: treatment less control" + ("" if params["margin"] is None else " (dotted: the margin)"))
     ax.set_ylabel("power")
     shown = f"{effect:.4g}" + (f" ({relative:+.1%})" if isinstance(relative, float) else "")
     ax.annotate(f"{shown}: {exact(reached)}", (effect, reached), (8, -4), textcoords="offset points", va="top", fontsize=9, color=INK)
-    what = "an effect" if params["hypothesis"] == "superiority" else str(params["hypothesis"])
-    title = (
-        f"{params['n']:,} units show {what} of {shown}"
-        if what == "an effect"
-        else f"{params['n']:,} units show {what} at an effect of {shown}"
-    )
-    notes = [f"with a power of {exact(reached)}, {params['alternative']}, at a confidence of {_percent(params['confidence'])}"]
-    return finish(ax, f"{title}{_told(notes)}", grid="both")
+    what = "" if params["hypothesis"] == "superiority" else f"{params['hypothesis']} at "
+    notes = [f"with a power of {exact(reached)} ({params['alternative']}, confidence {_percent(params['confidence'])})"]
+    return finish(ax, _titled(f"{params['n']:,} units show {what}an effect of {shown}", *notes), grid="both")
+
+
+def _margin_ends(params: Any) -> list[float]:
+    """Where the effects that matter begin."""
+    margin = params["margin"]
+    if margin is None:
+        return []
+    if params["hypothesis"] == "equivalence":
+        return [-margin, margin]
+    return [margin if params["alternative"] == "less" else -margin]
 
 
 @draw.register(Duration)
@@ -302,7 +318,7 @@ def _duration(result: Duration[Any], ax: Axes | None) -> Axes:
     heights = powers if power else units
     needed, whole = params["days"], params["days_recommended"]
     ax = new_axes(ax, 7.5, 4.2)
-    ax.plot(days, heights, marker="o", markersize=series.dots(days), color=BLUE, linewidth=1.5)
+    ax.plot(days, heights, marker=_mark(days), markersize=4.5, color=BLUE, linewidth=1.5)
     ax.axvline(needed, color=ORANGE, linewidth=1.2, linestyle="--")
     ax.axvline(whole, color=INK, linewidth=1.2)
     if power:
@@ -318,12 +334,17 @@ def _duration(result: Duration[Any], ax: Axes | None) -> Axes:
     ax.set_xlabel("day (dashed: enough units; line: whole weeks)")
     ax.set_ylabel("power" if power else "units so far")
     expected = params.get("expected_days")
-    notes = [f"{needed:,} days for {params['n']:,} units"] + (
-        [f"{expected:,} expected, as it may stop early"] if expected is not None else []
-    )
-    weeks = params["weeks"]
-    title = f"Run it for {weeks:,} whole week{'' if weeks == 1 else 's'}, {whole:,} days{_told([', '.join(notes)])}"
-    return finish(ax, title, grid="y")
+    notes = [
+        f"{_days(needed)} for {params['n']:,} units",
+        *([] if expected is None else [f"{_days(expected)} expected, as it may stop early"]),
+    ]
+    weeks = f"{params['weeks']:,} whole week{'' if params['weeks'] == 1 else 's'}"
+    title = f"Run it for {weeks}, {_days(whole)}"
+    return finish(ax, _titled(title, ", ".join(notes)), grid="y")
+
+
+def _days(count: int) -> str:
+    return f"{count:,} day{'' if count == 1 else 's'}"
 
 
 # ---------------------------------------------------------------------------------------------------- as it should be, or not
@@ -333,17 +354,18 @@ def _duration(result: Duration[Any], ax: Axes | None) -> Axes:
 def _split(result: SRMTest[Any], ax: Axes | None) -> Axes:
     """Units above or below those that the plan gives each variant, and how far chance moves them; with looks, the evidence by look."""
     params: Any = result.params
-    p, threshold = result.p_value, params["threshold"]
+    threshold = params["threshold"]
     verdict = "SAMPLE RATIO MISMATCH: do not read the results" if result.mismatch else "The split is as planned"
-    head = f"{verdict} ({_p(math.nan if p is None else p)}, {params['units']:,} units)"
+    head = f"{verdict} ({_p(result.p_value)}, {params['units']:,} units)"
     ax, notes = _evidence(result, ax, threshold) if params["peeking"] else _deviations(result, ax, threshold)
-    title = f"{head}{_told(notes)}"
+    title = _titled(head, *notes)
     finish(ax, title, grid="both" if params["peeking"] else "x")
     return _alarm(ax, title) if result.mismatch else ax
 
 
 def _deviations(result: SRMTest[Any], ax: Axes | None, threshold: float) -> tuple[Axes, list[str]]:
-    table = read(result)
+    whole = read(result)
+    table, total = {name: values[:ROWS] for name, values in whole.items()}, len(whole["variant"])
     observed, expected, planned = (numbers(table[name]) for name in ("observed", "expected", "expected_share"))
     size = len(observed)
     reached = np.divide(observed - expected, expected, out=np.full(size, np.nan), where=expected > 0)
@@ -356,18 +378,16 @@ def _deviations(result: SRMTest[Any], ax: Axes | None, threshold: float) -> tupl
     ax.axvline(0, color=INK, linewidth=1.0)
     for chosen, colour in ((~outside, BLUE), (outside, RED)):
         ax.plot(reached[chosen], place[chosen], "o", color=colour, markersize=8, zorder=5)
-    for row in range(size):
-        told = f"{observed[row]:,.0f} of {expected[row]:,.0f}  {exact(observed[row] / max(observed.sum(), 1))} of {exact(planned[row])}"
-        ax.annotate(
-            told, (1, row), (6, 0), xycoords=ax.get_yaxis_transform(), textcoords="offset points", va="center", fontsize=8, color=INK
-        )
+    shares = numbers(table["share"])
+    _beside(ax, [f"{count:,.0f} units, {own:.2%} (plan {plan:.2%})" for count, own, plan in zip(observed, shares, planned, strict=True)])
     ax.set_yticks(place, [wrapped(series.said(name), 24) for name in table["variant"]])
     ax.set_ylim(size - 0.4, -0.6)
     far = 1.15 * float(np.nan_to_num([np.abs(reached), chance]).max()) or 1.0
     ax.set_xlim(-far, far)
     share_axis(ax.xaxis)
     ax.set_xlabel("units above or below the plan, in per cent of those planned")
-    return ax, [f"Grey: where chance leaves a variant in {_percent(1 - threshold)} of splits"]
+    notes = [f"Grey: where chance leaves a variant in {_percent(1 - threshold)} of splits"]
+    return ax, notes + ([f"The first {ROWS} of {total:,} variants"] if total > ROWS else [])
 
 
 def _evidence(result: SRMTest[Any], ax: Axes | None, threshold: float) -> tuple[Axes, list[str]]:
@@ -377,7 +397,7 @@ def _evidence(result: SRMTest[Any], ax: Axes | None, threshold: float) -> tuple[
     ax = new_axes(ax, 7.5, 4.2)
     ax.axhline(0, color=INK, linewidth=0.8)
     ax.axhline(alarm, color=RED, linewidth=1.2, linestyle="--")
-    ax.plot(units, evidence, marker="o", markersize=series.dots(units), color=BLUE, linewidth=1.5)
+    ax.plot(units, evidence, marker=_mark(units), markersize=4.5, color=BLUE, linewidth=1.5)
     known = evidence[np.isfinite(evidence)]
     ax.set_ylim(min(1.1 * float(known.min(initial=0.0)), 0.0) - 0.4, 1.1 * max(float(known.max(initial=0.0)), alarm))
     ax.set_xlim(0, 1.04 * float(units.max()) or 1.0)
@@ -396,7 +416,7 @@ def _false_positives(result: AACheck[Any], ax: Axes | None) -> Axes:
         numbers(rows.table[name])
         for name in ("false_positive_rate", "false_positive_rate_low", "false_positive_rate_high", "above_rate", "below_rate")
     )
-    level = 1 - params["confidence"]
+    level = _level(params)
     known = ~np.isnan(rate)
     off = known & ~((low <= level) & (level <= high))
     place = np.arange(len(rate))
@@ -405,17 +425,17 @@ def _false_positives(result: AACheck[Any], ax: Axes | None) -> Axes:
     for chosen, colour in ((known & ~off, BLUE), (off, ORANGE)):
         bars = whiskers(rate, low, high)[:, chosen]
         ax.errorbar(rate[chosen], place[chosen], xerr=bars, fmt="o", color=colour, markersize=6, elinewidth=1.6)
-    rows.words(ax, [f"{exact(up)} above, {exact(down)} below" for up, down in zip(above, below, strict=True)])
+    _beside(ax, [f"{exact(up)} above, {exact(down)} below" for up, down in zip(above, below, strict=True)])
     ax.set_xlim(0, 1.12 * max(float(np.nan_to_num(np.where(known, high, 0.0)).max(initial=0.0)), level))
     share_axis(ax.xaxis)
     ax.set_xlabel("share of splits called different")
     verdict = "none is off" if not off.any() else f"{off.sum()} of {len(off)} off (orange)"
     notes = [
-        f"{_percent(params['confidence'])} intervals. Dashed: the nominal {_percent(round(level, 12))}, half of it on each side",
+        f"{_percent(params['confidence'])} intervals. Dashed: the nominal {_percent(level)}, half of it on each side",
         *rows.rest("rows"),
     ]
-    title = f"{params['repeats']:,} random splits of {params['units']:,} units: {verdict}{_told(notes)}"
-    return finish(ax, title, grid="x")
+    title = f"{params['repeats']:,} random splits of {params['units']:,} units: {verdict}"
+    return finish(ax, _titled(title, *notes), grid="x")
 
 
 @draw.register(BayesReadout)
@@ -427,14 +447,14 @@ def _best(result: BayesReadout[Any], ax: Axes | None) -> Axes:
     ax = rows.axes(ax)
     ax.barh(place, np.nan_to_num(chance), height=0.65, color=BLUE)
     lost = ["loss unknown" if math.isnan(one) else f"loses {one:.3g}" for one in loss]
-    rows.words(ax, [f"{exact(one)}  {told}" for one, told in zip(chance, lost, strict=True)])
+    _beside(ax, [f"{exact(one)}  {told}" for one, told in zip(chance, lost, strict=True)])
     ax.set_xlim(0, 1)
     share_axis(ax.xaxis)
     ax.set_xlabel("probability to be the best (beside it: the expected loss)")
     out: Any = result.params["left_out"]
     notes = [
         "No protection against peeking",
-        *([f"Without {', '.join(out)}, which have no conjugate prior"] if out else []),
+        *([f"No conjugate prior, left out: {', '.join(out)}"] if out else []),
         *rows.rest("rows"),
     ]
-    return finish(ax, f"How probably each variant is the best{_told(notes)}", grid="x")
+    return finish(ax, _titled("How probably each variant is the best", *notes), grid="x")
