@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Protocol, Self
 
@@ -29,11 +29,21 @@ class Sums:
     third: Floats
 
     def __getitem__(self, at: Any) -> Self:
-        return type(self)(*(getattr(self, f.name)[at] for f in fields(self)))
+        return self.each(lambda values: values[at])
 
-    def cumulative(self, axis: int) -> Self:
-        """What is there at each look."""
-        return type(self)(*(np.cumsum(getattr(self, f.name), axis=axis) for f in fields(self)))
+    def each(self, change: Callable[[Floats], Floats]) -> Self:
+        """The same change of every array."""
+        return type(self)(*(change(getattr(self, f.name)) for f in fields(self)))
+
+    def shaped(self, groups: tuple[int, ...]) -> Self:
+        """The same groups in another shape."""
+        last = self.n.ndim
+        return self.each(lambda values: values.reshape(*groups, *values.shape[last:]))
+
+    @classmethod
+    def stacked(cls, parts: Sequence[Self], axis: int) -> Self:
+        """Several of one shape along a new axis."""
+        return cls(*(np.stack([getattr(part, f.name) for part in parts], axis=axis) for f in fields(cls)))
 
     @property
     def mean(self) -> Floats:
@@ -45,7 +55,9 @@ class Sums:
         """(..., p, p), with n - 1 in the denominator; 0 for a single unit."""
         products = self.second - self.n[..., None, None] * self.mean[..., :, None] * self.mean[..., None, :]
         i = np.arange(products.shape[-1])
-        products[..., i, i] = np.maximum(products[..., i, i], 0.0)
+        spread = np.sqrt(np.maximum(products[..., i, i], 0.0))
+        most = spread[..., :, None] * spread[..., None, :]  # where nothing varies rounding leaves something
+        products = np.clip(products, -most, most)
         return products / np.maximum(self.n - 1, 1)[..., None, None]
 
     def cube(self, i: int, j: int, k: int) -> Floats:
@@ -68,7 +80,7 @@ def of_units(n: Ints, cell: Ints, values: Sequence[Floats]) -> Sums:
                 triple = np.bincount(cell, pair * values[k], size)
                 for a, b, c in set(itertools.permutations((i, j, k))):
                     found.third[:, a, b, c] = triple
-    return _shaped(found, n.shape)
+    return found.shaped(n.shape)
 
 
 def of_table(n: Ints, counts: Ints, points: Floats) -> Sums:
@@ -78,10 +90,6 @@ def of_table(n: Ints, counts: Ints, points: Floats) -> Sums:
     c, p = points.shape
     parts = [(counts @ array.reshape(c, -1)).reshape(*n.shape, *array.shape[1:]) for array in (points, second, third)]
     return Sums(n.astype(np.float64), parts[0].reshape(*n.shape, p), parts[1], parts[2])
-
-
-def _shaped(found: Sums, shape: tuple[int, ...]) -> Sums:
-    return Sums(*(getattr(found, f.name).reshape(*shape, *getattr(found, f.name).shape[1:]) for f in fields(Sums)))
 
 
 # --------------------------------------------------------------------------------------------------------- populations

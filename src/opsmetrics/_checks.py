@@ -42,6 +42,13 @@ def choice(argument: str, value: object, allowed: Collection[WordT]) -> WordT:
     raise ParameterError(f"{argument}={value!r} is not known; it is one of {names}.{nearest(value, allowed)}", code=f"parameter.{argument}")
 
 
+def flag(argument: str, value: object) -> bool:
+    """True or False."""
+    if isinstance(value, (bool, np.bool_)):
+        return bool(value)
+    raise ParameterError(f"{argument}={short(value)} must be True or False.", code=f"parameter.{argument}")
+
+
 def whole_number(argument: str, value: Any, low: int, high: int, *, hint: str = "") -> int:
     """An integer inside [low, high]; booleans and 5.5 are not integers."""
     if is_number(value, numbers.Integral) and low <= int(value) <= high:

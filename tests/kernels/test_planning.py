@@ -193,14 +193,3 @@ def test_variance_factor():
     assert planning.variance_factor(0.8, 1, 0.0) == pytest.approx(0.36)
     assert planning.variance_factor(0.0, 21, 0.05) == pytest.approx(2.0)
     assert planning.variance_factor(-0.6, 11, 0.1) == pytest.approx(0.64 * 2)
-
-
-def test_where_a_function_gets_to():
-    assert planning.crossing(lambda x: x * x, 9.0, 1e-3, 1e6) == pytest.approx(3.0, rel=1e-14)
-    assert planning.crossing(lambda x: x * x, 9.0, 5.0, 1e6) == 5.0
-    assert np.isnan(planning.crossing(lambda x: x / (1 + x), 1.5, 1e-3, 1e6))
-
-
-def test_where_a_power_settles():
-    assert planning.settled(lambda p: 0.9 - 0.5 * p, 0.025, 0.9) == pytest.approx(0.6, rel=1e-12)
-    assert planning.settled(lambda p: 1.0, 0.025, 1.0) == 1.0

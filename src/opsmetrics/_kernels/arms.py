@@ -37,7 +37,8 @@ class Arms:
     imbalance : (M, q) how far the arm's covariates are from their test's mean.
     leverage : (M, q, q) what the coefficients' error costs: variance = imbalance' leverage imbalance.
     shared : (M,) variance that all arms of a test have in common, since their covariates are compared with one mean.
-    covariates : (M,) how many covariates say anything, and cost a degree of freedom.
+    covariates : (M,) how many covariates say anything.
+    spent : (M,) degrees of freedom that they cost.
     """
 
     n: Floats
@@ -52,6 +53,7 @@ class Arms:
     leverage: Floats
     shared: Floats
     covariates: Floats
+    spent: Floats
 
     def covariance(self, one: Ints, other: Ints) -> Floats:
         """Of the estimates of two arms, which are independent but for the covariates."""
@@ -69,6 +71,7 @@ def estimate(cells: Moments, test: Ints, strata: int, *, ratio: bool, within: bo
     n = cells.n.reshape(arms, strata)
     weights = _weights(n, test)
     means = np.einsum("ms,msp->mp", weights, cells.mean.reshape(arms, strata, -1))
+    means[n.sum(axis=1) == 0] = np.nan
     raw, gradient = _gradient(means, ratio=ratio)
     q = means.shape[1] - base
     raw_unit = _spread(cells, np.repeat(_padded(gradient, q), strata, axis=0)).reshape(arms, strata)
@@ -76,15 +79,15 @@ def estimate(cells: Moments, test: Ints, strata: int, *, ratio: bool, within: bo
     if not q:
         none = np.zeros((arms, 0))
         variance = _variance(weights, raw_unit, n)
-        flat = np.zeros((arms, 0, 0))
-        return Arms(n, raw, raw, variance, variance, raw_unit, third, weights, none, flat, np.zeros(arms), np.zeros(arms))
+        flat, zero = np.zeros((arms, 0, 0)), np.zeros(arms)
+        return Arms(n, raw, raw, variance, variance, raw_unit, third, weights, none, flat, zero, zero, zero)
     theta, inverse, rank = _coefficients(cells, gradient, test, strata, base, within=within)
     full = np.concatenate([gradient, -theta[test]], axis=1)
     freedom = _freedom(n, test)
     unit = _spread(cells, np.repeat(full, strata, axis=0)).reshape(arms, strata)
-    unit = unit * (freedom / np.maximum(freedom - rank, 1e-300))[test][:, None] if within else unit
+    unit = unit * (freedom / np.where(freedom > rank, freedom - rank, np.nan))[test][:, None] if within else unit
     size = np.bincount(test, weights=n.sum(axis=1))
-    centre = _by_test(n.sum(axis=1)[:, None] * means[:, base:], test) / size[:, None]
+    centre = _by_test(n.sum(axis=1)[:, None] * np.nan_to_num(means[:, base:]), test) / size[:, None]
     imbalance = means[:, base:] - centre[test]
     residual = _by_test(np.nansum(unit * np.maximum(n - 1, 0), axis=1)[:, None], test)[:, 0] / np.maximum(freedom, 1)
     leverage = (residual[:, None, None] * inverse)[test] if within else np.zeros((arms, q, q))
@@ -92,7 +95,7 @@ def estimate(cells: Moments, test: Ints, strata: int, *, ratio: bool, within: bo
     shared = np.einsum("ti,tij,tj->t", theta, spread, theta) / size
     return Arms(
         n, raw - np.einsum("mi,mi->m", imbalance, theta[test]), raw, _variance(weights, unit, n), _variance(weights, raw_unit, n), unit,
-        third, weights, imbalance, leverage, shared[test], rank[test],
+        third, weights, imbalance, leverage, shared[test], rank[test], rank[test] if within else np.zeros(arms),
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ the interval of the lift. So the p-value, the interval of the difference and tha
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,10 @@ from opsmetrics._kernels.arms import Arms
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+
+
+MOST_SKEW: Final = 2.0
+"""A difference more skewed than this is too far from normal for its third moment to mend."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +59,7 @@ def welch(arms: Arms, treatment: Ints, control: Ints) -> Pairs:
         df = np.where(below > 0, total**2 / below, np.nan)
     return Pairs(
         arms.estimate[treatment], arms.estimate[control], arms.covariance(treatment, treatment), arms.covariance(control, control),
-        arms.covariance(treatment, control), np.maximum(df - arms.covariates[control], 1.0),
+        arms.covariance(treatment, control), np.maximum(df - arms.spent[control], 1.0),
     )  # fmt: skip
 
 
@@ -71,7 +76,7 @@ def pooled(arms: Arms, treatment: Ints, control: Ints) -> Pairs:
     weights = arms.weights[control] ** 2
     shared = arms.shared[control]
     v_t, v_c = (np.nansum(weights * unit / np.where(n > 0, n, np.nan), axis=1) + shared for n in (n_t, n_c))
-    df = np.maximum(np.maximum(n_t + n_c - 2, 0).sum(axis=1) - arms.covariates[control], 1.0)
+    df = np.maximum(np.maximum(n_t + n_c - 2, 0).sum(axis=1) - arms.spent[control], 1.0)
     return Pairs(arms.estimate[treatment], arms.estimate[control], v_t, v_c, shared, df)
 
 
@@ -86,6 +91,12 @@ def skewness(arms: Arms, pairs: Pairs, treatment: Ints, control: Ints) -> Floats
         k3 = (n_t * np.nan_to_num(arms.unit_third[treatment]) + n_c * np.nan_to_num(arms.unit_third[control])) / (n_t + n_c)
         third = arms.weights[control] ** 3 * k3 * (1 / n_t**2 - 1 / n_c**2)
         return np.asarray(np.nansum(np.where(arms.weights[control] > 0, third, 0.0), axis=1) / pairs.error**3)
+
+
+def bounded(skew: Floats, critical: Floats) -> Floats:
+    """The skewness as far as a third moment corrects for it: beyond that the estimate itself would be rejected."""
+    most = np.minimum(MOST_SKEW, 3 * critical)
+    return np.clip(skew, -most, most)
 
 
 def straightened(z: Floats, skew: Floats) -> Floats:

@@ -94,6 +94,15 @@ def _products(deviations: Sequence[Floats], products: Floats, cubes: Floats) -> 
                 cubes[at] = triple
 
 
+def mapped(parts: Moments, matrix: Floats) -> Moments:
+    """The moments of other numbers of the same units: `matrix` makes them of the old ones, in each group its own.
+
+    The first numbers, of which cubes are kept, must stay what they are.
+    """
+    mean = np.einsum("gij,gj->gi", matrix, parts.mean)
+    return Moments(parts.n, mean, np.einsum("gij,gjk,glk->gil", matrix, parts.products, matrix), parts.cubes)
+
+
 def stack(parts: Iterable[Moments]) -> Moments:
     """Groups of several parts, one after the other."""
     listed = list(parts)

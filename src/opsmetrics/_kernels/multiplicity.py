@@ -9,10 +9,11 @@ from typing import Final, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
+from opsmetrics._kernels.alternatives import Alternative
+
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Correction = Literal["holm", "hochberg", "bonferroni", "benjamini-hochberg", "benjamini-yekutieli"]
-Alternative = Literal["two-sided", "greater", "less"]
 
 CORRECTIONS: Final = get_args(Correction)
 """The corrections that need nothing but the p-values."""

@@ -12,9 +12,10 @@ from typing import Final, Literal
 import numpy as np
 import numpy.typing as npt
 
+from opsmetrics._kernels.alternatives import Alternative
+
 Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.intp]
-Alternative = Literal["two-sided", "greater", "less"]
 
 MOST_STEPS: Final = 200
 STEP: Final = 1e-14

@@ -80,15 +80,15 @@ class Baseline:
             raise ParameterError(f"icc={self.icc!r} must lie in [0, 1].{percent(self.icc)}", code="parameter.icc")
 
     @classmethod
-    def of(cls, units: object, metric: Metric, *, cluster: str | None = None) -> Baseline:
+    def of(cls, units: object, metric: str | Metric, *, cluster: str | None = None) -> Baseline:
         """What a table of units says of a metric: units of an earlier time, without an experiment.
 
         Parameters
         ----------
         units : frame
             One row per unit, or several with `cluster`. pandas, polars (eager or lazy), pyarrow, or a DuckDB relation.
-        metric : Mean, Proportion, Ratio or Quantile
-            What will be measured. Its covariates become `correlation`.
+        metric : str, Mean, Proportion, Ratio or Quantile
+            What will be measured, a bare column as in `ab_test`. Its covariates become `correlation`.
         cluster : str, optional
             Column of the unit of randomisation where rows are finer: it tells `cluster_size` and `icc`.
 

@@ -11,16 +11,17 @@ import numpy as np
 from opsmetrics import _checks
 from opsmetrics._frames import Backend, Floats, Ints
 from opsmetrics._kernels import multiplicity
+from opsmetrics._kernels.alternatives import ALTERNATIVES, Alternative
 from opsmetrics.errors import DataError, ParameterError, nearest, warn
 from opsmetrics.experiments import inference, measures, readings, reports, splits, statistics
 from opsmetrics.experiments.designs import AlwaysValid, GroupSequential
 from opsmetrics.experiments.inference import Compared
-from opsmetrics.experiments.laws import Alternative, Question
+from opsmetrics.experiments.laws import Question
+from opsmetrics.experiments.measured import Measured
 from opsmetrics.experiments.metrics import Mean, Metric, Metrics, Proportion, Quantile, Ratio, named
 from opsmetrics.experiments.reports import Tests
 from opsmetrics.experiments.results import ABTest
 from opsmetrics.experiments.splits import Split
-from opsmetrics.experiments.statistics import Measured
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 FrameT = TypeVar("FrameT")
 Correction: TypeAlias = Literal["holm", "hochberg", "bonferroni", "benjamini-hochberg", "benjamini-yekutieli", "dunnett"]
 CORRECTIONS = ("holm", "hochberg", "bonferroni", "benjamini-hochberg", "benjamini-yekutieli", "dunnett")
-ALTERNATIVES = ("two-sided", "greater", "less")
 
 
 def ab_test(
@@ -124,7 +124,7 @@ def ab_test(
     """
     question = _question(alternative, confidence, correction, sequential, control)
     asked = readings.Asked(named(metrics), strata=strata is not None, clustered=cluster is not None)
-    sizing = measures.Sizing(_checks.generator("rng", rng), progress)
+    sizing = measures.Sizing(_checks.generator("rng", rng), _checks.flag("progress", progress))
     reading = readings.read(units, variant, asked, cluster, strata)
     _demand_two(reading.variants)
     specs = measures.resolve(asked.metrics, reading.found)
@@ -252,6 +252,8 @@ def ab_test_from_stats(
     """
     question = _question(alternative, confidence, correction, sequential, control)
     keys = [] if by is None else [by] if isinstance(by, str) else _checks.listed("by", by)
+    for column in keys:
+        _checks.free("by", column, reports.RESERVED)
     read = statistics.enter(stats, keys)
     _demand_two(read.variants)
     tests = Tests(read.metrics, read.metric, read.experiment, read.by, read.variants)
@@ -288,14 +290,15 @@ def _result(
     study: Study, split: splits.SRMTest[Any], made_of: Any, params: Mapping[str, object], dropped: Mapping[str, int]
 ) -> ABTest[Any]:
     """Compare, and put everything together."""
-    whole = [measures.thick(own) for own, _ in study.entries]
+    whole = [measures.thick(own.filled()) for own, _ in study.entries]
     joined = [study.tests.metrics[study.tests.metric[place]] for _, places in whole for place in places.tolist()]
     entries = [(own, metric) for (own, _), (_, metric) in zip(whole, study.entries, strict=True)]
     compared = [inference.compare(own, metric, study.control, study.units, study.question) for own, metric in entries]
     rows = reports.in_order(compared, _adjusted(study, compared))
     told = [
-        *(["the sample ratio is not the planned one: look for the reason before the numbers"] if split.params["mismatch"] else []),
+        *(["the sample ratio is not the planned one; look for the reason before the numbers."] if split.params["mismatch"] else []),
         *(f"{name}: strata with fewer than {measures.LEAST} units in an arm were put together." for name in dict.fromkeys(joined)),
+        *reports.alone(study.tests, [own for own, _ in study.entries], rows),
         *reports.warnings_of(study.tests, rows, clustered=study.clustered),
     ]
     for sentence in told:
@@ -307,8 +310,8 @@ def _result(
     specs = {study.tests.metrics[study.tests.metric[place]]: metric for own, metric in study.entries for place in own.place.tolist()}
     facts = {
         "alternative": study.question.alternative, "confidence": study.question.confidence, "correction": study.correction,
-        "sequential": None if design is None else type(design).__name__, "design": None if design is None else design.to_dict(),
-        "metrics": {name: metric.to_dict() for name, metric in specs.items()},
+        "sequential": None if design is None else {"design": type(design).__name__, **design.to_dict()},
+        "metrics": {name: str(metric) for name, metric in specs.items()},
         "variants": len(study.tests.variants), "comparisons": len(rows.place),
         "srm_p_value": split.params["p_value"], "srm_mismatch": split.params["mismatch"],
     }  # fmt: skip
@@ -333,7 +336,7 @@ def _adjusted(study: Study, compared: Sequence[Compared]) -> Floats | None:
 
 
 def _question(alternative: object, confidence: object, correction: object, design: object, control: object) -> Question:
-    side: Any = _checks.choice("alternative", alternative, ALTERNATIVES)
+    side = _checks.choice("alternative", alternative, ALTERNATIVES)
     level = _checks.fraction("confidence", confidence)
     dunnett = correction is not None and _checks.choice("correction", correction, CORRECTIONS) == "dunnett"
     if dunnett and control is None:
@@ -355,9 +358,11 @@ def _demand_two(variants: Sequence[object]) -> None:
 def _code_of(control: object, variants: Sequence[object]) -> int:
     """The code of the control."""
     for code, label in enumerate(variants):
-        if label == control and isinstance(label, bool) == isinstance(control, bool):
+        if np.isscalar(control) and label == control and isinstance(label, bool) == isinstance(control, bool):
             return code
-    raise DataError(f"control={control!r} is not among the variants {list(variants)}.{nearest(control, variants)}", code="data.control")
+    raise DataError(
+        f"control={_checks.short(control)} is not among the variants {list(variants)}.{nearest(control, variants)}", code="data.control"
+    )
 
 
 def _specs(metrics: object, names: Sequence[str]) -> dict[str, Metric]:
@@ -374,6 +379,11 @@ def _specs(metrics: object, names: Sequence[str]) -> dict[str, Metric]:
             raise ParameterError(
                 f"metrics[{name!r}]={metric!r} names a column; give options, such as om.Mean(...).", code="parameter.metrics"
             )
+        if getattr(metric, "winsorize", None) is not None:
+            raise ParameterError(
+                f"metrics[{name!r}]={metric!r} cuts values, which statistics have no more; cut them before they are added up.",
+                code="parameter.metrics",
+            )
     return {name: metric for name, metric in specs.items() if isinstance(metric, Metric)}
 
 
@@ -385,15 +395,16 @@ _PLAIN: Mapping[str, Metric] = {
 
 def _by_spec(own: Measured, read: statistics.Read, specs: Mapping[str, Metric]) -> list[tuple[Measured, Metric]]:
     """What was measured, cut by the options that its metrics have."""
-    plain = _PLAIN[own.kind]
+    plain = _PLAIN[own.layout.kind]
     options = [specs.get(name, plain) for name in read.metrics]
     distinct = list(dict.fromkeys(options))
     option = np.array([distinct.index(metric) for metric in options])[read.metric[own.place]]
     for code in np.unique(option).tolist():
-        if distinct[code].kind != own.kind:
+        if distinct[code].kind != own.layout.kind:
             name = read.metrics[read.metric[own.place[np.argmax(option == code)]]]
             raise ParameterError(
-                f"metrics[{name!r}] is a {distinct[code].kind}, and its statistics are those of a {own.kind}.", code="parameter.metrics"
+                f"metrics[{name!r}] is a {distinct[code].kind}, and its statistics are those of a {own.layout.kind}.",
+                code="parameter.metrics",
             )
     return [(own.only(option == code), distinct[code]) for code in np.unique(option).tolist()]
 
@@ -410,12 +421,13 @@ def _demand_control(read: statistics.Read, sizes: Ints, code: Ints | None) -> No
     """Each experiment has something to compare."""
     alone = np.flatnonzero((sizes > 0).sum(axis=1) < 2)
     if len(alone):
+        more = f" (and {len(alone) - 1:,} more)" if len(alone) > 1 else ""
         raise DataError(
-            f"stats: {len(alone):,} experiments have one variant, such as number {alone[0] + 1}; a comparison needs two.",
-            code="data.variant",
+            f"stats: experiment {alone[0] + 1}{more} has units in fewer than two variants; a comparison needs two.", code="data.variant"
         )
     if code is not None and (missing := np.flatnonzero(sizes[:, code[0]] == 0)).size:
         raise DataError(
-            f"stats: control {read.variants[code[0]]!r} has no units in {len(missing):,} experiments, such as number {missing[0] + 1}.",
+            f"stats: control={read.variants[code[0]]!r} has no units in experiment {missing[0] + 1}"
+            f"{f' (and {len(missing) - 1:,} more)' if len(missing) > 1 else ''}; each needs some.",
             code="data.control",
         )

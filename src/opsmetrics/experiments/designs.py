@@ -10,7 +10,7 @@ import math
 import numbers
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Self, TypeAlias, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Self, TypeVar, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ import numpy.typing as npt
 from opsmetrics import _checks, _frames, _render
 from opsmetrics._frames import Column, Floats, Ints
 from opsmetrics._kernels import mixtures, sequential
+from opsmetrics._kernels.alternatives import Alternative
 from opsmetrics._kernels.sequential import Family, Levels, Spending, Walk
 from opsmetrics._results import Result, shown
 from opsmetrics.errors import ParameterError
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 Bools = npt.NDArray[np.bool_]
 FrameT_co = TypeVar("FrameT_co", covariant=True)
-Alternative: TypeAlias = Literal["two-sided", "greater", "less"]
 
 _SHAPES: Final[dict[Family, tuple[float, float, float]]] = {"hwang-shih-decani": (-4.0, -40.0, 10.0), "kim-demets": (3.0, 0.1, 50.0)}
 """Families of spending with a shape: the usual one and its range."""
@@ -646,7 +646,7 @@ def _looks(given: Any) -> int | tuple[float, ...]:
     if not 1 <= len(times) <= _MOST_LOOKS:
         raise ParameterError(f"looks has {len(times)} looks; it must have from 1 to {_MOST_LOOKS}.", code="parameter.looks")
     if outside := [t for t in times if not 0 < t <= 1]:
-        hint = f" Did you mean {[t / 100 for t in times]}?" if all(0 < t <= 100 for t in times) else ""
+        hint = f" Did you mean {[t / 100 for t in times]}?" if all(1 <= t <= 100 for t in times) else ""
         raise ParameterError(
             f"looks={list(times)} has {outside[0]:g}; a look is at a fraction of planned_n, above 0 and at most 1.{hint}",
             code="parameter.looks",
@@ -681,6 +681,7 @@ def _shape(family: Family, given: float | None) -> float | None:
 def _demand_power(power: float, error: float) -> None:
     if power <= error * (1 + 1e-9):
         raise ParameterError(
-            f"power={power!r} is not above {error:g}, the chance to stop without an effect; the usual choice is 0.8.",
-            code="parameter.power",
+            f"confidence={1 - error:g} leaves a chance of {error:g} to stop without an effect, and power={power!r} is not above that; the "
+            "usual choices are 0.95 and 0.8.",
+            code="parameter.confidence" if power >= 0.5 else "parameter.power",
         )

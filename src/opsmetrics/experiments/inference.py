@@ -12,19 +12,24 @@ import numpy as np
 from opsmetrics._frames import Floats, Ints
 from opsmetrics._kernels import arms as kernel
 from opsmetrics._kernels import contrasts, proportions
+from opsmetrics._kernels.alternatives import Alternative
 from opsmetrics._kernels.arms import Arms
 from opsmetrics._kernels.contrasts import Pairs
+from opsmetrics.errors import DataError, ParameterError
 from opsmetrics.experiments import laws
 from opsmetrics.experiments.designs import Monitor
-from opsmetrics.experiments.laws import Alternative, Bools, Law, Many, Question, Sides
+from opsmetrics.experiments.laws import Bools, Law, Many, Question, Sides
+from opsmetrics.experiments.measured import Measured
 from opsmetrics.experiments.metrics import Kind, Mean, Metric, Proportion, Quantile
-from opsmetrics.experiments.statistics import Measured
 
 FEW_EXPECTED: Final = 5.0
 """Below so many expected successes or failures in an arm an exact test takes over (W. G. Cochran, 1954, Biometrics 10, 417-451)."""
 
+MOST_UNITS: Final = 500
+"""In both arms together, up to which that is Boschloo's, and beyond Fisher's, which is ready at once."""
+
 FEW_OUTCOMES: Final = 10
-"""Successes below which an arm of a proportion has few."""
+"""Successes or failures below which an arm of a proportion has few."""
 
 TAIL_EXCESS: Final = 0.01
 """An error of a tail, predicted from the skewness, that is worth a warning."""
@@ -66,7 +71,7 @@ class Contest:
     @property
     def counted(self) -> bool:
         """Whether the arms are counts of successes, and nothing else."""
-        return _counted(self.measured)
+        return self.measured.counted
 
     @property
     def successes(self) -> Floats:
@@ -95,27 +100,32 @@ def compare(measured: Measured, metric: Metric, control: Ints | None, units: Flo
     contest = _contest(measured, metric, control, question)
     skew = contrasts.skewness(contest.arms, contest.pairs, contest.treatment, contest.baseline)
     law = _law(contest, question, units)
-    answer = _proportions(contest, law) if contest.counted else _means(contest, law, skew if contest.corrected else np.zeros(len(skew)))
+    used = contrasts.bounded(skew, law.critical) if contest.corrected else np.zeros(len(skew))
+    answer = _proportions(contest, law) if contest.counted else _means(contest, law, used)
     return _compared(contest, law, answer, skew, question)
 
 
 def _contest(measured: Measured, metric: Metric, control: Ints | None, question: Question) -> Contest:
     """Estimate the arms, and pair them."""
+    if isinstance(metric, Proportion) and metric.of_counts and not measured.counted:
+        raise ParameterError(
+            f"{metric.of_counts}={getattr(metric, metric.of_counts)!r} is of counts, and with clusters or strata there are none; leave one "
+            "of them out.",
+            code=f"parameter.{metric.of_counts}",
+        )
+    if isinstance(metric, Mean) and metric.skew_correction and not measured.cells.cubes.shape[1]:
+        raise DataError("stats: skew_correction=True needs the column 'third_moment', which is missing.", code="data.stats")
     treatment, baseline = _pairs(measured, control)
     within = getattr(metric, "theta", "within") == "within"
-    arms = kernel.estimate(measured.cells, measured.test, measured.strata, ratio=measured.base == 2, within=within)
-    corrected = isinstance(metric, Mean) and metric.skew_correction and measured.cells.cubes.shape[1] > 0
+    arms = kernel.estimate(measured.cells, measured.test, measured.strata, ratio=measured.layout.base == 2, within=within)
+    corrected = isinstance(metric, Mean) and metric.skew_correction
     quantile = isinstance(metric, Quantile)
     # What is looked at early has small arms, whose own variances are too small when their means are.
     pooled = corrected or (question.design is not None and not quantile)
     pairs = contrasts.pooled(arms, treatment, baseline) if pooled else contrasts.welch(arms, treatment, baseline)
-    if quantile or _counted(measured):
+    if quantile or measured.counted:
         pairs = replace(pairs, df=np.full(len(treatment), np.inf))
     return Contest(measured, metric, arms, treatment, baseline, Sides.of(metric, question.alternative), pairs, pooled, corrected)
-
-
-def _counted(measured: Measured) -> bool:
-    return measured.kind == "proportion" and measured.base == 1 and not measured.covariates and measured.strata == 1
 
 
 def _law(contest: Contest, question: Question, units: Floats) -> Law:
@@ -172,10 +182,12 @@ def _proportions(contest: Contest, law: Law) -> _Answer:
 
 
 def _exact(counts: list[Floats], side: Alternative, test: str | None) -> Floats:
-    if test == "fisher":
-        return proportions.fisher(counts[0], counts[1], counts[2], counts[3], side)
-    tables = np.stack(counts, axis=1).astype(np.int64).tolist()
-    return np.array([proportions.boschloo(k1, n1, k0, n0, side) for k1, n1, k0, n0 in tables])
+    found = proportions.fisher(counts[0], counts[1], counts[2], counts[3], side)
+    chosen = np.full(len(found), test == "boschloo") if test else counts[1] + counts[3] <= MOST_UNITS
+    for row in np.flatnonzero(chosen).tolist():
+        k1, n1, k0, n0 = (int(count[row]) for count in counts)
+        found[row] = proportions.boschloo(k1, n1, k0, n0, side)
+    return found
 
 
 def _expected(counts: tuple[Floats, Floats, Floats, Floats]) -> Floats:
@@ -228,13 +240,18 @@ def _compared(contest: Contest, law: Law, answer: _Answer, skew: Floats, questio
     }  # fmt: skip
     many = contest.many.p_values(answer.statistic, pairs.df, contest.sides.nulls[0][1]) if question.dunnett else None
     return Compared(
-        measured.kind, measured.place[measured.test[treatment]], measured.variant[treatment], measured.variant[baseline], columns,
+        measured.layout.kind, measured.place[measured.test[treatment]], measured.variant[treatment], measured.variant[baseline], columns,
         _method(contest), answer.exact, _excess(contest, law, skew), _few(contest), law.monitor, pairs.error, contest.sides.sign, many,
     )  # fmt: skip
 
 
 def _excess(contest: Contest, law: Law, skew: Floats) -> Floats:
-    """By how much the skewness moves the error of a tail: A phi(z) (2 z^2 + 1) / 6, for variances that each arm has by itself."""
+    """By how much the skewness moves the error of a tail: A phi(z) (2 z^2 + 1) / 6 for variances that each arm has by itself.
+
+    Where the skewness is corrected for: whether it is more than can be.
+    """
+    if contest.corrected:
+        return np.where(np.abs(skew) > contrasts.MOST_SKEW, np.inf, 0.0)
     if contest.pooled or not contest.measured.cells.cubes.shape[1]:
         return np.zeros(len(skew))
     z = law.critical
@@ -242,11 +259,11 @@ def _excess(contest: Contest, law: Law, skew: Floats) -> Floats:
 
 
 def _few(contest: Contest) -> Bools:
-    """Which comparisons of proportions have few successes in an arm."""
-    if contest.measured.kind != "proportion":
+    """Which comparisons of proportions have few successes or failures in an arm."""
+    if contest.measured.layout.kind != "proportion":
         return np.zeros(len(contest.treatment), dtype=np.bool_)
-    k = contest.successes
-    return np.asarray(np.minimum(k[contest.treatment], k[contest.baseline]) < FEW_OUTCOMES)
+    rarer = np.minimum(contest.successes, contest.measured.units - contest.successes)
+    return np.asarray(np.minimum(rarer[contest.treatment], rarer[contest.baseline]) < FEW_OUTCOMES)
 
 
 def _method(contest: Contest) -> str:
@@ -258,7 +275,7 @@ def _method(contest: Contest) -> str:
         return metric.method
     words = ["pooled z" if contest.pooled else "Welch"]
     words += ["Hall's skewness"] * contest.corrected
-    words += ["delta method"] * (measured.base == 2)
+    words += ["delta method"] * (measured.layout.base == 2)
     words += [f"CUPED ({getattr(metric, 'theta', 'within')})"] * bool(contest.arms.covariates.any())
     words += ["post-stratified"] * (measured.strata > 1)
     return ", ".join(words)

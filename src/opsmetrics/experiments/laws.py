@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from opsmetrics._frames import Floats, Ints
 from opsmetrics._kernels import multiplicity
+from opsmetrics._kernels.alternatives import Alternative
 from opsmetrics.experiments.designs import Design, Monitor
 from opsmetrics.experiments.metrics import Metric
 
-Alternative: TypeAlias = Literal["two-sided", "greater", "less"]
 Bools: TypeAlias = npt.NDArray[np.bool_]
 
 

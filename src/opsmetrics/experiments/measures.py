@@ -12,9 +12,9 @@ from opsmetrics._frames import Floats, Ints
 from opsmetrics._kernels import moments, quantiles
 from opsmetrics._kernels.moments import Moments
 from opsmetrics.errors import DataError
+from opsmetrics.experiments.measured import Layout, Measured
 from opsmetrics.experiments.metrics import Mean, Metric, Proportion, Quantile
 from opsmetrics.experiments.readings import Found, Reading
-from opsmetrics.experiments.statistics import Measured
 
 T = TypeVar("T")
 
@@ -48,7 +48,7 @@ def resolve(metrics: Mapping[str, Metric | str], found: Mapping[str, Found]) -> 
                 code="data.proportion",
             )
         resolved[name] = metric if isinstance(metric, Metric) else Proportion(metric) if own.odd is None else Mean(metric)
-        if not own.moments.n.any() and own.values is None:
+        if not own.moments.n.any() and (own.values is None or not len(own.values)):
             raise DataError(f"metrics[{name!r}] is missing in every row; there is nothing to compare.", code="data.missing")
     return resolved
 
@@ -67,10 +67,12 @@ def measured_of(
 ) -> Measured:
     """One metric in all arms of one test. `groups` are the numbers of variants and of strata, `named` the metric's name and place."""
     variants, strata = groups
-    cells, base = found.moments, 2 if clustered else len(metric.values)
+    cells, covariates = found.moments, len(metric.covariates)
     if isinstance(metric, Quantile):
-        cells, strata, base = _quantiles(found, metric, groups, sizing, named[0]), 1, 1
-    return Measured(metric.kind, base, np.zeros(variants, dtype=np.int64), np.arange(variants), cells, strata, np.array([named[1]]))
+        cells, strata, layout = _quantiles(found, metric, groups, sizing, named[0]), 1, Layout("quantile")
+    else:
+        layout = Layout(metric.kind, 2 if clustered else len(metric.values), clustered and covariates > 0, covariates, found.indicators)
+    return Measured(layout, np.zeros(variants, dtype=np.int64), np.arange(variants), cells, strata, np.array([named[1]]))
 
 
 def thick(measured: Measured) -> tuple[Measured, Ints]:

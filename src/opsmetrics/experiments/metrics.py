@@ -25,7 +25,7 @@ INTERVALS: Final = ("miettinen-nurminen", "newcombe")
 QUANTILE_METHODS: Final = ("order-statistics", "bootstrap")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Metric:
     """What every metric has: the question that is asked of it."""
 
@@ -40,8 +40,7 @@ class Metric:
         for name in self.values:
             _column(name, getattr(self, name))
         hypothesis = _checks.choice("hypothesis", self.hypothesis, HYPOTHESES)
-        if not isinstance(self.decrease, bool):
-            raise ParameterError(f"decrease={self.decrease!r} must be true or false.", code="parameter.decrease")
+        _checks.flag("decrease", self.decrease)
         if hypothesis == "superiority" and self.margin is not None:
             raise ParameterError(
                 f"margin={self.margin!r} has no meaning for superiority; leave it out, or ask for hypothesis='non-inferiority' or "
@@ -63,6 +62,13 @@ class Metric:
     def covariates(self) -> tuple[str, ...]:
         """The columns measured before the test."""
         return ()
+
+    def __repr__(self) -> str:
+        """The call that makes it, without what is so by default."""
+        own = {f.name: getattr(self, f.name) for f in fields(self)}
+        asked = [f"{f.name}={own[f.name]!r}" for f in fields(self) if f.kw_only and own[f.name] not in (f.default, ())]
+        given = [repr(own[f.name]) for f in fields(self) if not f.kw_only]
+        return f"{type(self).__name__}({', '.join([*given, *asked])})"
 
     def to_dict(self) -> dict[str, object]:
         """The metric as values `json.dumps` accepts.
@@ -112,6 +118,8 @@ class Metric:
         for name in saved:
             if name != "kind" and name not in known:
                 raise ParameterError(f"saved has {name!r}, which a {cls.kind} has not.{nearest(name, known)}", code="parameter.saved")
+        if missing := [name for name in known if name not in saved]:
+            raise ParameterError(f"saved has no {missing[0]!r}; give what to_dict returned.", code="parameter.saved")
         return cls(**{name: value for name, value in saved.items() if name != "kind"})  # type: ignore[arg-type]
 
 
@@ -119,7 +127,7 @@ Metrics: TypeAlias = str | Metric | Sequence[str | Metric] | Mapping[str, str | 
 """What is measured: one metric or several, each by itself or as the name of its column."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Adjusted(Metric):
     """A metric that covariates can make surer."""
 
@@ -129,6 +137,8 @@ class Adjusted(Metric):
     def __post_init__(self) -> None:
         super().__post_init__()
         object.__setattr__(self, "covariate", _covariates(self.covariate))
+        if taken := [name for name in self.covariates if name in self.columns[: len(self.values)]]:
+            raise ColumnError(f"covariate={taken[0]!r} is what is measured; give a column from before the test.", code="column.repeated")
         _checks.choice("theta", self.theta, THETAS)
 
     @property
@@ -177,7 +187,7 @@ def _cuts(given: object) -> tuple[float, float] | None:
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Mean(Adjusted):
     """The mean of a number per unit, such as revenue per visitor (also known as: 均值指标).
 
@@ -234,6 +244,7 @@ class Mean(Adjusted):
     def __post_init__(self) -> None:
         super().__post_init__()
         object.__setattr__(self, "winsorize", _cuts(self.winsorize))
+        _checks.flag("skew_correction", self.skew_correction)
         if self.skew_correction and self.covariate:
             raise ParameterError(
                 "skew_correction=True goes without covariates, whose third moments are not kept; leave one of them out.",
@@ -241,7 +252,7 @@ class Mean(Adjusted):
             )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Proportion(Adjusted):
     """The share of units for which something is true, such as conversion (also known as: 转化率).
 
@@ -298,14 +309,27 @@ class Proportion(Adjusted):
     def __post_init__(self) -> None:
         super().__post_init__()
         _checks.choice("interval", self.interval, INTERVALS)
+        if self.margin is not None and self.margin >= 1:
+            hint = f" Did you mean {self.margin / 100:g}?" if self.margin < 100 else ""
+            raise ParameterError(f"margin={self.margin!r} must be below 1: 0.01 is one percentage point.{hint}", code="parameter.margin")
+        if self.covariate and (special := self.of_counts):
+            raise ParameterError(
+                f"{special}={getattr(self, special)!r} is of counts, and with a covariate there are none; leave one of them out.",
+                code=f"parameter.{special}",
+            )
         if self.test is not None and _checks.choice("test", self.test, TESTS) != "score" and self.hypothesis != "superiority":
             raise ParameterError(
                 f"test={self.test!r} tests equality, not a margin; leave test out for hypothesis={self.hypothesis!r}.",
                 code="parameter.test",
             )
 
+    @property
+    def of_counts(self) -> str | None:
+        """The option that needs plain counts of successes, where one is set."""
+        return "test" if self.test is not None else "interval" if self.interval == "newcombe" else None
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class Ratio(Adjusted):
     """One sum over another, such as revenue per order, where units have several orders (also known as: 比率指标).
 
@@ -362,7 +386,7 @@ class Ratio(Adjusted):
         object.__setattr__(self, "winsorize", _cuts(self.winsorize))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Quantile(Metric):
     """A quantile of a number, such as the 90th percentile of the basket (also known as: 分位数指标).
 
@@ -424,8 +448,8 @@ def named(given: object) -> dict[str, Metric | str]:
         found = {_checks.word("metrics", name): metric for name, metric in given.items()}
     elif isinstance(given, Iterable):
         found = {}
-        for metric in given:
-            name = metric if isinstance(metric, str) else getattr(metric, "columns", ("",))[0]
+        for place, metric in enumerate(given):
+            name = metric if isinstance(metric, str) else metric.columns[0] if isinstance(metric, Metric) else f"{place}"
             if name in found:
                 raise ParameterError(f"metrics has two of {name!r}; give a mapping with a name for each.", code="parameter.metrics")
             found[name] = metric

@@ -12,20 +12,13 @@ import numpy as np
 
 from opsmetrics import _checks, _frames, _render
 from opsmetrics._frames import Column, Floats
-from opsmetrics._kernels import planning as kernel
-from opsmetrics._results import SHOWN, Result, Table
+from opsmetrics._kernels.alternatives import Alternative
+from opsmetrics._results import SHOWN, Result, Table, shown
 from opsmetrics.errors import ParameterError
+from opsmetrics.experiments import searches
 from opsmetrics.experiments.baselines import Baseline, percent
-from opsmetrics.experiments.questions import (
-    MOST_UNITS,
-    ROUNDING,
-    Alternative,
-    Hypothesis,
-    PlannedCorrection,
-    Question,
-    ask,
-    units_of,
-)
+from opsmetrics.experiments.metrics import Hypothesis
+from opsmetrics.experiments.questions import MOST_UNITS, ROUNDING, PlannedCorrection, Question, ask, units_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,19 +78,12 @@ class Plan(Result[FrameT_co]):
     def _view(self) -> _render.View:
         question, found, size = self._question, self._found, abs(self._question.baseline.value)
         columns, rows = _frames.head(self._tables["table"], SHOWN)
-        shown = f"a difference of {found.effect:.6g}" + (f" ({found.effect / size:+.1%})" if size else "")
+        finding = f"a difference of {found.effect:.6g}" + (f" ({found.effect / size:+.1%})" if size else "")
         if question.hypothesis != "superiority":
-            shown = f"{question.hypothesis} within {question.margin:.6g} where there is {shown}"
-        facts = (
-            "confidence",
-            "alternative",
-            "correction",
-            *(("inflation", "expected_n") if question.sequential is not None else ()),
-            "method",
-        )
+            finding = f"{question.hypothesis} within {question.margin:.6g} where there is {finding}"
         return _render.View(
-            title=f"Plan: {found.n:,} units have a power of {found.power:.1%} to show {shown}",
-            facts={name: self.params[name] for name in facts},
+            title=f"Plan: {found.n:,} units have a power of {found.power:.1%} to show {finding}",
+            facts=shown(self.params),
             columns=columns,
             rows=rows,
             total_rows=_frames.height(self._tables["table"]),
@@ -133,7 +119,7 @@ class Duration(Result[FrameT_co]):
         weeks = "1 whole week" if told["weeks"] == 1 else f"{told['weeks']} whole weeks"
         return _render.View(
             title=f"Duration: {told['days']:,} days for {told['n']:,} units; run {weeks} ({told['days_recommended']:,} days)",
-            facts={name: told.get(name) for name in ("share", "expected_days")},
+            facts=shown(told),
             columns=columns,
             rows=[row for day, row in enumerate(rows, start=1) if day == told["days"] or day % step == 0],
             shares=("power",),
@@ -221,7 +207,7 @@ def sample_size(
     question = ask(baseline, relative, confidence, alternative, allocation, correction, sequential, hypothesis, margin)
     question, difference = question.expecting(effect)
     asked = question.asked_power(power)
-    fixed = kernel.crossing(lambda n: float(question.power_at(difference, n)), asked, question.least, MOST_UNITS)
+    fixed = searches.crossing(lambda n: float(question.power_at(difference, n)), asked, question.least, MOST_UNITS)
     if math.isnan(fixed):
         raise ParameterError(
             f"effect={effect!r} is too small to be found by 1e15 units; give a larger one, or a larger margin.", code="parameter.effect"
@@ -360,7 +346,7 @@ def minimum_detectable_effect(
     inflation, _ = question.inflation(asked)
     fixed = question.enough(n, inflation) / inflation
     low, high = question.sizes(fixed)
-    size = kernel.crossing(lambda size: float(question.power_at(question.sign * size, fixed)), asked, low, high)
+    size = searches.crossing(lambda size: float(question.power_at(question.sign * size, fixed)), asked, low, high)
     if math.isnan(size):
         raise ParameterError(
             f"n={n!r} is too few; not even the largest effect there can be is found with a power of {asked:g}. Give more units.",
@@ -385,7 +371,7 @@ def duration(plan: Plan[Any] | float, *, traffic: float | Sequence[float], share
     Returns
     -------
     Duration
-        Days, and whole weeks, which have each weekday equally often.
+        In ``params`` the days, and those of whole weeks, which have each weekday equally often.
 
     Raises
     ------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 
@@ -11,9 +12,12 @@ from opsmetrics import _checks, _frames
 from opsmetrics._frames import Backend, Floats, Ints, Use
 from opsmetrics._kernels import moments
 from opsmetrics._kernels.moments import Runs
+from opsmetrics.errors import DataError
 from opsmetrics.experiments import readings
 from opsmetrics.experiments.metrics import Quantile
 from opsmetrics.experiments.readings import Asked, Found
+
+LEAST: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +33,7 @@ class Population:
 
 def population(units: object, asked: Asked, cluster: str | None, strata: str | None) -> Population:
     """Read the units once; whole clusters are assigned where rows have them."""
-    uses = readings.uses_of(asked, None, cluster, strata)
+    uses = readings.uses_of(asked, cluster, strata)
     frame, numbers = _frames.columns("units", units, uses)
     _checks.not_empty("units", len(frame))
     unit, ids = (np.arange(len(frame)), None) if cluster is None else _frames.encode(frame[cluster], uses[0])
@@ -39,10 +43,21 @@ def population(units: object, asked: Asked, cluster: str | None, strata: str | N
         groups = len(labels)
     kept = np.flatnonzero((unit >= 0) & (stratum >= 0))
     count = len(frame) if ids is None else len(ids)
+    if not len(kept):
+        raise DataError(f"{'cluster' if cluster else 'strata'} is missing in every row; there is nothing to split.", code="data.missing")
+    if count < LEAST:
+        raise DataError(f"there is one {'cluster' if cluster else 'unit'}; a comparison needs {LEAST} at least.", code="data.few")
     columns = {use.column: numbers[use.argument][kept] for use in uses if use.role == "measure"}
+    readings.refuse_extreme(columns, uses)
     asked = readings.with_cuts(asked, columns)
     of_unit = np.zeros(count, dtype=np.int64)
     of_unit[unit[kept]] = stratum[kept]
+    if torn := len(np.unique(unit[kept][of_unit[unit[kept]] != stratum[kept]])):
+        raise DataError(
+            f"cluster={cluster!r}: {torn:,} clusters have rows in more than one stratum; a cluster is the unit that is assigned, and "
+            "belongs to one.",
+            code="data.torn",
+        )
     draws = {name: _draw(name, asked, columns, unit[kept], of_unit, groups) for name in asked.metrics}
     dropped = {"no cluster": int((unit < 0).sum()), "no stratum": int(((unit >= 0) & (stratum < 0)).sum())}
     return Population(_frames.family(_frames.wrap("units", units)), count, groups, draws, {k: v for k, v in dropped.items() if v})

@@ -15,9 +15,9 @@ from opsmetrics._kernels import posteriors
 from opsmetrics._results import SHOWN_LABELS, Result
 from opsmetrics.errors import DataError, ParameterError
 from opsmetrics.experiments import reports
+from opsmetrics.experiments.measured import Measured
 from opsmetrics.experiments.metrics import Metric
 from opsmetrics.experiments.reports import Tests
-from opsmetrics.experiments.statistics import Measured
 
 FrameT_co = TypeVar("FrameT_co", covariant=True)
 
@@ -29,8 +29,9 @@ class BayesReadout(Result[FrameT_co]):
     Attributes
     ----------
     table : frame
-        One row per metric and variant: ``metric``, ``variant``, ``estimate`` (the posterior mean), ``low``, ``high`` (its central interval),
-        ``probability_best``, ``expected_loss`` (how much better the best is expected to be than this one, in the units of the metric).
+        One row per metric and variant: ``metric``, ``variant``, ``estimate`` (the posterior mean), ``low``, ``high`` (its central
+        interval), ``probability_best``, ``expected_loss`` (how much better the best is expected to be than this one, in the units of the
+        metric).
 
     Examples
     --------
@@ -77,7 +78,7 @@ def read_out(
 
 
 def _conjugate(own: Measured) -> bool:
-    return own.kind in {"proportion", "mean"} and own.base == 1 and not own.covariates and own.strata == 1
+    return own.layout.kind in {"proportion", "mean"} and own.layout.plain and own.strata == 1
 
 
 def _prior(prior: object) -> tuple[float, float]:
@@ -94,7 +95,7 @@ def _posterior(own: Measured, metric: Metric, prior: tuple[float, float], confid
 
     tail = np.array([(1 - confidence) / 2, (1 + confidence) / 2])
     n, mean = own.units, own.cells.mean[:, 0]
-    if own.kind == "proportion":
+    if own.layout.kind == "proportion":
         a, b = prior[0] + n * mean, prior[1] + n * (1 - mean)
         a, b = (b, a) if metric.decrease else (a, b)
         best, shift = _among(own, posteriors.best_beta, a, b), 1.0

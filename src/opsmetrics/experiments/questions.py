@@ -7,22 +7,21 @@ import math
 import numbers
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from opsmetrics import _checks
 from opsmetrics._kernels import planning as kernel
+from opsmetrics._kernels.alternatives import Alternative
 from opsmetrics.errors import ParameterError
+from opsmetrics.experiments import searches
 from opsmetrics.experiments.baselines import Baseline, percent
-
-if TYPE_CHECKING:
-    from opsmetrics.experiments.designs import AlwaysValid, GroupSequential
+from opsmetrics.experiments.designs import AlwaysValid, Design, GroupSequential
+from opsmetrics.experiments.metrics import Hypothesis
 
 Floats = npt.NDArray[np.float64]
-Alternative: TypeAlias = Literal["two-sided", "greater", "less"]
-Hypothesis: TypeAlias = Literal["superiority", "non-inferiority", "equivalence"]
 PlannedCorrection: TypeAlias = Literal["bonferroni", "dunnett", "holm"]
 
 MOST_UNITS = 1e15
@@ -93,7 +92,9 @@ class Question:
         fixed = float(self.power_at(effect, n))
         if self.sequential is None:
             return fixed
-        return kernel.settled(lambda power: float(self.power_at(effect, max(n / self.inflation(power)[0], self.least))), self.level, fixed)
+        return searches.settled(
+            lambda power: float(self.power_at(effect, max(n / self.inflation(power)[0], self.least))), self.level, fixed
+        )
 
     def around(self, effect: float) -> Floats:
         """Effects for a picture: from none to twice this one, or a quarter beyond the margins."""
@@ -200,7 +201,7 @@ def ask(
         raise ParameterError("relative=True has no meaning for a baseline of 0; give the effect itself.", code="parameter.relative")
     if shown == "equivalence":
         _two_sided_and_one_look(side, sequential)
-    if not (sequential is None or callable(getattr(sequential, "_inflation", None))):
+    if sequential is not None and not isinstance(sequential, Design):
         raise ParameterError(
             f"sequential={_checks.short(sequential)} is no design; give a GroupSequential or an AlwaysValid.", code="parameter.sequential"
         )

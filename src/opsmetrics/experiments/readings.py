@@ -7,7 +7,7 @@ A. Deng, J. Lu & W. Qin, 2021, arXiv:2105.14705).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial as bind
 from typing import Any, Final
@@ -22,6 +22,9 @@ from opsmetrics._kernels.moments import Moments, Runs
 from opsmetrics._parts import Part
 from opsmetrics.errors import DataError
 from opsmetrics.experiments.metrics import Metric, Quantile
+
+LARGEST: Final = 1e90
+"""Numbers beyond it are a mistake, and their cubes are no floats."""
 
 ROWS: Final = 65_536
 """Rows that are looked at together, so that their scratch stays in the cache."""
@@ -104,13 +107,14 @@ class Reading:
 
 def read(units: object, variant: str, asked: Asked, cluster: str | None, strata: str | None) -> Reading:
     """Read a frame of units."""
-    uses = uses_of(asked, variant, cluster, strata)
+    uses = uses_of(asked, cluster, strata)
+    uses.insert(int(cluster is not None), Use("variant", variant, "label"))
     source = _parts.read("units", units, uses, whole=cluster is not None)
     places = {use.column: use.argument for use in uses}
     if cut := _winsorized(asked):
         kept = _parts.fold(source, lambda part: {column: part[places[column]] for column in cut})
         asked = with_cuts(asked, {column: np.concatenate([part[column] for part in kept]) for column in cut})
-    tallies = _parts.fold(source, bind(_partial, asked=asked, places=places))
+    tallies = _parts.fold(source, bind(_partial, asked=asked, uses=uses))
     if torn := sum(tally.torn for tally in tallies):
         raise DataError(
             f"cluster={cluster!r}: {torn:,} clusters have rows in more than one variant{' or stratum' if strata else ''}; a cluster is the "
@@ -120,10 +124,10 @@ def read(units: object, variant: str, asked: Asked, cluster: str | None, strata:
     return _together(source.backend, tallies, asked)
 
 
-def uses_of(asked: Asked, variant: str | None, cluster: str | None, strata: str | None) -> list[Use]:
+def uses_of(asked: Asked, cluster: str | None, strata: str | None) -> list[Use]:
     """The columns that are read. A column that several metrics measure is read once; one that plays another part is told by the check."""
     uses = [Use("cluster", cluster, "key")] if cluster is not None else []
-    uses += [Use(name, column, "label") for name, column in (("variant", variant), ("strata", strata)) if column is not None]
+    uses += [Use("strata", strata, "label")] if strata is not None else []
     measured: dict[str, Use] = {}
     for name in asked.metrics:
         for column, part in zip(asked.columns(name), asked.parts(name), strict=True):
@@ -154,7 +158,7 @@ def _winsorized(asked: Asked) -> dict[str, tuple[float, float]]:
     }
 
 
-def _partial(part: Part, asked: Asked, places: Mapping[str, str]) -> Tally:
+def _partial(part: Part, asked: Asked, uses: Sequence[Use]) -> Tally:
     """The moments of some rows, or of some whole clusters."""
     own = part["variant"] if asked.clustered else part.codes
     variants = (part.labels["variant"] if asked.clustered else part.customers).to_list()
@@ -168,8 +172,8 @@ def _partial(part: Part, asked: Asked, places: Mapping[str, str]) -> Tally:
         dropped["no cluster"] = int(((groups >= 0) & (part.codes < 0)).sum())
         groups = np.where(part.codes >= 0, groups, -1)
     size = len(variants) * len(strata)
-    columns = {column: part[argument] for column, argument in places.items() if argument in part.columns}
-    _refuse_infinite(columns, asked, places)
+    columns = {use.column: part[use.argument] for use in uses if use.role == "measure"}
+    refuse_extreme(columns, uses)
     if asked.clustered:
         return _clusters(part, asked, columns, groups, (variants, strata), dropped)
     units = np.bincount(groups[groups >= 0], minlength=size)
@@ -178,16 +182,19 @@ def _partial(part: Part, asked: Asked, places: Mapping[str, str]) -> Tally:
     return Tally(units, variants, strata, found, dropped)
 
 
-def _refuse_infinite(columns: Mapping[str, Any], asked: Asked, places: Mapping[str, str]) -> None:
-    for name in asked.metrics:
-        for column in asked.columns(name):
-            with np.errstate(invalid="ignore"):
-                total = float(np.add.reduce(columns[column]))
-            if not np.isfinite(total) and np.isinf(columns[column]).any():
-                raise DataError(
-                    f"{places[column]}={column!r} has infinite values; a mean of them says nothing. Find out where they come from.",
-                    code="data.infinite",
-                )
+def refuse_extreme(columns: Mapping[str, Floats], uses: Iterable[Use]) -> None:
+    """Numbers whose cubes no float can hold."""
+    for use in uses:
+        if use.role != "measure":
+            continue
+        low, high = np.fmin.reduce(columns[use.column], initial=0.0), np.fmax.reduce(columns[use.column], initial=0.0)
+        largest = float(max(-low, high))
+        if largest > LARGEST:
+            what = "infinite values" if np.isinf(largest) else f"values as large as {largest:.3g}"
+            raise DataError(
+                f"{use.argument}={use.column!r} has {what}; a mean of them says nothing. Find out where they come from.",
+                code="data.infinite",
+            )
 
 
 def _block(columns: Mapping[str, Floats], groups: Ints, rows: slice, size: int, asked: Asked) -> dict[str, Found]:
@@ -348,7 +355,10 @@ def _together(backend: Backend, tallies: Sequence[Tally], asked: Asked) -> Readi
                 f"{'arms' if name == 'variant' else 'strata'}.",
                 code=f"data.{name}",
             )
-    size = max(len(variants) * len(strata), 1)
+    empty = {"variant": not variants, "strata": not strata, "cluster": not sum(int(tally.units.sum()) for tally in tallies)}
+    if missing := [name for name, nothing_there in empty.items() if nothing_there]:
+        raise DataError(f"{missing[0]} is missing in every row; there is nothing to compare.", code="data.missing")
+    size = len(variants) * len(strata)
     codes = []
     for tally in tallies:
         own = np.array([variants.index(label) for label in tally.variants], dtype=np.int64)
@@ -359,7 +369,7 @@ def _together(backend: Backend, tallies: Sequence[Tally], asked: Asked) -> Readi
         np.add.at(units, code, tally.units)
     found = {name: _joined([tally.found[name] for tally in tallies], size, codes) for name in asked.metrics}
     reasons = dict.fromkeys(reason for tally in tallies for reason in tally.dropped)
-    dropped = {reason: sum(tally.dropped[reason] for tally in tallies) for reason in reasons}
+    dropped = {reason: rows for reason in reasons if (rows := sum(tally.dropped[reason] for tally in tallies))}
     dropped |= {f"{name} missing": own.missing for name, own in found.items() if own.missing}
     return Reading(backend, variants, strata, units, found, dropped)
 

@@ -13,7 +13,8 @@ from opsmetrics import _frames
 from opsmetrics._frames import Backend, Column, Floats, Ints
 from opsmetrics.experiments.inference import FEW_OUTCOMES, TAIL_EXCESS, Compared
 from opsmetrics.experiments.laws import normal
-from opsmetrics.experiments.statistics import KINDS, Measured, columns_of
+from opsmetrics.experiments.measured import Measured
+from opsmetrics.experiments.statistics import KINDS, columns_of
 
 Bools = npt.NDArray[np.bool_]
 
@@ -76,6 +77,10 @@ _ORDER: Final = (
 )  # fmt: skip
 
 
+RESERVED: Final = frozenset({"metric", "kind", "variant", "baseline", "method", *_ORDER})
+"""Columns of the table, which a column that tells experiments apart must not be named like."""
+
+
 def table(backend: Backend, tests: Tests, rows: Rows) -> Any:
     """The main table of the result."""
     columns = head(backend, tests, rows.place)
@@ -109,7 +114,7 @@ def statistics(backend: Backend, tests: Tests, measured: Sequence[Measured], str
     variant = np.concatenate([own.variant[a] for own, a in zip(measured, arm, strict=True)])
     order = np.lexsort((variant, place))
     columns = head(backend, tests, place[order])
-    kind = np.repeat([KINDS.index(own.kind) for own in measured], [len(cells) for cells in kept])
+    kind = np.repeat([KINDS.index(own.layout.kind) for own in measured], [len(cells) for cells in kept])
     columns |= {"kind": _frames.words(backend, KINDS, kind[order]), "variant": _frames.labels(backend, tests.variants, variant[order])}
     if any(own.strata > 1 for own in measured):
         stratum = np.concatenate([cells % own.strata for own, cells in zip(measured, kept, strict=True)])[order]
@@ -151,21 +156,31 @@ def _standing(one: Compared) -> dict[str, npt.NDArray[Any]]:
 
 def warnings_of(tests: Tests, rows: Rows, *, clustered: bool) -> list[str]:
     """What should be known of the comparisons."""
-    ends = {name: np.isfinite(rows.columns[name]) for name in ("lift_low", "lift_high", "difference_low", "difference_high")}
-    open_lift = ends["difference_low"] & ends["difference_high"] & ~ends["lift_low"] & ~ends["lift_high"]
+    finite = {name: np.isfinite(rows.columns[name]) for name in ("lift_low", "lift_high", "difference_low", "difference_high")}
+    endless = (finite["difference_low"] & ~finite["lift_low"]) | (finite["difference_high"] & ~finite["lift_high"])
     mean = rows.kind != KINDS.index("proportion")
-    worst = float(np.nanmax(rows.excess, initial=0.0))
+    beyond = np.isinf(rows.excess)
+    worst = float(np.max(rows.excess[~beyond & ~np.isnan(rows.excess)], initial=0.0))
     found = {
         f"units are skewed and the arms of unequal size, so that the error of a tail is off by up to {worst:.1%} (rule: more than "
-        f"{TAIL_EXCESS:.0%}); even the arms, or use om.Mean(..., skew_correction=True)": rows.excess > TAIL_EXCESS,
-        f"fewer than {FEW_OUTCOMES} units have it in an arm": rows.few,
-        "the mean of the control cannot be told from 0, so the lift has no bounds": open_lift & mean,
-        "nothing varies, or there are too few units, so there is nothing to test": np.isnan(rows.columns["statistic"]),
-    }  # fmt: skip
+        f"{TAIL_EXCESS:.0%}); even the arms, or use om.Mean(..., skew_correction=True)": (rows.excess > TAIL_EXCESS) & ~beyond,
+        "units are so skewed that their third moment does not correct for it; wait for more units, or winsorize": beyond,
+        f"fewer than {FEW_OUTCOMES} units have it, or lack it, in an arm": rows.few,
+        "the mean of the control cannot be told from 0, so the lift is not bounded": endless & mean & ~np.isnan(rows.columns["lift"]),
+        "nothing varies, a denominator is 0, or there are too few units, so there is nothing to test": np.isnan(rows.columns["statistic"]),
+    }
     if clustered:
         few = np.minimum(rows.columns["n"], rows.columns["n_baseline"]) < FEW_CLUSTERS
         found[f"fewer than {FEW_CLUSTERS} clusters in an arm; the t distribution allows for that only in part"] = few
     return [f"{_whom(tests, rows, which)}: {sentence}." for sentence, which in found.items() if which.any()]
+
+
+def alone(tests: Tests, measured: Sequence[Measured], rows: Rows) -> list[str]:
+    """Metrics that one variant of an experiment has, and no other."""
+    places = np.setdiff1d(np.concatenate([own.place for own in measured]), rows.place)
+    names = [f"{tests.metrics[tests.metric[place]]}" for place in places[:NAMED].tolist()]
+    more = f" and {len(places) - NAMED:,} more" if len(places) > NAMED else ""
+    return [f"{', '.join(names)}{more}: only one variant has it, so it is not compared."] if len(places) else []
 
 
 def _whom(tests: Tests, rows: Rows, which: Bools) -> str:

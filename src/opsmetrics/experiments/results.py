@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from opsmetrics import _frames, _render
-from opsmetrics._results import SHOWN_LABELS, Result, Table, dropped_notes, picture, plain
+from opsmetrics._results import SHOWN_LABELS, Result, Table, dropped_notes, picture, plain, shown
+from opsmetrics.experiments.measured import Measured
 from opsmetrics.experiments.metrics import Metric
 from opsmetrics.experiments.posterior import BayesReadout, read_out
 from opsmetrics.experiments.reports import Tests
-from opsmetrics.experiments.statistics import Measured
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 FrameT_co = TypeVar("FrameT_co", covariant=True)
-
-_HIDDEN: Final = frozenset({"columns", "metrics", "design", "srm_p_value", "srm_mismatch", "variants", "comparisons", "missing_covariates"})
 
 
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)
@@ -63,16 +61,15 @@ class ABTest(Result[FrameT_co]):
         columns, rows = _frames.head(self._tables["table"], SHOWN_LABELS)
         records = [dict(zip(columns, row, strict=True)) for row in rows]
         by = [str(name) for name in plain(self.params["by"]) or ()]
-        shown = [_row(record, by, self.params["correction"] is not None) for record in records]
-        facts = {name: value for name, value in self.params.items() if name not in _HIDDEN and value not in (None, [], {}, 0)}
-        title = f"A/B test: {self.params['variants']} variants, {self.params['comparisons']:,} comparisons"
+        listed = [_row(record, by, self.params["correction"] is not None) for record in records]
+        title = f"A/B test of {self.params['variants']} variants"
         if self.params["srm_mismatch"]:
             title = f"SAMPLE RATIO MISMATCH (p = {_render.p_value(self.params['srm_p_value'])}): do not read these numbers.\n{title}"
         return _render.View(
             title=title,
-            facts=facts,
-            columns=list(shown[0]) if shown else [],
-            rows=[list(row.values()) for row in shown],
+            facts=shown(self.params),
+            columns=list(listed[0]) if listed else [],
+            rows=[list(row.values()) for row in listed],
             ids=[*by, "metric", "variant", "against"],
             total_rows=_frames.height(self._tables["table"]),
             notes=[*self.warnings, *_remarks(self.params), *dropped_notes(self.dropped)],

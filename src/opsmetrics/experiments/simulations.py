@@ -11,16 +11,17 @@ import numpy as np
 from opsmetrics import _checks, _frames, _render
 from opsmetrics._frames import Backend, Column, Floats
 from opsmetrics._kernels import moments, rates
-from opsmetrics._results import SHOWN_LABELS, Result, dropped_notes
+from opsmetrics._results import SHOWN_LABELS, Result, dropped_notes, shown
+from opsmetrics.errors import ParameterError
 from opsmetrics.experiments import inference, measures, splits
 from opsmetrics.experiments.inference import Compared
 from opsmetrics.experiments.laws import Question
+from opsmetrics.experiments.measured import Measured
 from opsmetrics.experiments.measures import Sizing
 from opsmetrics.experiments.metrics import Metrics, named
 from opsmetrics.experiments.populations import population
 from opsmetrics.experiments.readings import Asked
 from opsmetrics.experiments.splits import Split
-from opsmetrics.experiments.statistics import Measured
 
 FrameT = TypeVar("FrameT")
 FrameT_co = TypeVar("FrameT_co", covariant=True)
@@ -60,7 +61,7 @@ class AACheck(Result[FrameT_co]):
         )
         return _render.View(
             title=f"A/A check: {self.params['repeats']:,} random splits of {self.params['units']:,} units",
-            facts={"confidence": self.params["confidence"], "split": self.params["expected_split"]},
+            facts=shown(self.params),
             columns=columns,
             rows=rows,
             total_rows=_frames.height(self._tables["table"]),
@@ -134,13 +135,19 @@ def aa_check(
     """
     times = _checks.whole_number("repeats", repeats, 1, MOST_REPEATS)
     question = Question("two-sided", _checks.fraction("confidence", confidence))
-    names = ["A", "B"] if expected_split is None else list(expected_split)
+    names = _arms(expected_split)
     shares = splits.shares_of(expected_split, names)
-    sizing = Sizing(_checks.generator("rng", rng), progress)
+    sizing = Sizing(_checks.generator("rng", rng), _checks.flag("progress", progress))
     asked = Asked(named(metrics), strata=strata is not None, clustered=cluster is not None)
     people = population(units, asked, cluster, strata)
     together = np.zeros(people.units, dtype=np.int64)
     specs = measures.resolve(asked.metrics, {name: draw(together, 1) for name, draw in people.draws.items()})
+    for name, metric in specs.items():
+        if metric.hypothesis != "superiority":
+            raise ParameterError(
+                f"metrics[{name!r}] has the margin of {metric.hypothesis}, which arms that are alike keep; leave it out of an A/A check.",
+                code="parameter.metrics",
+            )
     drawn: dict[str, list[Measured]] = {name: [] for name in specs}
     for _ in measures.progressing(range(times), "A/A splits", show=progress):
         arm = np.searchsorted(np.cumsum(shares)[:-1], sizing.rng.random(people.units), side="right").astype(np.int64)
@@ -150,16 +157,27 @@ def aa_check(
             drawn[name].append(measures.measured_of(found, metric, groups, sizing, (name, 0), clustered=asked.clustered))
     counts, methods = {}, {}
     for name, metric in specs.items():
-        whole, _ = measures.thick(_stacked(drawn[name]))
+        whole, _ = measures.thick(_stacked(drawn[name]).filled())
         tested = inference.compare(whole, metric, np.zeros(times, dtype=np.int64), np.zeros(times), question)
         counts[name], methods[name] = _counts(tested, len(names), question.alpha), tested.method
     table = _frames.build(people.backend, _columns(people.backend, counts, methods, names, question.confidence))
     params = {
         "columns": {name: column for name, column in (("cluster", cluster), ("strata", strata)) if column is not None},
-        "metrics": {name: metric.to_dict() for name, metric in specs.items()}, "repeats": times, "units": people.units,
-        "confidence": question.confidence, "expected_split": dict(zip(names, shares.tolist(), strict=True)),
+        "metrics": {name: str(metric) for name, metric in specs.items()}, "repeats": times, "units": people.units,
+        "confidence": question.confidence, "expected_split": dict(zip(map(str, names), shares.tolist(), strict=True)),
     }  # fmt: skip
     return AACheck(_tables={"table": table}, params=params, dropped=people.dropped)
+
+
+def _arms(expected_split: object) -> list[object]:
+    """The variants, the control first."""
+    names: list[object] = list(expected_split) if isinstance(expected_split, Mapping) else ["A", "B"]
+    if len(names) < 2:
+        raise ParameterError(
+            f"expected_split={expected_split!r} must have at least two variants, such as {{'A': 0.9, 'B': 0.1}}.",
+            code="parameter.expected_split",
+        )
+    return names
 
 
 def _stacked(drawn: Sequence[Measured]) -> Measured:
@@ -178,7 +196,7 @@ def _counts(tested: Compared, arms: int, alpha: float) -> Floats:
 
 
 def _columns(
-    backend: Backend, counts: Mapping[str, Floats], methods: Mapping[str, str], names: Sequence[str], confidence: float
+    backend: Backend, counts: Mapping[str, Floats], methods: Mapping[str, str], names: Sequence[object], confidence: float
 ) -> dict[str, Column]:
     """The table of error rates."""
     metrics, others = list(counts), len(names) - 1

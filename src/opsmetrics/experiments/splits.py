@@ -14,7 +14,7 @@ from opsmetrics import _checks, _frames, _render
 from opsmetrics._frames import Backend, Column, Floats, Ints
 from opsmetrics._kernels import mixtures
 from opsmetrics._kernels import splits as kernel
-from opsmetrics._results import SHOWN_LABELS, Result, Table
+from opsmetrics._results import SHOWN_LABELS, Result, Table, shown
 from opsmetrics.errors import ParameterError, nearest, warn
 
 if TYPE_CHECKING:
@@ -76,10 +76,9 @@ class SRMTest(Result[FrameT_co]):
     def _view(self) -> _render.View:
         columns, rows = _frames.head(self._tables["table"], SHOWN_LABELS)
         verdict = "SAMPLE RATIO MISMATCH: do not read the results" if self.mismatch else "the split is as planned"
-        facts = {name: self.params[name] for name in ("method", "statistic", "df", "p_value", "threshold")}
         return _render.View(
             title=f"SRMTest - {verdict}",
-            facts=facts | ({"looks": self.params["looks"]} if self.params["peeking"] else {}),
+            facts=shown(self.params),
             columns=columns,
             rows=rows,
             ids=["variant"],

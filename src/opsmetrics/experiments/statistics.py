@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -19,63 +19,12 @@ from opsmetrics._frames import Backend, Floats, Ints, Use
 from opsmetrics._kernels import moments
 from opsmetrics._kernels.moments import Moments
 from opsmetrics.errors import ColumnError, DataError, ParameterError, nearest
+from opsmetrics.experiments.measured import Layout, Measured, numbered
 from opsmetrics.experiments.metrics import Kind
 
-KINDS: Final = ("proportion", "mean", "ratio", "quantile")
+KINDS: Final[tuple[Kind, ...]] = ("proportion", "mean", "ratio", "quantile")
 MOST_COVARIATES: Final = 50
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """One kind of metric in the arms of T tests.
-
-    Attributes
-    ----------
-    kind, base, covariates : what the numbers of a unit are: value (denominator) covariates.
-    test : (M,) the test of each arm, from 0 to T - 1.
-    variant : (M,) its code among all variants.
-    cells : M x S groups, all strata of the first arm first.
-    place : (T,) where the test stands in the result.
-    """
-
-    kind: Kind
-    base: int
-    test: Ints
-    variant: Ints
-    cells: Moments
-    strata: int
-    place: Ints
-
-    @property
-    def covariates(self) -> int:
-        """How many numbers of a unit are covariates."""
-        return int(self.cells.mean.shape[1]) - self.base
-
-    @property
-    def units(self) -> Floats:
-        """(M,) units of each arm."""
-        return np.asarray(self.cells.n.reshape(len(self.test), self.strata).sum(axis=1))
-
-    def only(self, tests: npt.NDArray[np.bool_]) -> Measured:
-        """Some of the tests."""
-        if tests.all():
-            return self
-        arms = tests[self.test]
-        renumbered = np.cumsum(tests) - 1
-        cells = np.repeat(arms, self.strata)
-        return replace(
-            self,
-            test=renumbered[self.test[arms]],
-            variant=self.variant[arms],
-            cells=self.cells[np.flatnonzero(cells)],
-            place=self.place[tests],
-        )
-
-
-def parts(base: int, covariates: int) -> list[str]:
-    """The names of a unit's numbers in columns of statistics."""
-    own = ["covariate" if i == 0 else f"covariate{i + 1}" for i in range(covariates)]
-    return [*("value", "denominator")[:base], *own]
+LARGEST: Final = 1e100
 
 
 def _mean(name: str) -> str:
@@ -100,9 +49,9 @@ def columns_of(measured: Measured) -> dict[str, Floats]:
     cells = measured.cells
     n = np.where(cells.n > 0, cells.n, np.nan)
     found: dict[str, Floats] = {"n": cells.n}
-    if measured.kind == "proportion" and measured.base == 1 and not measured.covariates:
+    if measured.layout.kind == "proportion" and measured.layout.plain:
         return found | {"successes": np.rint(cells.n * cells.mean[:, 0])}
-    names = parts(measured.base, measured.covariates)
+    names = measured.layout.names
     for i, name in enumerate(names):
         found[_mean(name)] = np.where(cells.n > 0, cells.mean[:, i], np.nan)
         found[_variance(name)] = cells.covariance[:, i, i]
@@ -173,8 +122,8 @@ def _table(stats: object) -> Any:
 
 def _known(names: Sequence[str]) -> set[str]:
     """The columns of statistics that there may be, given those that there are."""
-    covariates = next((i for i in range(MOST_COVARIATES) if _mean(parts(0, i + 1)[-1]) not in names), MOST_COVARIATES)
-    numbers = parts(2, covariates)
+    covariates = next((i for i in range(MOST_COVARIATES) if _mean(numbered("covariate", i)) not in names), MOST_COVARIATES)
+    numbers = Layout("ratio", 2, True, covariates, tuple(range(covariates))).names
     pairs = {_covariance(*pair) for pair in itertools.combinations(numbers, 2)}
     return {"n", "successes", *_CUBES, *pairs, *(column(name) for name in numbers for column in (_mean, _variance))}
 
@@ -215,15 +164,6 @@ def _packed(codes: Sequence[Ints], rows: int) -> Ints:
     return packed
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class _Layout:
-    """What the numbers of a row are."""
-
-    kind: Kind
-    base: int
-    covariates: int
-
-
 @dataclass(frozen=True, slots=True)
 class _Rows:
     """The rows of one layout, and of all rows the test, the variant and the stratum."""
@@ -236,16 +176,17 @@ class _Rows:
 
 def _layouts(
     kind: tuple[Ints, Any] | None, columns: Mapping[str, Floats], metrics: Sequence[str], metric: Ints
-) -> tuple[list[_Layout], Ints]:
+) -> tuple[list[Layout], Ints]:
     """The layout of each row, told by what is not missing."""
     rows = len(metric)
 
     def has(name: str) -> npt.NDArray[np.bool_]:
         return ~np.isnan(columns[name]) if name in columns else np.zeros(rows, dtype=np.bool_)
 
-    counted, ratio = has("successes"), has("denominator_mean")
-    covariates = np.zeros(rows, dtype=np.int64)
-    while (more := has(_mean(parts(0, int(covariates.max()) + 1)[-1]))).any():
+    counted, ratio, summed = has("successes"), has("denominator_mean"), has("rows_mean")
+    covariates, missing = np.zeros(rows, dtype=np.int64), np.zeros(rows, dtype=np.int64)
+    while (more := has(_mean(numbered("covariate", int(covariates.max(initial=0)))))).any():
+        missing |= has(_mean(numbered("missing", int(covariates.max(initial=0))))).astype(np.int64) << int(covariates.max(initial=0))
         covariates[more] += 1
     told = counted | has("mean") | (columns["n"] == 0)
     if not told.all():
@@ -257,12 +198,25 @@ def _layouts(
     if kind is not None:
         stated = np.array([KINDS.index(_checks.choice("kind", word, KINDS)) for word in kind[1].to_list()], dtype=np.int64)
         own = np.where(counted, 0, stated[kind[0]])
-    distinct, layout = np.unique((own * 2 + ratio) * MOST_COVARIATES + covariates, return_inverse=True)
-    layouts = [divmod(packed, MOST_COVARIATES) for packed in distinct.tolist()]
-    return [_Layout(KINDS[shape // 2], 1 + shape % 2, q) for shape, q in layouts], layout
+        lacking = (own == KINDS.index("ratio")) & ~ratio & ~counted
+        if lacking.any():
+            name = metrics[int(metric[np.argmax(lacking)])]
+            raise DataError(
+                f"stats: the ratio {name!r} has rows without 'denominator_mean'; give its denominator, or kind='mean'.", code="data.stats"
+            )
+    shape, of_shape = np.unique(missing, return_inverse=True)
+    packed = (((own * 2 + ratio) * 2 + summed) * (MOST_COVARIATES + 1) + covariates) * len(shape) + of_shape
+    _, first, layout = np.unique(packed, return_index=True, return_inverse=True)
+    return [
+        Layout(KINDS[own[at]], 1 + int(ratio[at]), bool(summed[at]), int(covariates[at]), _bits(int(missing[at]))) for at in first.tolist()
+    ], layout
 
 
-def _demand_alike(layouts: Sequence[_Layout], layout: Ints, test: Ints, names: Sequence[str]) -> None:
+def _bits(flags: int) -> tuple[int, ...]:
+    return tuple(i for i in range(flags.bit_length()) if flags >> i & 1)
+
+
+def _demand_alike(layouts: Sequence[Layout], layout: Ints, test: Ints, names: Sequence[str]) -> None:
     """Rows of one metric that are to be merged have the same statistics."""
     if len(layouts) == 1:
         return
@@ -276,7 +230,7 @@ def _demand_alike(layouts: Sequence[_Layout], layout: Ints, test: Ints, names: S
         )
 
 
-def _measure(layout: _Layout, columns: Mapping[str, Floats], rows: _Rows, sizes: tuple[int, int]) -> Measured:
+def _measure(layout: Layout, columns: Mapping[str, Floats], rows: _Rows, sizes: tuple[int, int]) -> Measured:
     """The rows of one layout as arms."""
     variants, strata = sizes
     place, test = np.unique(rows.test[rows.at], return_inverse=True)
@@ -287,10 +241,10 @@ def _measure(layout: _Layout, columns: Mapping[str, Floats], rows: _Rows, sizes:
             "stats: quantiles of parts do not add up to that of the whole; give one row for each metric and variant.", code="data.stats"
         )
     cells = moments.merge(_moments(layout, {name: values[rows.at] for name, values in columns.items()}), cell, size)
-    return Measured(layout.kind, layout.base, arms // variants, arms % variants, cells, strata, place)
+    return Measured(layout, arms // variants, arms % variants, cells, strata, place)
 
 
-def _moments(layout: _Layout, columns: Mapping[str, Floats]) -> Moments:
+def _moments(layout: Layout, columns: Mapping[str, Floats]) -> Moments:
     """The moments that a row tells."""
     n = columns["n"]
     _demand("n", n, (n >= 0) & (n == np.floor(n)) & (n < 1e15), "a whole number of units, 0 or more")
@@ -299,19 +253,21 @@ def _moments(layout: _Layout, columns: Mapping[str, Floats]) -> Moments:
         _demand("successes", k, (k >= 0) & (k == np.floor(k)) & (k <= n), "a whole number from 0 to n")
         rate = k / np.where(n > 0, n, 1.0)
         return Moments(n, rate[:, None], (k * (1 - rate))[:, None, None], np.zeros((len(n), 0, 0, 0)))
-    names = parts(layout.base, layout.covariates)
+    names = layout.names
     p, some = len(names), n > 1
     mean, products = np.zeros((len(n), p)), np.zeros((len(n), p, p))
     for i, name in enumerate(names):
         mean[:, i] = _given(_mean(name), columns, n > 0)
+        if layout.kind == "proportion" and name == "value" and layout.base == 1:
+            _demand("mean", mean[:, i], (mean[:, i] >= 0) & (mean[:, i] <= 1), "from 0 to 1, as a proportion is")
         variance = _given(_variance(name), columns, some)
         _demand(_variance(name), variance, variance >= 0, "0 or more: the sample variance")
         products[:, i, i] = variance * np.maximum(n - 1, 0)
     for (i, one), (j, other) in itertools.combinations(enumerate(names), 2):
-        product = _given(_covariance(one, other), columns, some) * np.maximum(n - 1, 0)
-        most = np.sqrt(products[:, i, i] * products[:, j, j]) * (1 + 1e-6)
-        _demand(_covariance(one, other), product, np.abs(product) <= most + 1e-300, "no larger than its variances allow")
-        products[:, i, j] = products[:, j, i] = product
+        covariance, degrees = _given(_covariance(one, other), columns, some), np.maximum(n - 1, 0)
+        most = np.sqrt(products[:, i, i] * products[:, j, j]) * (1 + 1e-6) + 1e-300
+        _demand(_covariance(one, other), covariance, np.abs(covariance) * degrees <= most, "no larger than its variances allow")
+        products[:, i, j] = products[:, j, i] = covariance * degrees
     return Moments(n, mean, products, _cubes(layout, columns, n))
 
 
@@ -320,7 +276,9 @@ def _given(name: str, columns: Mapping[str, Floats], needed: npt.NDArray[np.bool
     values = columns.get(name)
     if values is None or np.isnan(values[needed]).any():
         raise DataError(f"stats: {name!r} is missing for some rows that need it; it has {sorted(columns)}.", code="data.stats")
-    return np.where(needed, values, 0.0)
+    known = np.where(needed, values, 0.0)
+    _demand(name, known, np.abs(known) <= LARGEST, "a finite number of a size that money and counts have")
+    return known
 
 
 def _demand(name: str, values: Floats, good: npt.NDArray[np.bool_], rule: str) -> None:
@@ -328,7 +286,7 @@ def _demand(name: str, values: Floats, good: npt.NDArray[np.bool_], rule: str) -
         raise DataError(f"stats: {name}={values[np.argmin(good)]:g} must be {rule}.", code="data.stats")
 
 
-def _cubes(layout: _Layout, columns: Mapping[str, Floats], n: Floats) -> Floats:
+def _cubes(layout: Layout, columns: Mapping[str, Floats], n: Floats) -> Floats:
     """Third moments, where all rows have them."""
     d, wanted = layout.base, [name for name, at in _CUBES.items() if max(at) < layout.base]
     if any(name not in columns or np.isnan(columns[name][n > 0]).any() for name in wanted):
@@ -336,5 +294,5 @@ def _cubes(layout: _Layout, columns: Mapping[str, Floats], n: Floats) -> Floats:
     cubes = np.zeros((len(n), d, d, d))
     for name in wanted:
         for at in set(itertools.permutations(_CUBES[name])):
-            cubes[:, at[0], at[1], at[2]] = np.where(n > 0, columns[name], 0.0) * n
+            cubes[:, at[0], at[1], at[2]] = _given(name, columns, n > 0) * n
     return cubes

@@ -160,7 +160,7 @@ def _forest(result: ABTest[Any], ax: Axes | None) -> Axes:
     ax.set_xlabel("lift")
     _beside(ax, [f"{'-' if math.isnan(one) else f'{one:+.1%}'}  {_p(chance)}" for one, chance in zip(lift, p, strict=True)])
     after = "" if params["correction"] is None else f" after {params['correction']}"
-    notes = [f"{_intervals(params)}. Filled: p < {_level(params):g}{after}", *_margins(params)]
+    notes = [f"{_intervals(params)}. Filled: p < {_level(params):g}{after}", *_margins(result)]
     if any(chosen.any() for chosen, _ in goes_on.values()):
         notes.append("Arrow: the interval goes on")
     over = "of the first variant over the second" if params["control"] is None else f"of each variant over {params['control']}"
@@ -189,12 +189,12 @@ def _intervals(params: Any) -> str:
     return f"{_percent(params['confidence'])} intervals{side}{looks}"
 
 
-def _margins(params: Any) -> list[str]:
+def _margins(result: ABTest[Any]) -> list[str]:
     """What the intervals are where there is a margin."""
-    asked = {spec["hypothesis"] for spec in params["metrics"].values()}
-    equivalence = f"Equivalence: {_percent(2 * params['confidence'] - 1)} intervals"
+    confidence: Any = result.params["confidence"]
+    asked = {metric.hypothesis for _, metric in result._entries}
     return [
-        *([equivalence] if "equivalence" in asked else []),
+        *([f"Equivalence: {_percent(2 * confidence - 1)} intervals"] if "equivalence" in asked else []),
         *(["Non-inferiority: intervals on one side"] if "non-inferiority" in asked else []),
     ]
 

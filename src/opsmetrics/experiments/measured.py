@@ -1,0 +1,107 @@
+"""What was measured: the numbers of a unit, and their moments in the arms of tests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from opsmetrics._frames import Floats, Ints
+from opsmetrics._kernels import moments
+from opsmetrics._kernels.moments import Moments
+from opsmetrics.experiments.metrics import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What the numbers of a unit are.
+
+    Attributes
+    ----------
+    kind : of the metric.
+    base : 1 for a value, 2 where it has a denominator.
+    rows : whether the number of a cluster's rows is a covariate, as it is beside sums of others.
+    covariates : how many.
+    missing : which of them have an indicator of where they are missing.
+    """
+
+    kind: Kind
+    base: int = 1
+    rows: bool = False
+    covariates: int = 0
+    missing: tuple[int, ...] = ()
+
+    @property
+    def names(self) -> list[str]:
+        """The numbers in order, by the names that their columns of statistics have."""
+        adjusting = [numbered("covariate", i) for i in range(self.covariates)] + [numbered("missing", i) for i in self.missing]
+        return [*("value", "denominator")[: self.base], *["rows"] * self.rows, *adjusting]
+
+    @property
+    def plain(self) -> bool:
+        """Whether there is a value, and nothing else."""
+        return self.base == 1 and not self.covariates
+
+
+def numbered(name: str, place: int) -> str:
+    """covariate, covariate2, covariate3."""
+    return name if place == 0 else f"{name}{place + 1}"
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One kind of metric in the arms of T tests.
+
+    Attributes
+    ----------
+    layout : what the numbers of a unit are.
+    test : (M,) the test of each arm, from 0 to T - 1.
+    variant : (M,) its code among all variants.
+    cells : M x S groups, all strata of the first arm first.
+    place : (T,) where the test stands in the result.
+    """
+
+    layout: Layout
+    test: Ints
+    variant: Ints
+    cells: Moments
+    strata: int
+    place: Ints
+
+    @property
+    def units(self) -> Floats:
+        """(M,) units of each arm."""
+        return np.asarray(self.cells.n.reshape(len(self.test), self.strata).sum(axis=1))
+
+    @property
+    def counted(self) -> bool:
+        """Whether the arms are counts of successes, and nothing else."""
+        return self.layout.kind == "proportion" and self.layout.plain and self.strata == 1
+
+    def only(self, tests: npt.NDArray[np.bool_]) -> Measured:
+        """Some of the tests."""
+        if tests.all():
+            return self
+        arms = tests[self.test]
+        renumbered = np.cumsum(tests) - 1
+        cells = self.cells[np.flatnonzero(np.repeat(arms, self.strata))]
+        return replace(self, test=renumbered[self.test[arms]], variant=self.variant[arms], cells=cells, place=self.place[tests])
+
+    def filled(self) -> Measured:
+        """Covariates with the mean of their test in the place of what is missing, where there had to be zero until all parts were together.
+
+        With the indicator beside them it is all one what stands there, but where an arm has none of them: the indicator is then the arm.
+        """
+        if not self.layout.missing:
+            return self
+        names, cells, test = self.layout.names, self.cells, np.repeat(self.test, self.strata)
+        sums = np.zeros((len(self.place), len(names)))
+        np.add.at(sums, test, cells.n[:, None] * cells.mean)
+        whole = sums[:, names.index("rows")] if self.layout.rows else np.bincount(test, weights=cells.n)
+        matrix = np.tile(np.eye(len(names)), (len(self.place), 1, 1))
+        for i in self.layout.missing:
+            own, gap = names.index(numbered("covariate", i)), names.index(numbered("missing", i))
+            known = whole - sums[:, gap]
+            matrix[:, own, gap] = np.where(known > 0, sums[:, own] / np.where(known > 0, known, 1.0), 0.0)
+        return replace(self, cells=moments.mapped(cells, matrix[test]))
