@@ -7,6 +7,9 @@ import platform
 import sys
 
 from benchmarks import (
+    experiments,
+    experiments_errors,
+    experiments_peeking,
     funnel,
     funnel_intervals,
     import_cost,
@@ -24,7 +27,7 @@ def main() -> int:
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}\n")
     parts = (
         import_cost, rfm, funnel, funnel_intervals, lifecycle, return_probability, lifetime_value, lifetime_value_robustness,
-        lifetime_value_recovery,
+        lifetime_value_recovery, experiments, experiments_errors, experiments_peeking,
     )  # fmt: skip
     met = [part.main() for part in parts]
     return 0 if all(met) else 1

@@ -32,6 +32,8 @@ REPEATS = 10_000
 MOST_UNITS = 4_000_000
 """Units that are drawn at once."""
 ALPHA, LIFT, SLACK = 0.05, 0.2, 0.005
+CUT = 0.99
+"""The quantile at which revenue is winsorised."""
 RARE = 1e-6
 """Pairs of counts that are so much rarer than the most frequent one are left out."""
 WARNED = 0.5
@@ -152,14 +154,16 @@ class Winsorised:
 
     def stats(self, rng: np.random.Generator, repeats: int, lift: float) -> list[pd.DataFrame]:
         """All units are needed for the percentiles."""
-        control, total = self.sizes[0], sum(self.sizes)
-        values = np.zeros((repeats, total))
+        values = np.zeros((repeats, sum(self.sizes)))
         bought = rng.random(values.shape) < simulated.Revenue.RATE
         values[bought] = rng.lognormal(lift, self.sigma, bought.sum())
-        arms = [values[:, :control], values[:, control:]]
+        return [table_of(self.cut(values))]
+
+    def cut(self, values: Floats) -> list[Floats]:
+        """The two arms, cut."""
+        arms = [values[:, : self.sizes[0]], values[:, self.sizes[0] :]]
         parts = arms if self.each else [values, values]
-        arms = [np.minimum(arm, np.quantile(part, 0.99, axis=1, keepdims=True)) for arm, part in zip(arms, parts, strict=True)]
-        return [table_of(arms)]
+        return [np.minimum(arm, np.quantile(part, CUT, axis=1, keepdims=True)) for arm, part in zip(arms, parts, strict=True)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,9 +187,10 @@ class Quantiles:
     def stats(self, rng: np.random.Generator, repeats: int, lift: float) -> list[pd.DataFrame]:
         """As the frame door makes them: a quantile as a mean whose variance is n times its squared standard error."""
         arms = [np.sort(rng.lognormal(lift, 1.0, (repeats, n)), axis=1) for n in self.sizes]
-        return [self._table(arms, getattr(metric, "method", ""), rng) for _, metric in self.methods]
+        return [self.table(arms, getattr(metric, "method", ""), rng) for _, metric in self.methods]
 
-    def _table(self, arms: Sequence[Floats], method: str, rng: np.random.Generator) -> pd.DataFrame:
+    def table(self, arms: Sequence[Floats], method: str, rng: np.random.Generator) -> pd.DataFrame:
+        """The statistics of arms that are in order."""
         z = 1.959963984540054
         if method == "bootstrap":
             errors = [[float(np.std(quantiles.bootstrap(row, self.q, 2_000, rng), ddof=1)) for row in arm] for arm in arms]
@@ -503,7 +508,7 @@ def report(case: Case | Counted, shares: Shares, repeats: float) -> list[bool]:
 
 
 HEAD = f"""  {"in 100 tests":<71}    false pos.   difference          lift
-  {"":<57}{"units":>14} better  worse  above  below  above  below  warned"""
+  {"":<57}{"units":>14} better  worse  above  below  above  below warning"""
 
 
 def collected(kind: Any, chosen: Sequence[Any], repeats: int) -> list[Shares]:

@@ -10,12 +10,17 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+from scipy.stats import binom
 
 import opsmetrics as om
 from benchmarks import (
+    experiments,
+    experiments_errors,
+    experiments_peeking,
     funnel,
     funnel_intervals,
     lifecycle,
@@ -27,6 +32,7 @@ from benchmarks import (
     return_probability,
     rfm,
     simulated_customers,
+    simulated_experiments,
     timing,
 )
 from tests.support import data
@@ -292,3 +298,190 @@ def test_intervals_and_predictions_recover_what_was_simulated(model: str, capsys
     assert np.abs(np.mean([one.transform for one in found], axis=0) - 0.1).max() <= 0.01
     lifetime_value_recovery.report(found)
     assert "all value in the 90% interval of the outcome" in capsys.readouterr().out
+
+
+# ---------------------------------------------------------------------------------------------------------- experiments
+
+
+def test_the_contenders_test_alike(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """tea-tasting is an outside witness of estimates, intervals and p-values; in small, every ratio is printed beside its target."""
+    monkeypatch.setattr(processes, "alone", lambda ask, *args: ask(*args))
+    assert experiments.main(3_000, rounds=1, tests=300, calls=40, fast_rounds=1) in {True, False}
+    lines = [line for line in capsys.readouterr().out.splitlines() if "target " in line]
+    told = [line.partition("target ")[2].partition(":")[0] for line in lines if "gbstats" not in line]
+    assert told == ["<= 1", "<= 0.1", "<= 0.6", "<= 0.3", ">= 100", "<= 1", "<= 15", "<= 5", "<= 5"]
+    assert all(line.endswith(": met") for line in lines if "answers apart" in line)
+
+
+def test_a_difference_to_a_peer_is_seen() -> None:
+    frame = experiments.units(2_000)
+    assert experiments.apart(frame) < 1e-6
+    two = frame[frame["variant"].isin(["A", "B"])]
+    rows, moved = (experiments.ours(own).table.set_index("metric").loc["y0"] for own in (two, two.assign(y0=two["y0"] * 1.001)))
+    peer = next(iter(experiments.theirs(two).values()))["y0"]
+    assert experiments.against(rows, peer) < 1e-6 < 1e-4 < experiments.against(moved, peer)
+
+
+UNITS = 400
+"""Units of each of the two arms that are given to the frame door."""
+
+
+def _units(numbers: int) -> pd.DataFrame:
+    """Numbers of units that are related to each other, in two arms."""
+    rng = np.random.default_rng(3)
+    base = rng.gamma(1.0, 2.0, 2 * UNITS)
+    columns = {f"x{i}": base + rng.gamma(2.0, 1.0 + i, 2 * UNITS) for i in range(numbers)}
+    return pd.DataFrame({"variant": np.repeat(["A", "B"], UNITS), **columns})
+
+
+@pytest.mark.parametrize(
+    ("population", "metric"),
+    [
+        (simulated_experiments.Normal(), om.Mean("x0")),
+        (simulated_experiments.Normal(correlation=0.5), om.Mean("x0", covariate="x1")),
+        (simulated_experiments.RevenuePerOrder(), om.Ratio("x0", "x1")),
+        (simulated_experiments.Clusters(), om.Mean("x0")),
+    ],
+    ids=["mean", "covariate", "ratio", "clusters"],
+)
+def test_simulated_statistics_are_those_of_the_frame_door(population: simulated_experiments.Population, metric: om.Mean | om.Ratio) -> None:
+    """Column by column, of the same units."""
+    units = _units(len(population.numbers))
+    cell = np.repeat([0, 1], UNITS)
+    if clusters := isinstance(population, simulated_experiments.Clusters):
+        units["id"] = np.repeat(np.arange(UNITS // 2), 4)
+        sums = units.groupby("id")["x0"].agg(["sum", "size"])
+        values, cell = [sums[name].to_numpy(dtype=np.float64) for name in sums], np.repeat([0, 1], UNITS // 4)
+    else:
+        values = [units[f"x{i}"].to_numpy() for i in range(len(population.numbers))]
+    found = simulated_experiments.of_units(np.bincount(cell), cell, values)
+    told = om.ab_test(units, variant="variant", metrics={"m": metric}, cluster="id" if clusters else None).stats
+    for name, column in simulated_experiments.columns(found, population).items():
+        assert column.tolist() == pytest.approx(told[name].tolist(), rel=1e-9, abs=1e-9), name
+
+
+def test_winsorised_and_ordered_statistics_are_those_of_the_frame_door() -> None:
+    units = _units(1)
+    values = units["x0"].to_numpy()[None, :]
+    cut = experiments_errors.table_of(experiments_errors.Winsorised((UNITS, UNITS)).cut(values))
+    ordered = [np.sort(values[:, :UNITS]), np.sort(values[:, UNITS:])]
+    case = experiments_errors.Quantiles(0.9, (UNITS, UNITS), [experiments_errors.ORDER])
+    ranked = case.table(ordered, "order-statistics", np.random.default_rng(0))
+    asked = om.ab_test(units, variant="variant", metrics={"cut": om.Mean("x0", winsorize=0.99), "p90": om.Quantile("x0", 0.9)}).stats
+    for metric, table in (("cut", cut), ("p90", ranked)):
+        for name in ("n", "mean", "variance"):
+            assert table[name].tolist() == pytest.approx(asked.loc[asked["metric"] == metric, name].tolist()), (metric, name)
+
+
+@pytest.mark.parametrize(
+    "population",
+    [
+        simulated_experiments.Normal(correlation=0.7), simulated_experiments.Bernoulli(), simulated_experiments.Revenue(),
+        simulated_experiments.Revenue(before=True), simulated_experiments.OrdersPerSession(), simulated_experiments.RevenuePerOrder(),
+        simulated_experiments.Clusters(),
+    ],
+    ids=["normal", "proportion", "revenue", "revenue before", "orders per session", "revenue per order", "clusters"],
+)  # fmt: skip
+@pytest.mark.parametrize("lift", [0.0, 0.2])
+def test_populations_have_their_truth(population: simulated_experiments.Population, lift: float) -> None:
+    """The mean of 400 draws lies within four of its standard errors."""
+    drawn = population.draw(np.random.default_rng(1), np.full(400, 1_000), lift)
+    mean = drawn.mean
+    found = mean[:, 0] / mean[:, 1] if "denominator" in population.numbers else mean[:, 0]
+    assert found.mean() == pytest.approx(population.truth(lift), abs=4 * found.std() / 20)
+
+
+def test_levels_of_proportions_are_summed_exactly() -> None:
+    """Of the score test, from the binomial chances and the formula alone."""
+    case = experiments_errors.Counted(0.05, (90, 30), [experiments_errors.NEWCOMBE])
+    (shares,) = experiments_errors.exactly(case)
+    k0, k1 = np.arange(91)[:, None], np.arange(31)
+    pooled = (k0 + k1) / 120
+    with np.errstate(invalid="ignore"):
+        z = (k1 / 30 - k0 / 90) / np.sqrt(pooled * (1 - pooled) * (1 / 30 + 1 / 90))
+    chance = binom.pmf(k0, 90, 0.05) * binom.pmf(k1, 30, 0.05)
+    assert shares[experiments_errors.UPPER] == pytest.approx(chance[z > 1.959964].sum(), abs=1e-4)
+    assert shares[experiments_errors.LOWER] == pytest.approx(chance[z < -1.959964].sum(), abs=1e-4)
+
+
+def test_errors_are_judged_by_tail_interval_and_warning() -> None:
+    shares = np.array([0.025, 0.025, 0.02, 0.02, 0.02, 0.02, 0.0, 0.0])
+    assert experiments_errors.judged(shares, np.inf) == "held"
+    for place, bad in ((experiments_errors.UPPER, 0.04), (experiments_errors.ABOVE, 0.05), (experiments_errors.LIFT_BELOW, 0.05)):
+        off = shares.copy()
+        off[place] = bad
+        assert experiments_errors.judged(off, np.inf) == "MISSED"
+        assert experiments_errors.judged(off, 100) == "held", "within three Monte Carlo errors"
+        off[experiments_errors.WARNING] = 0.9
+        assert experiments_errors.judged(off, np.inf) == "warned"
+
+
+def test_a_small_run_finds_what_the_large_one_finds(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Welch's errors in one tail, with a warning; the pooled test that holds; families with and without a correction."""
+    monkeypatch.setattr(processes, "side_by_side", lambda ask, tasks: [ask(task) for task in tasks])
+    revenue = experiments_errors.Drawn(
+        "revenue", simulated_experiments.Revenue(), (900, 100), [experiments_errors.WELCH, experiments_errors.CORRECTED]
+    )
+    welch, corrected = experiments_errors.collected(experiments_errors.run, [revenue], 800)[0]
+    lower, warning = experiments_errors.LOWER, experiments_errors.WARNING
+    assert welch[lower] > 0.07
+    assert welch[warning] > 0.8
+    assert max(corrected[experiments_errors.UPPER], corrected[lower]) < 0.04
+    assert welch[experiments_errors.TORN] == corrected[experiments_errors.TORN] == 0
+    several = [
+        one for one in experiments_errors.families() if one.what in {"2 treatments x 5 metrics, none", "2 treatments x 5 metrics, holm"}
+    ]
+    plain, holm = (own[0] for own in experiments_errors.collected(experiments_errors.family, several, 400))
+    assert plain > 0.3
+    assert holm < 0.09
+    close = experiments_errors.margins()[:1]
+    (at,) = experiments_errors.collected(experiments_errors.margin, close, 800)
+    assert 0.02 < at[0] < 0.08
+    capsys.readouterr()
+    few = [one for one in experiments_errors.cases() if sum(one.sizes) <= 200]
+    pairs = [experiments_errors.Counted(0.5, (10, 10), [experiments_errors.SCORE])]
+    assert experiments_errors.main(20, drawn=few, exact=pairs, several=several, close=close) in {True, False}
+    lines = capsys.readouterr().out.splitlines()
+    assert len([line for line in lines if line.endswith(("held", "warned", "MISSED"))]) == sum(len(one.methods) for one in few) + 3
+
+
+def test_looks_cost_what_is_published() -> None:
+    """24.8 % for 20 looks: P. Armitage, C. K. McPherson & B. C. Rowe (1969), Repeated significance tests, JRSS A 132, 235-244."""
+    naive, obrien = (experiments_peeking.integrated(rule, 20) for rule in (experiments_peeking.NAIVE, experiments_peeking.OBRIEN))
+    assert naive.level == pytest.approx(0.248, abs=5e-4)
+    assert obrien.level == pytest.approx(0.05, abs=1e-6)
+    assert naive.used < obrien.used < 1
+    assert 1 < obrien.inflation < 1.1
+
+
+def test_tests_that_are_followed_end_as_they_should(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A small run: the naive rule errs often, O'Brien and Fleming's does not; without looks the estimate is the difference."""
+    monkeypatch.setattr(processes, "side_by_side", lambda ask, tasks: [ask(task) for task in tasks])
+    monkeypatch.setattr(experiments_peeking, "LOOKS", 10)
+    monkeypatch.setattr(experiments_peeking, "MANY", 40)
+    monkeypatch.setattr(experiments_peeking, "SPLITS", ((20_000, 0.5, 0.5, 10), (100_000, 0.51, 0.5, 10)))
+    shop = experiments_peeking.Shop("proportion", simulated_experiments.Bernoulli(), 2_000, 0.5)
+    found = experiments_peeking.run((shop, 150, 0))
+    wrong = {rule: (own.none.better | own.none.worse).mean() for rule, own in found.items()}
+    assert wrong[experiments_peeking.NAIVE] > 0.1
+    assert wrong[experiments_peeking.BAYES] > wrong[experiments_peeking.NAIVE]
+    assert wrong[experiments_peeking.OBRIEN] < 0.11
+    some = {rule: own.some for rule, own in found.items()}
+    assert 0.6 < some["a single look"].better.mean() < 0.95
+    early = some[experiments_peeking.OBRIEN]
+    assert early.used.mean() < 1
+    assert np.nanmean(early.difference) > np.nanmean(early.estimate) > 0
+    assert experiments_peeking.inside(early.stage_low, early.stage_high, shop.difference(shop.lift)) > 0.88
+    assert experiments_peeking.main(20, chosen=[shop], many=[shop]) in {True, False}
+    out = capsys.readouterr().out
+    assert out.count("held") + out.count("MISSED") == 3 * 4
+    assert "51.0% instead of 50% of 100,000, 10 looks" in out
+
+
+def test_sample_ratios_are_judged_as_the_library_judges_them() -> None:
+    """The least p-value over the looks of one test; the peer's is Pearson's at each look."""
+    pearson, mixture = experiments_peeking.mismatches((0.51, 0.5, 20_000, 20, 1, 7))[0]
+    treated = np.cumsum(np.random.default_rng([20, 20_000, 5_100, 7]).binomial(1_000, 0.51, 20))
+    looks = [{"A": int(1_000 * (i + 1) - b), "B": int(b)} for i, b in enumerate(treated)]
+    assert om.srm_test(looks, peeking=True).params["p_value"] == pytest.approx(mixture, rel=1e-9)
+    assert min(om.srm_test(look).params["p_value"] for look in looks) == pytest.approx(pearson, rel=1e-9)

@@ -147,6 +147,11 @@ def p_value(value: object) -> object:
     return "<0.0001" if value < 1e-4 else f"{value:.4f}"
 
 
+def p_equals(value: object) -> str:
+    """A chance in a sentence."""
+    return "p < 0.0001" if isinstance(value, float) and value < 1e-4 else f"p = {p_value(value)}"
+
+
 def _plain(value: object, decimals: int = 2) -> str:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "-"

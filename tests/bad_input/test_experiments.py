@@ -310,7 +310,7 @@ CASES_STATS = [
     refuse("by null", stats(rows("A", "B", shop=None), by="shop"), *STATS, "shop"),
     refuse("by twice", stats(rows("A", "B", shop=1), by=["shop", "shop"]), *REPEATED),
     *[
-        refuse(f"by {name}", stats(rows("A", "B", metric="m"), by=name), *REPEATED, repr(name))
+        refuse(f"by {name}", stats(rows("A", "B", metric="m"), by=name), *RESERVED, repr(name))
         for name in ("variant", "metric", "n", "successes")
     ],
     *[refuse(f"by {given!r}", stats(by=given), P, "parameter.by") for given in (5, True)],
@@ -601,7 +601,10 @@ SENTENCES: dict[str, tuple[Callable[[], Any], str]] = {
             "Leave those out, or find out why."
         ),
     ),
-    "more successes than units": (stats(arms(successes=101)), "stats: successes=101 must be a whole number from 0 to n."),
+    "more successes than units": (
+        stats(arms(successes=101)),
+        "stats: successes=101 must be a whole number from 0 to n, which is 100 there.",
+    ),
     "fewer units than none": (stats(arms(n=-10)), "stats: n=-10 must be a whole number of units, 0 or more."),
     "missing metrics": (with_(revenue=math.nan), "metrics['revenue'] is missing in every row; there is nothing to compare."),
     "infinite metrics": (
@@ -682,7 +685,7 @@ def test_without_variance_nothing_is_tested(levels: list[float]) -> None:
     assert (found["kind"], found["control"], found["treatment"]) == ("mean", *levels)
     assert found["difference"] == levels[1] - levels[0]
     assert [found[name] for name in UNKNOWN] == [None] * 6
-    assert told == ["m in B: nothing varies, or there are too few units, so there is nothing to test."]
+    assert told == ["m in B: nothing varies, a denominator is 0, or there are too few units, so there is nothing to test."]
     assert list(result.warnings) == told
 
 

@@ -452,7 +452,8 @@ class GroupSequential(Design):
                 code="parameter.futility",
             )
         _demand_power(self.power, 1 - confidence)
-        return _plan(self, 1 - confidence, _sides(alternative))
+        # In shares of the planned units all plans of one shape are one, so that many experiments share what is computed.
+        return _plan(dataclasses.replace(self, planned_n=1), 1 - confidence, _sides(alternative))
 
 
 @dataclass(frozen=True)

@@ -107,11 +107,10 @@ def compare(measured: Measured, metric: Metric, control: Ints | None, units: Flo
 
 def _contest(measured: Measured, metric: Metric, control: Ints | None, question: Question) -> Contest:
     """Estimate the arms, and pair them."""
-    if isinstance(metric, Proportion) and metric.of_counts and not measured.counted:
+    if isinstance(metric, Proportion) and (argument := metric.of_counts) and not measured.counted:
         raise ParameterError(
-            f"{metric.of_counts}={getattr(metric, metric.of_counts)!r} is of counts, and with clusters or strata there are none; leave one "
-            "of them out.",
-            code=f"parameter.{metric.of_counts}",
+            f"{argument}={getattr(metric, argument)!r} is of counts, and with clusters or strata there are none; leave one of them out.",
+            code=f"parameter.{argument}",
         )
     if isinstance(metric, Mean) and metric.skew_correction and not measured.cells.cubes.shape[1]:
         raise DataError("stats: skew_correction=True needs the column 'third_moment', which is missing.", code="data.stats")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numbers
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass, fields
+from dataclasses import KW_ONLY, MISSING, dataclass, fields
 from typing import Any, ClassVar, Final, Literal, Self, TypeAlias
 
 from opsmetrics import _checks
@@ -118,7 +118,7 @@ class Metric:
         for name in saved:
             if name != "kind" and name not in known:
                 raise ParameterError(f"saved has {name!r}, which a {cls.kind} has not.{nearest(name, known)}", code="parameter.saved")
-        if missing := [name for name in known if name not in saved]:
+        if missing := [f.name for f in fields(cls) if f.name not in saved and f.default is MISSING]:
             raise ParameterError(f"saved has no {missing[0]!r}; give what to_dict returned.", code="parameter.saved")
         return cls(**{name: value for name, value in saved.items() if name != "kind"})  # type: ignore[arg-type]
 
@@ -312,10 +312,10 @@ class Proportion(Adjusted):
         if self.margin is not None and self.margin >= 1:
             hint = f" Did you mean {self.margin / 100:g}?" if self.margin < 100 else ""
             raise ParameterError(f"margin={self.margin!r} must be below 1: 0.01 is one percentage point.{hint}", code="parameter.margin")
-        if self.covariate and (special := self.of_counts):
+        if self.covariate and (argument := self.of_counts):
             raise ParameterError(
-                f"{special}={getattr(self, special)!r} is of counts, and with a covariate there are none; leave one of them out.",
-                code=f"parameter.{special}",
+                f"{argument}={getattr(self, argument)!r} is of counts, and with a covariate there are none; leave one of them out.",
+                code=f"parameter.{argument}",
             )
         if self.test is not None and _checks.choice("test", self.test, TESTS) != "score" and self.hypothesis != "superiority":
             raise ParameterError(
@@ -440,6 +440,14 @@ class Quantile(Metric):
         _checks.choice("method", self.method, QUANTILE_METHODS)
 
 
+def _demand_metric(place: str, metric: object) -> None:
+    if not isinstance(metric, (str, Metric)):
+        raise ParameterError(
+            f"{place}={metric!r} is no metric; give om.Mean, om.Proportion, om.Ratio or om.Quantile, or a column's name.",
+            code="parameter.metrics",
+        )
+
+
 def named(given: object) -> dict[str, Metric | str]:
     """Metrics by name: a mapping, a list, or one; a bare column name is a metric whose kind the column decides."""
     if isinstance(given, (str, Metric)):
@@ -449,7 +457,8 @@ def named(given: object) -> dict[str, Metric | str]:
     elif isinstance(given, Iterable):
         found = {}
         for place, metric in enumerate(given):
-            name = metric if isinstance(metric, str) else metric.columns[0] if isinstance(metric, Metric) else f"{place}"
+            _demand_metric(f"metrics[{place}]", metric)
+            name = metric if isinstance(metric, str) else metric.columns[0]
             if name in found:
                 raise ParameterError(f"metrics has two of {name!r}; give a mapping with a name for each.", code="parameter.metrics")
             found[name] = metric
@@ -458,9 +467,5 @@ def named(given: object) -> dict[str, Metric | str]:
     if not found:
         raise ParameterError("metrics is empty; name at least one, such as {'revenue': om.Mean('revenue')}.", code="parameter.metrics")
     for name, metric in found.items():
-        if not isinstance(metric, (str, Metric)):
-            raise ParameterError(
-                f"metrics[{name!r}]={metric!r} is no metric; give om.Mean, om.Proportion, om.Ratio or om.Quantile, or a column's name.",
-                code="parameter.metrics",
-            )
+        _demand_metric(f"metrics[{name!r}]", metric)
     return found

@@ -18,7 +18,7 @@ from opsmetrics._kernels.alternatives import Alternative
 from opsmetrics.errors import ParameterError
 from opsmetrics.experiments import searches
 from opsmetrics.experiments.baselines import Baseline, percent
-from opsmetrics.experiments.designs import AlwaysValid, Design, GroupSequential
+from opsmetrics.experiments.designs import AlwaysValid, GroupSequential
 from opsmetrics.experiments.metrics import Hypothesis
 
 Floats = npt.NDArray[np.float64]
@@ -201,7 +201,7 @@ def ask(
         raise ParameterError("relative=True has no meaning for a baseline of 0; give the effect itself.", code="parameter.relative")
     if shown == "equivalence":
         _two_sided_and_one_look(side, sequential)
-    if sequential is not None and not isinstance(sequential, Design):
+    if not _is_design(sequential):
         raise ParameterError(
             f"sequential={_checks.short(sequential)} is no design; give a GroupSequential or an AlwaysValid.", code="parameter.sequential"
         )
@@ -210,6 +210,10 @@ def ask(
     sign = -1 if side == "less" else 1
     question = Question(known, relative, confidence, side, shares, kept, sequential, shown, 0.0, level, sign)
     return dataclasses.replace(question, margin=_margin(question, margin))
+
+
+def _is_design(given: object) -> bool:
+    return given is None or (not isinstance(given, type) and callable(getattr(given, "_inflation", None)))
 
 
 def _level(error: float, sides: Literal[1, 2], shares: Sequence[float], correction: PlannedCorrection | None) -> float:

@@ -111,7 +111,7 @@ def read(units: object, variant: str, asked: Asked, cluster: str | None, strata:
     uses.insert(int(cluster is not None), Use("variant", variant, "label"))
     source = _parts.read("units", units, uses, whole=cluster is not None)
     places = {use.column: use.argument for use in uses}
-    if cut := _winsorized(asked):
+    if cut := {asked.columns(name)[0] for name in _winsorized(asked)}:
         kept = _parts.fold(source, lambda part: {column: part[places[column]] for column in cut})
         asked = with_cuts(asked, {column: np.concatenate([part[column] for part in kept]) for column in cut})
     tallies = _parts.fold(source, bind(_partial, asked=asked, uses=uses))
@@ -121,6 +121,7 @@ def read(units: object, variant: str, asked: Asked, cluster: str | None, strata:
             "unit that was randomised, and belongs to one. Leave those out, or find out why.",
             code="data.torn",
         )
+    _demand_labels(tallies, uses)
     return _together(source.backend, tallies, asked)
 
 
@@ -141,19 +142,20 @@ def with_cuts(asked: Asked, columns: Mapping[str, Floats]) -> Asked:
     A cut-off of each arm's own makes false positives of up to 25 %.
     """
     cuts: dict[str, tuple[float, float]] = {}
-    for column, ends in _winsorized(asked).items():
-        values = columns[column][~np.isnan(columns[column])]
+    for name, ends in _winsorized(asked).items():
+        values = columns[asked.columns(name)[0]]
+        values = values[~np.isnan(values)]
         if len(values):
             low, high = np.quantile(values, ends).tolist()
-            cuts[column] = (low, high)
+            cuts[name] = (low, high)
     return replace(asked, cuts=cuts)
 
 
 def _winsorized(asked: Asked) -> dict[str, tuple[float, float]]:
-    """The columns that are cut, and at which quantiles."""
+    """The metrics whose values are cut, and at which quantiles."""
     return {
-        metric.columns[0]: cuts
-        for metric in asked.metrics.values()
+        name: cuts
+        for name, metric in asked.metrics.items()
         if not isinstance(metric, str) and (cuts := getattr(metric, "winsorize", None)) is not None
     }
 
@@ -223,8 +225,8 @@ def values_of(given: Sequence[Floats], name: str, asked: Asked) -> tuple[list[Fl
 
     Also which covariates have an indicator, which rows have a value (all, where None), and how many rows lack a covariate.
     """
-    base, columns = asked.base(name), asked.columns(name)
-    values = [_cut(column, asked.cuts.get(name_), i) for i, (column, name_) in enumerate(zip(given, columns, strict=True))]
+    base, cuts = asked.base(name), asked.cuts.get(name)
+    values = [*given] if cuts is None else [np.clip(given[0], *cuts), *given[1:]]
     gaps = [np.isnan(column) for column in values]
     absent = [gap for gap in gaps[:base] if gap.any()]
     valid = ~np.logical_or.reduce(absent) if absent else None
@@ -234,11 +236,6 @@ def values_of(given: Sequence[Floats], name: str, asked: Asked) -> tuple[list[Fl
     filled = [np.where(gap, 0.0, column) if gap.any() else column for gap, column in zip(gaps[base:], values[base:], strict=True)]
     incomplete = int(np.logical_or.reduce([gaps[base + i] for i in indicators]).sum())
     return [*values[:base], *filled, *(gaps[base + i].astype(np.float64) for i in indicators)], indicators, valid, incomplete
-
-
-def _cut(column: Floats, ends: tuple[float, float] | None, place: int) -> Floats:
-    """The values of a metric between its cuts; covariates are left as they are."""
-    return column if ends is None or place else np.clip(column, *ends)
 
 
 def _measured(
@@ -345,6 +342,18 @@ def _widened(found: Found, indicators: tuple[int, ...]) -> Moments:
     return Moments(m.n, mean, padded[:, order][:, :, order], m.cubes)
 
 
+def _demand_labels(tallies: Sequence[Tally], uses: Sequence[Use]) -> None:
+    """Some rows have a variant, a stratum, and a cluster."""
+    empty = {
+        "variant": not any(tally.variants for tally in tallies), "strata": not any(tally.strata for tally in tallies),
+        "cluster": not any(tally.units.any() for tally in tallies),
+    }  # fmt: skip
+    for use in uses:
+        if empty.get(use.argument):
+            code = "data.variant" if use.argument == "variant" else "data.missing"
+            raise DataError(f"{use.argument}={use.column!r} is missing in every row; there is nothing to compare.", code=code)
+
+
 def _together(backend: Backend, tallies: Sequence[Tally], asked: Asked) -> Reading:
     """All parts as one, over the labels of all."""
     variants, strata = (_labels([getattr(tally, name) for tally in tallies]) for name in ("variants", "strata"))
@@ -355,9 +364,6 @@ def _together(backend: Backend, tallies: Sequence[Tally], asked: Asked) -> Readi
                 f"{'arms' if name == 'variant' else 'strata'}.",
                 code=f"data.{name}",
             )
-    empty = {"variant": not variants, "strata": not strata, "cluster": not sum(int(tally.units.sum()) for tally in tallies)}
-    if missing := [name for name, nothing_there in empty.items() if nothing_there]:
-        raise DataError(f"{missing[0]} is missing in every row; there is nothing to compare.", code="data.missing")
     size = len(variants) * len(strata)
     codes = []
     for tally in tallies:

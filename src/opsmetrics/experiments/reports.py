@@ -19,6 +19,7 @@ from opsmetrics.experiments.statistics import KINDS, columns_of
 Bools = npt.NDArray[np.bool_]
 
 FEW_CLUSTERS: Final = 20
+TOLD: Final = 0.1
 NAMED: Final = 3
 """How many comparisons a sentence names before it counts the rest."""
 
@@ -77,8 +78,8 @@ _ORDER: Final = (
 )  # fmt: skip
 
 
-RESERVED: Final = frozenset({"metric", "kind", "variant", "baseline", "method", *_ORDER})
-"""Columns of the table, which a column that tells experiments apart must not be named like."""
+RESERVED: Final = frozenset({"metric", "kind", "variant", "baseline", "method", "stratum", "successes", "mean", "variance", *_ORDER})
+"""Columns of the tables, which a column that tells experiments apart must not be named like."""
 
 
 def table(backend: Backend, tests: Tests, rows: Rows) -> Any:
@@ -162,7 +163,7 @@ def warnings_of(tests: Tests, rows: Rows, *, clustered: bool) -> list[str]:
     beyond = np.isinf(rows.excess)
     worst = float(np.max(rows.excess[~beyond & ~np.isnan(rows.excess)], initial=0.0))
     found = {
-        f"units are skewed and the arms of unequal size, so that the error of a tail is off by up to {worst:.1%} (rule: more than "
+        f"units are skewed and the arms of unequal size, so that the error of a tail is off by {_off(worst)} (rule: more than "
         f"{TAIL_EXCESS:.0%}); even the arms, or use om.Mean(..., skew_correction=True)": (rows.excess > TAIL_EXCESS) & ~beyond,
         "units are so skewed that their third moment does not correct for it; wait for more units, or winsorize": beyond,
         f"fewer than {FEW_OUTCOMES} units have it, or lack it, in an arm": rows.few,
@@ -173,6 +174,11 @@ def warnings_of(tests: Tests, rows: Rows, *, clustered: bool) -> list[str]:
         few = np.minimum(rows.columns["n"], rows.columns["n_baseline"]) < FEW_CLUSTERS
         found[f"fewer than {FEW_CLUSTERS} clusters in an arm; the t distribution allows for that only in part"] = few
     return [f"{_whom(tests, rows, which)}: {sentence}." for sentence, which in found.items() if which.any()]
+
+
+def _off(excess: float) -> str:
+    """A prediction from the third moment, which says no more than "much" where it is large."""
+    return f"up to {excess:.1%}" if excess <= TOLD else f"more than {TOLD:.0%}"
 
 
 def alone(tests: Tests, measured: Sequence[Measured], rows: Rows) -> list[str]:

@@ -37,7 +37,10 @@ class ABTest(Result[FrameT_co]):
     stats : frame
         What the table was made of, as `ab_test_from_stats` takes it: rows of other days and machines may be put below.
     sequential : frame
-        With a sequential design: where each comparison stands.
+        With a sequential design: the look, its ``information`` (the share of the planned units), the ``z`` of each comparison and the
+        ``bound`` it has to pass, whether it has ``stopped``, and what may then be said: ``stopping_p_value``, ``estimate``
+        (median-unbiased; of an always valid test shrunk towards 0) with its interval. They suppose that no earlier look has stopped the
+        test: take those of the first look that does.
     warnings : tuple of str
         What should be known before the numbers are used.
 
@@ -64,10 +67,10 @@ class ABTest(Result[FrameT_co]):
         listed = [_row(record, by, self.params["correction"] is not None) for record in records]
         title = f"A/B test of {self.params['variants']} variants"
         if self.params["srm_mismatch"]:
-            title = f"SAMPLE RATIO MISMATCH (p = {_render.p_value(self.params['srm_p_value'])}): do not read these numbers.\n{title}"
+            title = f"SAMPLE RATIO MISMATCH ({_render.p_equals(self.params['srm_p_value'])}): do not read these numbers.\n{title}"
         return _render.View(
             title=title,
-            facts=shown(self.params),
+            facts={name: value for name, value in shown(self.params).items() if value not in ([], {})},
             columns=list(listed[0]) if listed else [],
             rows=[list(row.values()) for row in listed],
             ids=[*by, "metric", "variant", "against"],
@@ -86,9 +89,9 @@ class ABTest(Result[FrameT_co]):
         Examples
         --------
         >>> import opsmetrics as om
-        >>> found = om.ab_test_from_stats({"A": {"n": 100, "successes": 5}, "B": {"n": 100, "successes": 9}})
+        >>> found = om.ab_test_from_stats({"A": {"n": 100, "successes": 15}, "B": {"n": 100, "successes": 19}})
         >>> found.to_dict()["stats"][0]["successes"]
-        5.0
+        15.0
         """
         return super().to_dict() | {"warnings": list(self.warnings)}
 
@@ -189,7 +192,7 @@ def _remarks(params: Mapping[str, Any]) -> list[str]:
         f"{name}: {units:,} units lack a covariate; an indicator stands in for it" for name, units in params["missing_covariates"].items()
     ]
     if not params["srm_mismatch"]:
-        found.append(f"sample ratio as expected (p = {_render.p_value(params['srm_p_value'])})")
+        found.append(f"sample ratio as expected ({_render.p_equals(params['srm_p_value'])})")
     many = params["comparisons"]
     if params["correction"] is None and many > 1 and not params["by"]:
         chance = 1 - params["confidence"] ** many

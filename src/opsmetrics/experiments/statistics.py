@@ -250,7 +250,8 @@ def _moments(layout: Layout, columns: Mapping[str, Floats]) -> Moments:
     _demand("n", n, (n >= 0) & (n == np.floor(n)) & (n < 1e15), "a whole number of units, 0 or more")
     if layout.kind == "proportion" and "successes" in columns and not np.isnan(columns["successes"]).all():
         k = columns["successes"]
-        _demand("successes", k, (k >= 0) & (k == np.floor(k)) & (k <= n), "a whole number from 0 to n")
+        good = (k >= 0) & (k == np.floor(k)) & (k <= n)
+        _demand("successes", k, good, f"a whole number from 0 to n, which is {n[np.argmin(good)]:g} there")
         rate = k / np.where(n > 0, n, 1.0)
         return Moments(n, rate[:, None], (k * (1 - rate))[:, None, None], np.zeros((len(n), 0, 0, 0)))
     names = layout.names
