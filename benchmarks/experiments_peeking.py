@@ -38,11 +38,14 @@ Z, BAYES_Z = 1.959963984540054, 1.6448536269514722
 NAIVE, BAYES, OBRIEN, POCOCK, ALWAYS = "p < 0.05", "P(better) > 95 %", "O'Brien-Fleming", "Pocock", "always valid"
 LEVELS: Final = (0.05, 0.01, 0.001)
 PROTECTED: Final = (OBRIEN, POCOCK, ALWAYS)
+STRAIGHT: Final = {f"{rule}, Hall": rule for rule in (OBRIEN, POCOCK)}
+"""The same with the correction for skewness, for means."""
 Bools = npt.NDArray[np.bool_]
 
 
 def design(rule: str, looks: int, units: int) -> om.GroupSequential | om.AlwaysValid | None:
     """The design of a rule; the naive ones have none."""
+    rule = STRAIGHT.get(rule, rule)
     if rule == ALWAYS:
         return om.AlwaysValid(units)
     if rule in (OBRIEN, POCOCK):
@@ -118,11 +121,15 @@ class Shop:
     share: float
 
     @property
-    def metric(self) -> Metric:
+    def rules(self) -> Sequence[str]:
+        """By which it is followed."""
+        return (NAIVE, BAYES, *PROTECTED, *(STRAIGHT if self.population.kind == "mean" else ()))
+
+    def metric(self, rule: str) -> Metric:
         """How it is tested; proportions always by the score test, since thousands of exact ones take too long."""
         if self.population.kind == "proportion":
             return om.Proportion("value", test="score")
-        return om.Ratio("value", "denominator") if self.population.kind == "ratio" else om.Mean("value")
+        return om.Ratio("value", "denominator") if self.population.kind == "ratio" else om.Mean("value", skew_correction=rule in STRAIGHT)
 
     @property
     def lift(self) -> float:
@@ -176,10 +183,10 @@ def table_of(sums: Sums, population: Population, rows: Ints) -> pd.DataFrame:
     return pd.DataFrame({**arms, "kind": population.kind, **own})
 
 
-def asked(sums: Sums, shop: Shop, rows: Ints, plan: Any) -> Any:
+def asked(sums: Sums, shop: Shop, rows: Ints, rule: str, plan: Any) -> Any:
     """What the library says of them."""
     split = dict(zip(experiments_errors.VARIANTS, (1 - shop.share, shop.share), strict=True))
-    return experiments_errors.ask(table_of(sums, shop.population, rows), {"metric": shop.metric}, split, sequential=plan)
+    return experiments_errors.ask(table_of(sums, shop.population, rows), {"metric": shop.metric(rule)}, split, sequential=plan)
 
 
 def followed(sums: Sums, shop: Shop, rule: str) -> Ends:
@@ -192,7 +199,7 @@ def followed(sums: Sums, shop: Shop, rule: str) -> Ends:
         ready = going[(sums.n[going, look] >= 2).all(axis=1)]
         if not len(ready):
             continue
-        found = asked(sums[ready, look], shop, ready, plan)
+        found = asked(sums[ready, look], shop, ready, rule, plan)
         table, said = found.table, found.sequential if plan else None
         significant = (table["p_value"] < level).to_numpy()
         over = significant | (look == looks - 1)
@@ -224,7 +231,7 @@ def run(task: tuple[Shop, int, int]) -> dict[str, Outcome]:
     shop, repeats, seed = task
     rng = np.random.default_rng([seed, *shop.what.encode(), shop.units, round(100 * shop.share)])
     none, some = (shop.arrive(rng, repeats, LOOKS, lift) for lift in (0.0, shop.lift))
-    found = {rule: Outcome(followed(none, shop, rule), followed(some, shop, rule)) for rule in (NAIVE, BAYES, *PROTECTED)}
+    found = {rule: Outcome(followed(none, shop, rule), followed(some, shop, rule)) for rule in shop.rules}
     return {"a single look": Outcome(*(followed(sums[:, -1:], shop, NAIVE) for sums in (none, some))), **found}
 
 
@@ -241,8 +248,8 @@ def report(shop: Shop, found: Mapping[str, Outcome]) -> list[bool]:
         none, some = own.none, own.some
         naive = [100 * none.better.mean(), 100 * none.worse.mean(), 100 * some.better.mean(), some.used.mean()]
         plain = [_mean(some.difference) / truth, _mean(some.difference[some.better]) / truth]
-        line = f"    {rule:<18}{naive[0]:7.2f}{naive[1]:7.2f}{naive[2]:8.1f}{naive[3]:7.2f}{plain[0]:9.2f}{plain[1]:7.2f}"
-        if rule not in PROTECTED:
+        line = f"    {rule:<22}{naive[0]:7.2f}{naive[1]:7.2f}{naive[2]:8.1f}{naive[3]:7.2f}{plain[0]:9.2f}{plain[1]:7.2f}"
+        if rule not in (*PROTECTED, *STRAIGHT):
             print(line)
             continue
         told = [_mean(some.estimate) / truth, _mean(some.estimate[some.better]) / truth, 100 * np.mean(some.estimate < truth)]
@@ -256,8 +263,8 @@ def report(shop: Shop, found: Mapping[str, Outcome]) -> list[bool]:
     return good
 
 
-HEAD = f"""    {"":<18}    false pos.   the effect      difference      estimate   below  covered, least
-    {"":<18} better  worse   found   used      all  found      all  found   truth  repeated  at end"""
+HEAD = f"""    {"":<22}    false pos.   the effect      difference      estimate   below  covered, least
+    {"":<22} better  worse   found   used      all  found      all  found   truth  repeated  at end"""
 
 
 def _mean(values: Floats) -> float:
@@ -276,8 +283,8 @@ def crossed(task: tuple[Shop, int, int]) -> dict[str, int]:
     flat = sums.shaped((repeats * MANY, 2))
     rows = np.flatnonzero((flat.n >= 2).all(axis=1))
     ever = {rule: np.zeros(repeats, dtype=np.bool_) for rule in (NAIVE, *PROTECTED)}
-    naive = asked(flat[rows], shop, rows, None).table["p_value"].to_numpy()
-    found = asked(flat[rows], shop, rows, design(ALWAYS, MANY, shop.units))
+    naive = asked(flat[rows], shop, rows, NAIVE, None).table["p_value"].to_numpy()
+    found = asked(flat[rows], shop, rows, ALWAYS, design(ALWAYS, MANY, shop.units))
     z, test, look = np.abs(found.sequential["z"].to_numpy()), rows // MANY, rows % MANY
     ever[NAIVE][test[naive < ALPHA]] = True
     ever[ALWAYS][test[found.table["p_value"].to_numpy() < ALPHA]] = True

@@ -306,7 +306,7 @@ def test_intervals_and_predictions_recover_what_was_simulated(model: str, capsys
 def test_the_contenders_test_alike(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """tea-tasting is an outside witness of estimates, intervals and p-values; in small, every ratio is printed beside its target."""
     monkeypatch.setattr(processes, "alone", lambda ask, *args: ask(*args))
-    assert experiments.main(3_000, rounds=1, tests=300, calls=40, fast_rounds=1) in {True, False}
+    assert experiments.main(3_000, rounds=1, tests=300, calls=40, fast_rounds=1, memory_units=1) in {True, False}
     lines = [line for line in capsys.readouterr().out.splitlines() if "target " in line]
     told = [line.partition("target ")[2].partition(":")[0] for line in lines if "gbstats" not in line]
     assert told == ["<= 1", "<= 0.1", "<= 0.6", "<= 0.3", ">= 100", "<= 1", "<= 15", "<= 5", "<= 5"]

@@ -40,6 +40,9 @@ Role: TypeAlias = Literal["key", "label", "time", "number", "measure"]
 KEYS: Final = ("key", "label")
 """The roles whose values are told apart, and not counted with."""
 
+SHORT: Final = 200
+"""Rows that are made one by one."""
+
 TEXT: Final = nw.String()
 """The type of text in every kind of frame."""
 
@@ -601,7 +604,7 @@ def like(values: nw.Series[Any], numbers: npt.NDArray[Any]) -> nw.Series[Any]:
 
 def words(backend: Backend, names: Sequence[str], codes: Ints) -> nw.Series[Any]:
     """Text from a few names and a code per row."""
-    return take(series(backend, names, TEXT), codes)
+    return _coded(backend, names, TEXT, codes)
 
 
 def labels(backend: Backend, values: Sequence[Any], codes: Ints) -> nw.Series[Any]:
@@ -609,7 +612,14 @@ def labels(backend: Backend, values: Sequence[Any], codes: Ints) -> nw.Series[An
     kinds = {type(value) for value in values}
     kind = kinds.pop() if len(kinds) == 1 else str
     dtype = {bool: nw.Boolean, int: nw.Int64, float: nw.Float64}.get(kind, nw.String)()
-    return take(series(backend, [str(v) if kind is str else v for v in values], dtype), codes)
+    return _coded(backend, [str(v) if kind is str else v for v in values], dtype, codes)
+
+
+def _coded(backend: Backend, values: Sequence[Any], dtype: Any, codes: Ints) -> nw.Series[Any]:
+    """One of a few values per row; for few rows the way over an engine's `take` is the longer one."""
+    if len(codes) <= SHORT:
+        return series(backend, [values[code] for code in codes.tolist()], dtype)
+    return take(series(backend, values, dtype), codes)
 
 
 def series(backend: Backend, values: Sequence[object], dtype: Any) -> nw.Series[Any]:

@@ -64,7 +64,7 @@ class Runs:
 def of_units(values: Sequence[Floats], runs: Runs, groups: int, *, third: int = 1) -> Moments:
     """The moments of units whose numbers are known. `third` is d, for how many numbers cubes are kept.
 
-    Deviations are taken twice: the first mean of numbers far from zero is off by its rounding.
+    A mean is off by its rounding at most, and products of deviations by the square of that.
     """
     p = len(values)
     found = Moments(np.zeros(groups), np.zeros((groups, p)), np.zeros((groups, p, p)), np.zeros((groups, third, third, third)))
@@ -73,12 +73,8 @@ def of_units(values: Sequence[Floats], runs: Runs, groups: int, *, third: int = 
         found.n[group] = end - begin
         deviations = []
         for i, column in enumerate(ordered):
-            centre = column[begin:end].mean()
-            own = column[begin:end] - centre
-            rest = own.mean()
-            own -= rest
-            found.mean[group, i] = centre + rest
-            deviations.append(own)
+            centre = found.mean[group, i] = column[begin:end].sum() / (end - begin)
+            deviations.append(column[begin:end] - centre)
         _products(deviations, found.products[group], found.cubes[group])
     return found
 

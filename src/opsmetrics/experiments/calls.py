@@ -12,6 +12,7 @@ from opsmetrics import _checks
 from opsmetrics._frames import Backend, Floats, Ints
 from opsmetrics._kernels import multiplicity
 from opsmetrics._kernels.alternatives import ALTERNATIVES, Alternative
+from opsmetrics._results import Later
 from opsmetrics.errors import DataError, ParameterError, nearest, warn
 from opsmetrics.experiments import inference, measures, readings, reports, splits, statistics
 from opsmetrics.experiments.designs import AlwaysValid, GroupSequential
@@ -145,7 +146,7 @@ def ab_test(
         "control": control,
     }
     params["missing_covariates"] = {name: found.incomplete for name, found in reading.found.items() if found.incomplete}
-    made_of = reports.statistics(study.backend, tests, measured, reading.strata)
+    made_of = Later(lambda: reports.statistics(study.backend, tests, measured, reading.strata))
     return _result(study, split, made_of, params, reading.dropped)
 
 
@@ -265,7 +266,7 @@ def ab_test_from_stats(
     study = Study(read.backend, tests, entries, code, sizes.sum(axis=1)[read.experiment], question, correction, clustered=False)
     split = splits.srm_of_each(read.backend, read.by, read.variants, sizes, expected_split, peeking=sequential is not None)
     params: dict[str, object] = {"columns": {}, "by": keys, "control": control, "missing_covariates": {}}
-    made_of = reports.statistics(read.backend, tests, read.measured, read.strata)
+    made_of = Later(lambda: reports.statistics(read.backend, tests, read.measured, read.strata))
     return _result(study, split, made_of, params, {})
 
 
@@ -287,7 +288,7 @@ class Study:
 
 
 def _result(
-    study: Study, split: splits.SRMTest[Any], made_of: Any, params: Mapping[str, object], dropped: Mapping[str, int]
+    study: Study, split: splits.SRMTest[Any], made_of: Later, params: Mapping[str, object], dropped: Mapping[str, int]
 ) -> ABTest[Any]:
     """Compare, and put everything together."""
     whole = [measures.thick(own.filled()) for own, _ in study.entries]
@@ -303,10 +304,10 @@ def _result(
     ]
     for sentence in told:
         warn(sentence)
-    tables = {"table": reports.table(study.backend, study.tests, rows), "srm": split.table, "stats": made_of}
+    tables: dict[str, Any] = {"table": reports.table(study.backend, study.tests, rows), "srm": Later(lambda: split.table), "stats": made_of}
     design = study.question.design
     if design is not None:
-        tables["sequential"] = reports.sequential(study.backend, study.tests, compared)
+        tables["sequential"] = Later(lambda: reports.sequential(study.backend, study.tests, compared))
     specs = {study.tests.metrics[study.tests.metric[place]]: metric for own, metric in study.entries for place in own.place.tolist()}
     facts = {
         "alternative": study.question.alternative, "confidence": study.question.confidence, "correction": study.correction,

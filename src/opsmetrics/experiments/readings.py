@@ -162,26 +162,43 @@ def _winsorized(asked: Asked) -> dict[str, tuple[float, float]]:
 
 def _partial(part: Part, asked: Asked, uses: Sequence[Use]) -> Tally:
     """The moments of some rows, or of some whole clusters."""
-    own = part["variant"] if asked.clustered else part.codes
+    groups, (variants, strata), dropped = _groups(part, asked)
+    size = len(variants) * len(strata)
+    columns = {use.column: part[use.argument] for use in uses if use.role == "measure"}
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is found below
+        if asked.clustered:
+            tally = _clusters(part, asked, columns, groups, (variants, strata), dropped)
+        else:
+            blocks = [_block(columns, groups, slice(begin, begin + ROWS), size, asked) for begin in range(0, part.rows, ROWS)]
+            found = {name: _joined([block[name] for _, block in blocks], size) for name in asked.metrics}
+            tally = Tally(np.sum([units for units, _ in blocks], axis=0), variants, strata, found, dropped)
+    if not all(map(_finite, tally.found.values())):
+        refuse_extreme(columns, uses)
+    return tally
+
+
+def _groups(part: Part, asked: Asked) -> tuple[Ints, tuple[Sequence[Any], Sequence[Any]], dict[str, int]]:
+    """The group of each row, -1 where it has none; the labels of variants and strata; and why rows have no group."""
+    groups = part["variant"] if asked.clustered else part.codes
     variants = (part.labels["variant"] if asked.clustered else part.customers).to_list()
-    strata = part.labels["strata"].to_list() if asked.strata else [None]
-    stratum = part["strata"] if asked.strata else np.zeros(part.rows, dtype=np.int64)
-    groups = np.where((own >= 0) & (stratum >= 0), own * len(strata) + stratum, -1)
-    dropped = {"no variant": int((own < 0).sum())}
+    labels = (variants, part.labels["strata"].to_list() if asked.strata else [None])
+    dropped = {"no variant": int((groups < 0).sum())}
     if asked.strata:
-        dropped["no stratum"] = int(((own >= 0) & (stratum < 0)).sum())
+        stratum = part["strata"]
+        dropped["no stratum"] = int(((groups >= 0) & (stratum < 0)).sum())
+        groups = np.where((groups >= 0) & (stratum >= 0), groups * len(labels[1]) + stratum, -1)
     if asked.clustered:
         dropped["no cluster"] = int(((groups >= 0) & (part.codes < 0)).sum())
         groups = np.where(part.codes >= 0, groups, -1)
-    size = len(variants) * len(strata)
-    columns = {use.column: part[use.argument] for use in uses if use.role == "measure"}
-    refuse_extreme(columns, uses)
-    if asked.clustered:
-        return _clusters(part, asked, columns, groups, (variants, strata), dropped)
-    units = np.bincount(groups[groups >= 0], minlength=size)
-    blocks = [_block(columns, groups, slice(begin, begin + ROWS), size, asked) for begin in range(0, part.rows, ROWS)]
-    found = {name: _joined([block[name] for block in blocks], size) for name in asked.metrics}
-    return Tally(units, variants, strata, found, dropped)
+    return groups, labels, dropped
+
+
+def _finite(found: Found) -> bool:
+    """Whether everything is a number that can be counted with."""
+    if found.values is not None:
+        return not bool(np.isinf(found.values).any())
+    m = found.moments
+    return bool((np.abs(m.mean) <= LARGEST).all() and np.isfinite(m.products).all() and np.isfinite(m.cubes).all())
 
 
 def refuse_extreme(columns: Mapping[str, Floats], uses: Iterable[Use]) -> None:
@@ -199,12 +216,13 @@ def refuse_extreme(columns: Mapping[str, Floats], uses: Iterable[Use]) -> None:
             )
 
 
-def _block(columns: Mapping[str, Floats], groups: Ints, rows: slice, size: int, asked: Asked) -> dict[str, Found]:
-    """The moments of the rows of a block."""
+def _block(columns: Mapping[str, Floats], groups: Ints, rows: slice, size: int, asked: Asked) -> tuple[Ints, dict[str, Found]]:
+    """The units of a block in each group, and the moments of its rows."""
     codes = groups[rows]
     known = codes >= 0
     every = bool(known.all())
     runs = Runs.of(codes.astype(np.min_scalar_type(size))) if every else None
+    units = np.bincount(codes if every else codes[known], minlength=size)
     found = {}
     for name in asked.metrics:
         values, indicators, valid, incomplete = values_of([columns[column][rows] for column in asked.columns(name)], name, asked)
@@ -217,7 +235,7 @@ def _block(columns: Mapping[str, Floats], groups: Ints, rows: slice, size: int, 
         missing = int((known & ~present).sum())
         values = [column[present] for column in values]
         found[name] = _measured(values, narrow, own, size, indicators, missing, incomplete, asked, name)
-    return found
+    return units, found
 
 
 def values_of(given: Sequence[Floats], name: str, asked: Asked) -> tuple[list[Floats], tuple[int, ...], npt.NDArray[np.bool_] | None, int]:
@@ -245,7 +263,9 @@ def _measured(
     if isinstance(asked.metrics[name], Quantile):
         return replace(nothing(size), missing=missing, values=values[0].copy(), groups=codes.copy(), clusters=clusters)
     found = moments.of_units(values, runs, size, third=asked.base(name))
-    return Found(found, indicators, odd(values[0]), missing, incomplete)
+    metric = asked.metrics[name]
+    zero_or_one = isinstance(metric, str) or metric.kind == "proportion"
+    return Found(found, indicators, odd(values[0]) if zero_or_one else None, missing, incomplete)
 
 
 def nothing(size: int) -> Found:
@@ -304,6 +324,8 @@ def sums_of(values: Sequence[Floats], clusters: Ints, count: int, base: int) -> 
 
 def _joined(found: Sequence[Found], size: int, codes: Sequence[Ints] | None = None) -> Found:
     """Parts of one metric as one; `codes` says which of `size` groups each group of a part is (the same ones by default)."""
+    if len(found) == 1 and (codes is None or np.array_equal(codes[0], np.arange(size))):
+        return found[0]
     places = [np.arange(len(part.moments.n)) for part in found] if codes is None else codes
     indicators = tuple(sorted({i for part in found for i in part.indicators}))
     stacked = moments.stack(_widened(part, indicators) for part in found)

@@ -14,7 +14,7 @@ from opsmetrics import _checks, _frames, _render
 from opsmetrics._frames import Backend, Column, Floats, Ints
 from opsmetrics._kernels import mixtures
 from opsmetrics._kernels import splits as kernel
-from opsmetrics._results import SHOWN_LABELS, Result, Table, shown
+from opsmetrics._results import SHOWN_LABELS, Later, Result, Table, shown
 from opsmetrics.errors import ParameterError, nearest, warn
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ def srm_of(variants: Sequence[object], counts: Ints, expected_split: object, bac
         "variant": _frames.labels(backend, variants, np.arange(len(variants))), "observed": last, "expected": units * shares,
         "share": last / units if units else np.full(len(shares), np.nan), "expected_share": shares,
     }  # fmt: skip
-    tables = {"table": _frames.build(backend, table)}
+    tables: dict[str, Any] = {"table": Later(lambda: _frames.build(backend, table))}
     if peeking:
         history: dict[str, Column] = {
             "look": np.arange(1, len(looks) + 1), "units": looks.sum(axis=1), "evidence": found.statistic, "p_value": found.p,
