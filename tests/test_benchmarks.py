@@ -35,6 +35,7 @@ from benchmarks import (
     simulated_experiments,
     timing,
 )
+from opsmetrics.experiments import designs
 from tests.support import data
 
 
@@ -311,6 +312,12 @@ def test_the_contenders_test_alike(capsys: pytest.CaptureFixture[str], monkeypat
     told = [line.partition("target ")[2].partition(":")[0] for line in lines if "gbstats" not in line]
     assert told == ["<= 1", "<= 0.1", "<= 0.6", "<= 0.3", ">= 100", "<= 1", "<= 15", "<= 5", "<= 5"]
     assert all(line.endswith(": met") for line in lines if "answers apart" in line)
+
+
+def test_each_plan_that_is_timed_is_computed() -> None:
+    before = designs._stops.cache_info().misses
+    experiments.small(3)
+    assert designs._stops.cache_info().misses == before + 4, "one round warms up"
 
 
 def test_a_difference_to_a_peer_is_seen() -> None:

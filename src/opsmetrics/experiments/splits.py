@@ -74,7 +74,7 @@ class SRMTest(Result[FrameT_co]):
         return self.params["mismatch"] is True
 
     def _view(self) -> _render.View:
-        columns, rows = _frames.head(self._tables["table"], SHOWN_LABELS)
+        columns, rows = _frames.head(self.table, SHOWN_LABELS)
         verdict = "SAMPLE RATIO MISMATCH: do not read the results" if self.mismatch else "the split is as planned"
         return _render.View(
             title=f"SRMTest - {verdict}",
@@ -82,7 +82,7 @@ class SRMTest(Result[FrameT_co]):
             columns=columns,
             rows=rows,
             ids=["variant"],
-            total_rows=_frames.height(self._tables["table"]),
+            total_rows=_frames.height(self.table),
             notes=["look for the reason first: the assignment, redirects, the log, a filter"] if self.mismatch else [],
         )
 
