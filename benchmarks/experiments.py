@@ -31,6 +31,8 @@ TESTS, CALLS = 10_000, 200
 NAMES = tuple(f"y{i}" for i in range(5))
 VARIANTS = ("A", "B", "C")
 CLOSE = 1e-6
+FRESH = itertools.count(1)
+"""Numbers that no plan has had."""
 
 PANDAS, POLARS, STATISTICS, LOOKS, SMALL, MEMORY = 0.1, 0.6, 100, 15.0, 5.0, 0.3
 """The targets: at most these parts of tea-tasting's time on pandas and on polars; at least so many times as fast as a loop of calls; at
@@ -211,10 +213,10 @@ def from_statistics(tests: int, calls: int, rounds: int) -> list[bool]:
 
 def small(rounds: int) -> list[bool]:
     """Milliseconds of small calls, each plan at a confidence of its own, since one that has been computed is kept."""
-    frame, fresh = units(1_000), itertools.count(1)
+    frame = units(1_000)
     seconds = timing.in_turns(
         {
-            "boundaries of 20 looks": lambda: om.GroupSequential(20, planned_n=10**6).boundaries(confidence=0.95 + 1e-9 * next(fresh)),
+            "boundaries of 20 looks": lambda: om.GroupSequential(20, planned_n=10**6).boundaries(confidence=0.95 + 1e-9 * next(FRESH)),
             "1,000 rows, 5 metrics with covariates": lambda: ours(frame),
             "1,000 rows, 1 metric": lambda: om.ab_test(frame, variant="variant", metrics="y0", control="A"),
         },

@@ -49,7 +49,7 @@ def draw(result: Result[Any] | PurchaseFit, _ax: Axes | None) -> Axes:
 
 def read(result: Result[Any], name: str = "table") -> dict[str, list[Any]]:
     """A table of a result as Python columns; missing numbers are None."""
-    names, rows = _frames.head(result._tables[name])
+    names, rows = _frames.head(getattr(result, name))
     return {name: [row[i] for row in rows] for i, name in enumerate(names)}
 
 
