@@ -11,7 +11,7 @@ export PIP_BUILD_CONSTRAINT := constraints.txt
 .PHONY: demo test lint types docs wheel bench clean
 
 demo: $(VENV)/.demo  ## Install, and run the tour on real data
-	$(BIN)/python -m opsmetrics $(wildcard ../shared/data/online_retail.parquet)
+	$(BIN)/python -m opsmetrics $(wildcard ../shared/data/online_retail.parquet ../shared/data/hillstrom.parquet)
 
 test: $(VENV)/.test  ## Install the test group, and run the whole suite
 	$(BIN)/python -m pytest --numprocesses=auto

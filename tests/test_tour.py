@@ -68,6 +68,29 @@ def test_shows_the_segments_and_the_eight_classes(said: str) -> None:
     assert "champions" in said
 
 
+def test_decides_an_experiment_and_catches_a_split_that_was_not_as_planned(said: str) -> None:
+    section = said[said.index("\n5. A/B tests\n") :]
+    units = om.make_experiment(60_000, rng=2)
+    lift = om.ab_test(units, variant="variant", metrics="converted", control="A").table["lift"][0]
+    assert f"{lift:+.1%}" in section
+    assert section.index("sample ratio as expected") < section.index("SAMPLE RATIO MISMATCH (p < 0.0001): do not read these numbers.")
+    last = section[section.index("Look 1:") :]
+    assert "allows for stopping early" in last
+    assert "Plan: " in last
+    assert "Duration: " in last
+
+
+def test_decides_the_e_mail_test_where_its_table_is() -> None:
+    run = subprocess.run(
+        [sys.executable, "-W", "error", "-m", "opsmetrics", str(data("hillstrom.parquet"))], capture_output=True, check=False, timeout=60,
+        env=os.environ | {"PYTHONUTF8": "1"},
+    )  # fmt: skip
+    assert (run.returncode, run.stderr) == (0, b"")
+    section = run.stdout.decode("utf-8").partition("Hillstrom's e-mails")[2]
+    for words in ("+118.8%", "SAMPLE RATIO MISMATCH", "Look 2: Mens E-Mail has z = 3.44", "the test stops beyond 3.36"):
+        assert words in section
+
+
 def test_shows_who_moved(said: str) -> None:
     assert "Transitions: share of each source (row) by target (column)" in said
     assert "stayed rate 49.2%" in " ".join(said.split())

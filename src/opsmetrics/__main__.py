@@ -1,6 +1,7 @@
 """The tour: what each family tells an analyst about the real purchases of 23,570 customers.
 
-Run it with ``python -m opsmetrics``. A path to the order lines of Online Retail adds what that shop lost.
+Run it with ``python -m opsmetrics``. A path to the order lines of Online Retail adds what that shop lost, one to Hillstrom's e-mail test
+(``hillstrom.parquet``) what that decides.
 """
 
 from __future__ import annotations
@@ -9,9 +10,13 @@ import io
 import os
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 import opsmetrics as om
 
@@ -91,6 +96,55 @@ def lifetime_value_tour(purchases: pd.DataFrame) -> None:
     print(held_out.calibration.round(2).to_string(index=False))
 
 
+def experiment_tour(_: pd.DataFrame) -> None:
+    """Did a change work? Generated visitors in three variants: B makes 10 % more of them order, C does nothing."""
+    units = om.make_experiment(60_000, rng=2)
+    spend = om.Mean("revenue", covariate="revenue_before")
+    metrics = {"converted": om.Proportion("converted"), "revenue": spend, "order value": om.Ratio("revenue", "orders")}
+    answer_experiment(Trial(units, "variant", "A", metrics, "converted", "B"))
+    print("\nHow many units would it have taken, and for how many days?\n")
+    plan = om.sample_size(om.Baseline.of(units[units["variant"] == "A"], spend), effect=0.1, relative=True)
+    print(plan)
+    print()
+    print(om.duration(plan, traffic=[9_000] * 5 + [14_000] * 2))
+
+
+@dataclass(frozen=True)
+class Trial:
+    """An experiment: its units, its control, what is measured, and the outcome and the variant that are looked at while it runs."""
+
+    units: Any
+    variant: str
+    control: str
+    metrics: dict[str, Any]
+    outcome: str
+    candidate: str
+
+
+def answer_experiment(trial: Trial) -> None:
+    """The decision, a split that was not as planned, and what it takes to look while the test runs."""
+    units, variant = trial.units, trial.variant
+    print("Which variant is better, by how much, and how sure is that? All comparisons count together:\n")
+    print(om.ab_test(units, variant=variant, metrics=trial.metrics, control=trial.control, correction="holm"))
+    print(f"\nAfter a fault: one in twelve without success is lost from {trial.candidate}. The numbers alone would not show it:\n")
+    lost = (units[variant] == trial.candidate) & (units[trial.outcome] == 0) & (np.arange(len(units)) % 12 == 0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", om.OpsmetricsWarning)  # it stands in the title
+        print(om.ab_test(units[~lost], variant=variant, metrics=trial.outcome, control=trial.control))
+    print("\nA manager looks five times. The bounds allow for that, so whoever stops at the first that is passed still has his 95 %:\n")
+    plan = om.GroupSequential(5, planned_n=len(units))
+    print(plan.boundaries(), end="\n\n")
+    for look in range(1, 6):
+        seen = units.iloc[: len(units) * look // 5]
+        found = om.ab_test(seen, variant=variant, metrics=om.Proportion(trial.outcome), control=trial.control, sequential=plan)
+        told = found.sequential.set_index("variant").loc[trial.candidate]
+        print(f"Look {look}: {trial.candidate} has z = {told['z']:.2f}, and the test stops beyond {told['bound']:.2f}.")
+        if abs(told["z"]) > told["bound"]:
+            ends = f"{told['estimate_low']:+.2%} to {told['estimate_high']:+.2%}"
+            print(f"\nThe difference is {told['estimate']:+.2%}, which allows for stopping early, and with 95 % it is {ends}.")
+            break
+
+
 @dataclass(frozen=True)
 class Shop:
     """Orders, their columns, and two dates to compare."""
@@ -136,16 +190,26 @@ def retail(path: str) -> Shop:
     return Shop(orders.sort("InvoiceDate", "InvoiceNo"), "CustomerID", "InvoiceDate", "amount", "2011-06-30", "2011-12-09", horizon=60)
 
 
+def hillstrom(path: str) -> Trial:
+    """The public e-mail test of Kevin Hillstrom: 64,000 customers, of whom a third each got no mail, men's or women's goods."""
+    import polars as pl
+
+    spend = om.Mean("spend", covariate="history")
+    metrics = {"visit": om.Proportion("visit"), "conversion": om.Proportion("conversion"), "spend": spend}
+    return Trial(pl.read_parquet(path).to_pandas(), "treatment", "No E-Mail", metrics, "conversion", "Mens E-Mail")
+
+
 FAMILIES: tuple[tuple[str, Callable[[pd.DataFrame], None]], ...] = (
     ("RFM", rfm_tour),
     ("Funnels", funnel_tour),
     ("Lifecycle and retention", lifecycle_tour),
     ("Customer lifetime value", lifetime_value_tour),
+    ("A/B tests", experiment_tour),
 )
 
 
-def main(*order_lines: str) -> int:
-    """Run every family over CDNOW, and the question of what was lost over a table of order lines, where there is one."""
+def main(*tables: str) -> int:
+    """Run every family over CDNOW; and over tables that are named, what was lost from order lines, and what a test of e-mails says."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal without block characters or Chinese still gets the numbers
     started = time.perf_counter()
@@ -159,9 +223,14 @@ def main(*order_lines: str) -> int:
     for number, (name, tour) in enumerate(FAMILIES, 1):
         print(f"\n{'=' * 100}\n{number}. {name}\n{'=' * 100}")
         tour(purchases)
-    for path in order_lines:
-        print(f"\n{'=' * 100}\nThe same questions to a shop that sells every day: Online Retail\n{'=' * 100}")
-        answer_loss(retail(path))
+    for path in tables:
+        retailer = "retail" in Path(path).name
+        what = "The same questions to a shop that sells every day: Online Retail" if retailer else "A real experiment: Hillstrom's e-mails"
+        print(f"\n{'=' * 100}\n{what}\n{'=' * 100}")
+        if retailer:
+            answer_loss(retail(path))
+        else:
+            answer_experiment(hillstrom(path))
     print(f"\nThe tour took {time.perf_counter() - started:.1f} seconds. Where to go next: README.md, docs/, notebooks/.")
     return 0
 

@@ -212,8 +212,8 @@ def table_of(given: object) -> Any:
 
 
 def shown(params: Mapping[str, object]) -> dict[str, object]:
-    """The parameters that a repr shows: all but the names of columns, and counts of nothing."""
-    return {name: value for name, value in params.items() if name != "columns" and value != 0}
+    """The parameters that a repr shows: all but the names of columns, and what is nothing."""
+    return {name: value for name, value in params.items() if name != "columns" and value}
 
 
 def dropped_notes(dropped: Mapping[str, int]) -> list[str]:

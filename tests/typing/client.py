@@ -281,6 +281,36 @@ def came_back() -> None:
     assert_type(before.flow(before), om.AIPLFlow[pd.DataFrame])
 
 
+def tried() -> None:
+    units, table = om.make_experiment(9_000, rng=1), om.make_experiment(9_000, kind="polars", rng=1)
+    metrics = {
+        "rate": om.Proportion("converted"),
+        "spend": om.Mean("revenue", covariate="revenue_before"),
+        "order": om.Ratio("revenue", "orders"),
+    }
+    found = om.ab_test(units, variant="variant", metrics=metrics, control="A", correction="holm")
+    assert_type(found, om.ABTest[pd.DataFrame])
+    assert_type(found.warnings, tuple[str, ...])
+    assert_type(found.bayes(prior=(1, 1)), om.BayesReadout[pd.DataFrame])
+    assert_type(om.ab_test(table, variant="variant", metrics=["converted", om.Quantile("basket", 0.9)], rng=1).table, pl.DataFrame)
+    counts = {"A": {"n": 1_000, "successes": 50}, "B": {"n": 1_000, "successes": 60}}
+    assert_type(om.ab_test_from_stats(counts, control="A"), om.ABTest[pd.DataFrame])
+    assert_type(om.ab_test_from_stats(found.stats, by=None, sequential=om.AlwaysValid(2_000)), om.ABTest[pd.DataFrame])
+    assert_type(om.aa_check(table, metrics="converted", repeats=20, rng=1), om.AACheck[pl.DataFrame])
+    assert_type(om.srm_test({"A": 100, "B": 110}), om.SRMTest[pd.DataFrame])
+    assert_type(om.adjust_pvalues([0.01, 0.2], correction="benjamini-hochberg"), list[float])
+
+
+def planned() -> None:
+    design = om.GroupSequential(5, planned_n=40_000, spending="pocock")
+    assert_type(design.boundaries(), om.Boundaries[pd.DataFrame])
+    plan = om.sample_size(om.Baseline(3.75, std=30), effect=0.05, relative=True, sequential=design)
+    assert_type(plan, om.Plan[pd.DataFrame])
+    assert_type(om.duration(plan, traffic=[5_000.0] * 7), om.Duration[pd.DataFrame])
+    assert_type(om.power(0.05, n=40_000, effect=0.005), om.Plan[pd.DataFrame])
+    assert_type(om.minimum_detectable_effect(om.Baseline.of(om.make_experiment(600, rng=1), "converted"), n=40_000).table, pd.DataFrame)
+
+
 def told() -> None:
     orders = om.make_orders(customers=20, rng=1)
     report = om.rfm(orders, customer="customer", time="time", amount="amount", as_of="2026-01-01")

@@ -152,7 +152,7 @@ def ab_test(
 
 @overload
 def ab_test_from_stats(
-    stats: Mapping[Any, Mapping[str, Any]] | Sequence[Mapping[str, Any]],
+    stats: Mapping[str, Mapping[str, object]] | Mapping[int, Mapping[str, object]] | Sequence[Mapping[str, object]],
     *,
     control: str | int | None = ...,
     by: str | Sequence[str] | None = ...,
@@ -313,7 +313,6 @@ def _result(
         "alternative": study.question.alternative, "confidence": study.question.confidence, "correction": study.correction,
         "sequential": None if design is None else {"design": type(design).__name__, **design.to_dict()},
         "metrics": {name: str(metric) for name, metric in specs.items()},
-        "variants": len(study.tests.variants), "comparisons": len(rows.place),
         "srm_p_value": split.params["p_value"], "srm_mismatch": split.params["mismatch"],
     }  # fmt: skip
     return ABTest(

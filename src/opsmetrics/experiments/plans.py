@@ -355,7 +355,7 @@ def minimum_detectable_effect(
     return _plan(question, question.sign * size, asked, units, _parts(units, question.shares))
 
 
-def duration(plan: Plan[Any] | float, *, traffic: float | Sequence[float], share: float = 1.0) -> Duration[pd.DataFrame]:
+def duration(plan: Plan[object] | float, *, traffic: float | Sequence[float], share: float = 1.0) -> Duration[pd.DataFrame]:
     """For how long a test has to run, from the units it needs and the new units of a day (also known as: 实验时长).
 
     Parameters

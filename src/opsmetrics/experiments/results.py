@@ -61,21 +61,22 @@ class ABTest(Result[FrameT_co]):
     sequential = Table()
 
     def _view(self) -> _render.View:
-        columns, rows = _frames.head(self._tables["table"], SHOWN_LABELS)
+        columns, rows = _frames.head(self.table, SHOWN_LABELS)
+        height = _frames.height(self.table)
         records = [dict(zip(columns, row, strict=True)) for row in rows]
         by = [str(name) for name in plain(self.params["by"]) or ()]
         listed = [_row(record, by, self.params["correction"] is not None) for record in records]
-        title = f"A/B test of {self.params['variants']} variants"
+        title = f"A/B test of {len(self._tests.variants)} variants"
         if self.params["srm_mismatch"]:
             title = f"SAMPLE RATIO MISMATCH ({_render.p_equals(self.params['srm_p_value'])}): do not read these numbers.\n{title}"
         return _render.View(
             title=title,
-            facts={name: value for name, value in shown(self.params).items() if value not in ([], {})},
+            facts=shown(self.params),
             columns=list(listed[0]) if listed else [],
             rows=[list(row.values()) for row in listed],
             ids=[*by, "metric", "variant", "against"],
-            total_rows=_frames.height(self._tables["table"]),
-            notes=[*self.warnings, *_remarks(self.params), *dropped_notes(self.dropped)],
+            total_rows=height,
+            notes=[*self.warnings, *_remarks(self.params, height), *dropped_notes(self.dropped)],
         )
 
     def to_dict(self) -> dict[str, object]:
@@ -186,17 +187,12 @@ def between(low: object, high: object) -> str:
     return f"{ends[0]} to {ends[1]}"
 
 
-def _remarks(params: Mapping[str, Any]) -> list[str]:
+def _remarks(params: Mapping[str, Any], comparisons: int) -> list[str]:
     """What a reader should see although nothing is wrong."""
-    found = [
-        f"{name}: {units:,} units lack a covariate; an indicator stands in for it" for name, units in params["missing_covariates"].items()
-    ]
-    if not params["srm_mismatch"]:
-        found.append(f"sample ratio as expected ({_render.p_equals(params['srm_p_value'])})")
-    many = params["comparisons"]
-    if params["correction"] is None and many > 1 and not params["by"]:
-        chance = 1 - params["confidence"] ** many
+    found = [] if params["srm_mismatch"] else [f"sample ratio as expected ({_render.p_equals(params['srm_p_value'])})"]
+    if params["correction"] is None and comparisons > 1 and not params["by"]:
+        chance = 1 - params["confidence"] ** comparisons
         found.append(
-            f"{many} comparisons and no correction: one of them is called by chance in up to {chance:.0%} of tests without effects"
+            f"{comparisons} comparisons and no correction: one of them is called by chance in up to {chance:.0%} of tests without effects"
         )
     return found
