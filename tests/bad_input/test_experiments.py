@@ -329,7 +329,6 @@ CASES_STATS = [
     ),
     refuse("options of another kind", stats(metrics={"metric": om.Mean("x")}), *METRICS, "a mean", "a proportion"),
     refuse("options in words", stats(metrics={"metric": "x"}), *METRICS, "om.Mean"),
-    refuse("options empty", stats(metrics={}), *METRICS),
     refuse("cuts of statistics", stats(means(), metrics={"metric": om.Mean("x", winsorize=0.99)}), *METRICS, "winsorize"),
     refuse(
         "skewness without a third moment", stats(means(), metrics={"metric": om.Mean("x", skew_correction=True)}), *STATS, "third_moment"

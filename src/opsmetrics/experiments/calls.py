@@ -291,9 +291,10 @@ def _result(
     study: Study, split: splits.SRMTest[Any], made_of: Later, params: Mapping[str, object], dropped: Mapping[str, int]
 ) -> ABTest[Any]:
     """Compare, and put everything together."""
-    whole = [measures.thick(own.filled()) for own, _ in study.entries]
+    alike = measures.together(study.entries)
+    whole = [measures.thick(own.filled()) for own, _ in alike]
     joined = [study.tests.metrics[study.tests.metric[place]] for _, places in whole for place in places.tolist()]
-    entries = [(own, metric) for (own, _), (_, metric) in zip(whole, study.entries, strict=True)]
+    entries = [(own, metric) for (own, _), (_, metric) in zip(whole, alike, strict=True)]
     compared = [inference.compare(own, metric, study.control, study.units, study.question) for own, metric in entries]
     rows = reports.in_order(compared, _adjusted(study, compared))
     told = [
@@ -367,7 +368,7 @@ def _code_of(control: object, variants: Sequence[object]) -> int:
 
 def _specs(metrics: object, names: Sequence[str]) -> dict[str, Metric]:
     """Options of metrics, by name."""
-    if metrics is None:
+    if metrics is None or metrics == {}:
         return {}
     specs = named(metrics)
     for name, metric in specs.items():

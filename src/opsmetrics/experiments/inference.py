@@ -50,6 +50,8 @@ class Compared:
     few: Bools
     monitor: Monitor | None
     error: Floats
+    own_error: Floats
+    skew: Floats
     sign: int
     adjusted: Floats | None
 
@@ -102,7 +104,7 @@ def compare(measured: Measured, metric: Metric, control: Ints | None, units: Flo
     law = _law(contest, question, units)
     used = contrasts.bounded(skew, law.critical) if contest.corrected else np.zeros(len(skew))
     answer = _proportions(contest, law) if contest.counted else _means(contest, law, used)
-    return _compared(contest, law, answer, skew, question)
+    return _compared(contest, law, answer, (skew, used), question)
 
 
 def _contest(measured: Measured, metric: Metric, control: Ints | None, question: Question) -> Contest:
@@ -223,7 +225,8 @@ def _pairs(measured: Measured, control: Ints | None) -> tuple[Ints, Ints]:
     return pairs[:, 0], pairs[:, 1]
 
 
-def _compared(contest: Contest, law: Law, answer: _Answer, skew: Floats, question: Question) -> Compared:
+def _compared(contest: Contest, law: Law, answer: _Answer, skews: tuple[Floats, Floats], question: Question) -> Compared:
+    skew, used = skews
     measured, arms, pairs, treatment, baseline = contest.measured, contest.arms, contest.pairs, contest.treatment, contest.baseline
     with np.errstate(divide="ignore", invalid="ignore"):
         lift = np.where(pairs.control == 0, np.nan, pairs.difference / np.abs(pairs.control))
@@ -238,23 +241,26 @@ def _compared(contest: Contest, law: Law, answer: _Answer, skew: Floats, questio
         "statistic": answer.statistic, "df": pairs.df, "p_value": answer.p_value, "variance_reduction": reduction,
     }  # fmt: skip
     many = contest.many.p_values(answer.statistic, pairs.df, contest.sides.nulls[0][1]) if question.dunnett else None
+    own_error = contrasts.welch(arms, treatment, baseline).error if contest.pooled else pairs.error
     return Compared(
         measured.layout.kind, measured.place[measured.test[treatment]], measured.variant[treatment], measured.variant[baseline], columns,
-        _method(contest), answer.exact, _excess(contest, law, skew), _few(contest), law.monitor, pairs.error, contest.sides.sign, many,
+        _method(contest), answer.exact, _excess(contest, law, skew), _few(contest), law.monitor, pairs.error, own_error, used,
+        contest.sides.sign, many,
     )  # fmt: skip
 
 
 def _excess(contest: Contest, law: Law, skew: Floats) -> Floats:
     """By how much the skewness moves the error of a tail: A phi(z) (2 z^2 + 1) / 6 for variances that each arm has by itself.
 
-    Where the skewness is corrected for: whether it is more than can be.
+    With the pooled variance it is A phi(z) (z^2 - 1) / 6. Where the skewness is corrected for: whether it is more than can be.
     """
     if contest.corrected:
         return np.where(np.abs(skew) > contrasts.MOST_SKEW, np.inf, 0.0)
-    if contest.pooled or not contest.measured.cells.cubes.shape[1]:
+    if not contest.measured.cells.cubes.shape[1]:
         return np.zeros(len(skew))
-    z = law.critical
-    return np.asarray(np.abs(skew) * np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi) * (2 * z**2 + 1) / 6)
+    z = np.where(np.isfinite(law.critical), law.critical, 0.0)
+    curve = z**2 - 1 if contest.pooled else 2 * z**2 + 1
+    return np.asarray(np.abs(skew) * np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi) * curve / 6)
 
 
 def _few(contest: Contest) -> Bools:

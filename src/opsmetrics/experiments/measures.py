@@ -75,6 +75,29 @@ def measured_of(
     return Measured(layout, np.zeros(variants, dtype=np.int64), np.arange(variants), cells, strata, np.array([named[1]]))
 
 
+def together(entries: Sequence[tuple[Measured, Metric]]) -> list[tuple[Measured, Metric]]:
+    """Metrics that are asked the same of the same kind of numbers as so many tests of one, which are then compared at once."""
+    alike: dict[object, list[tuple[Measured, Metric]]] = {}
+    for own, metric in entries:
+        key = (own.layout, own.strata, own.cells.cubes.shape[1], metric.options)
+        alike.setdefault(key, []).append((own, metric))
+    return [(stacked([own for own, _ in group]), group[0][1]) for group in alike.values()]
+
+
+def stacked(parts: Sequence[Measured]) -> Measured:
+    """The tests of several as those of one."""
+    if len(parts) == 1:
+        return parts[0]
+    starts = np.cumsum([0, *(len(own.place) for own in parts)]).tolist()
+    return replace(
+        parts[0],
+        test=np.concatenate([own.test + start for own, start in zip(parts, starts, strict=False)]),
+        variant=np.concatenate([own.variant for own in parts]),
+        cells=moments.stack(own.cells for own in parts),
+        place=np.concatenate([own.place for own in parts]),
+    )
+
+
 def thick(measured: Measured) -> tuple[Measured, Ints]:
     """Strata with at least two units in every arm: the others of a test are one, or join its smallest. Also the places of such tests."""
     n = measured.cells.n.reshape(-1, measured.strata)

@@ -63,6 +63,12 @@ class Metric:
         """The columns measured before the test."""
         return ()
 
+    @property
+    def options(self) -> tuple[object, ...]:
+        """Everything that is asked of its numbers, whatever columns they are in."""
+        columns = {*self.values, "covariate", "winsorize", "q"}
+        return (type(self), *(getattr(self, f.name) for f in fields(self) if f.name not in columns))
+
     def __repr__(self) -> str:
         """The call that makes it, without what is so by default."""
         own = {f.name: getattr(self, f.name) for f in fields(self)}

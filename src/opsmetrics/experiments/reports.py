@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from opsmetrics import _frames
 from opsmetrics._frames import Backend, Column, Floats, Ints
+from opsmetrics._kernels import contrasts
 from opsmetrics.experiments.inference import FEW_OUTCOMES, TAIL_EXCESS, Compared
 from opsmetrics.experiments.laws import normal
 from opsmetrics.experiments.measured import Measured
@@ -139,16 +140,22 @@ def sequential(backend: Backend, tests: Tests, compared: Sequence[Compared]) -> 
 
 
 def _standing(one: Compared) -> dict[str, npt.NDArray[Any]]:
-    """Of each comparison: the look, what had to be reached, and an estimate that allows for stopping."""
+    """Of each comparison: the look, what had to be reached, and an estimate that allows for stopping.
+
+    The statistic has the error that there is without an effect; around the estimate there is one, and each arm has its own variance.
+    """
     if one.monitor is None:
         return {}
     z = one.sign * normal(one.columns["statistic"], one.columns["df"])
     stopping = one.monitor.stopping(z)
     facts = {name: np.asarray(values) for name, values in one.monitor.facts().items()}
-    ends = (one.sign * stopping.z_low * one.error, one.sign * stopping.z_high * one.error)
+    centre, low, high = (contrasts.bent(one.sign * end, one.skew) for end in (stopping.z_estimate, stopping.z_low, stopping.z_high))
+    estimate = centre * one.error
+    with np.errstate(invalid="ignore"):
+        ends = [estimate + (end - centre) * one.own_error for end in (low, high)]
     return {
         **facts, "z": one.sign * z, "bound": one.monitor.critical, "stopped": stopping.stopped, "stopping_p_value": stopping.p_value,
-        "estimate": one.sign * stopping.z_estimate * one.error, "estimate_low": np.minimum(*ends), "estimate_high": np.maximum(*ends),
+        "estimate": estimate, "estimate_low": np.minimum(*ends), "estimate_high": np.maximum(*ends),
     }  # fmt: skip
 
 
@@ -184,13 +191,20 @@ def _off(excess: float) -> str:
 def alone(tests: Tests, measured: Sequence[Measured], rows: Rows) -> list[str]:
     """Metrics that one variant of an experiment has, and no other."""
     places = np.setdiff1d(np.concatenate([own.place for own in measured]), rows.place)
-    names = [f"{tests.metrics[tests.metric[place]]}" for place in places[:NAMED].tolist()]
+    names = [_test_name(tests, place) for place in places[:NAMED].tolist()]
     more = f" and {len(places) - NAMED:,} more" if len(places) > NAMED else ""
     return [f"{', '.join(names)}{more}: only one variant has it, so it is not compared."] if len(places) else []
+
+
+def _test_name(tests: Tests, place: int) -> str:
+    """The metric, and what tells its experiment apart."""
+    metric = tests.metrics[tests.metric[place]]
+    experiment = [f"{name}={values[int(tests.experiment[place])]}" for name, values in tests.by.items()]
+    return f"{metric} ({', '.join(experiment)})" if experiment else metric
 
 
 def _whom(tests: Tests, rows: Rows, which: Bools) -> str:
     """The comparisons that a sentence is about."""
     at = np.flatnonzero(which)
-    names = [f"{tests.metrics[tests.metric[rows.place[i]]]} in {tests.variants[rows.variant[i]]}" for i in at[:NAMED]]
+    names = [f"{_test_name(tests, rows.place[i])} in {tests.variants[rows.variant[i]]}" for i in at[:NAMED].tolist()]
     return ", ".join(dict.fromkeys(names)) + (f" and {len(at) - NAMED:,} more" if len(at) > NAMED else "")

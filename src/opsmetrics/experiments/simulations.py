@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, TypeVar
 
 import numpy as np
 
 from opsmetrics import _checks, _frames, _render
 from opsmetrics._frames import Backend, Column, Floats
-from opsmetrics._kernels import moments, rates
+from opsmetrics._kernels import rates
 from opsmetrics._results import SHOWN_LABELS, Result, dropped_notes, shown
 from opsmetrics.errors import ParameterError
 from opsmetrics.experiments import inference, measures, splits
@@ -149,15 +149,15 @@ def aa_check(
                 code="parameter.metrics",
             )
     drawn: dict[str, list[Measured]] = {name: [] for name in specs}
-    for _ in measures.progressing(range(times), "A/A splits", show=progress):
+    for split in measures.progressing(range(times), "A/A splits", show=progress):
         arm = np.searchsorted(np.cumsum(shares)[:-1], sizing.rng.random(people.units), side="right").astype(np.int64)
         for name, metric in specs.items():
             found = people.draws[name](arm, len(names))
             groups = (len(names), people.strata)
-            drawn[name].append(measures.measured_of(found, metric, groups, sizing, (name, 0), clustered=asked.clustered))
+            drawn[name].append(measures.measured_of(found, metric, groups, sizing, (name, split), clustered=asked.clustered))
     counts, methods = {}, {}
     for name, metric in specs.items():
-        whole, _ = measures.thick(_stacked(drawn[name]).filled())
+        whole, _ = measures.thick(measures.stacked(drawn[name]).filled())
         tested = inference.compare(whole, metric, np.zeros(times, dtype=np.int64), np.zeros(times), question)
         counts[name], methods[name] = _counts(tested, len(names), question.alpha), tested.method
     table = _frames.build(people.backend, _columns(people.backend, counts, methods, names, question.confidence))
@@ -178,14 +178,6 @@ def _arms(expected_split: object) -> list[object]:
             code="parameter.expected_split",
         )
     return names
-
-
-def _stacked(drawn: Sequence[Measured]) -> Measured:
-    """All splits as so many tests."""
-    one, times = drawn[0], len(drawn)
-    arms = len(one.test)
-    test, variant = np.repeat(np.arange(times), arms), np.tile(one.variant, times)
-    return replace(one, test=test, variant=variant, cells=moments.stack(split.cells for split in drawn), place=np.arange(times))
 
 
 def _counts(tested: Compared, arms: int, alpha: float) -> Floats:

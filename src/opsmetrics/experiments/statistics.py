@@ -25,6 +25,8 @@ from opsmetrics.experiments.metrics import Kind
 KINDS: Final[tuple[Kind, ...]] = ("proportion", "mean", "ratio", "quantile")
 MOST_COVARIATES: Final = 50
 LARGEST: Final = 1e100
+ROUNDING: Final = 1e-7
+"""What sums of products may have lost, as a part of them."""
 
 
 def _mean(name: str) -> str:
@@ -261,14 +263,16 @@ def _moments(layout: Layout, columns: Mapping[str, Floats]) -> Moments:
         mean[:, i] = _given(_mean(name), columns, n > 0)
         if layout.kind == "proportion" and name == "value" and layout.base == 1:
             _demand("mean", mean[:, i], (mean[:, i] >= 0) & (mean[:, i] <= 1), "from 0 to 1, as a proportion is")
-        variance = _given(_variance(name), columns, some)
-        _demand(_variance(name), variance, variance >= 0, "0 or more: the sample variance")
+        # A quantile of too few units is known without its variance.
+        variance = columns[_variance(name)] if layout.kind == "quantile" else _given(_variance(name), columns, some)
+        _demand(_variance(name), variance, ~(variance < 0), "0 or more: the sample variance")
         products[:, i, i] = variance * np.maximum(n - 1, 0)
     for (i, one), (j, other) in itertools.combinations(enumerate(names), 2):
         covariance, degrees = _given(_covariance(one, other), columns, some), np.maximum(n - 1, 0)
-        most = np.sqrt(products[:, i, i] * products[:, j, j]) * (1 + 1e-6) + 1e-300
-        _demand(_covariance(one, other), covariance, np.abs(covariance) * degrees <= most, "no larger than its variances allow")
-        products[:, i, j] = products[:, j, i] = covariance * degrees
+        most = np.sqrt(products[:, i, i] * products[:, j, j])
+        rounding = ROUNDING * np.sqrt((products[:, i, i] + n * mean[:, i] ** 2) * (products[:, j, j] + n * mean[:, j] ** 2))
+        _demand(_covariance(one, other), covariance, np.abs(covariance) * degrees <= most + rounding, "no larger than its variances allow")
+        products[:, i, j] = products[:, j, i] = np.clip(covariance * degrees, -most, most)
     return Moments(n, mean, products, _cubes(layout, columns, n))
 
 
