@@ -128,7 +128,8 @@ def read(
         for fetched in _chunks(wanted, customer, ordered=ordered) if whole else _batches(wanted):
             rows += len(fetched)
             if not whole:
-                yield from (functools.partial(_part, Chunk(fetched[block]), uses) for block in _blocks(len(fetched)))
+                pieces = [fetched] if rows <= ROWS_PER_BATCH else (fetched[block] for block in _blocks(len(fetched)))
+                yield from (functools.partial(_part, Chunk(piece), uses) for piece in pieces)
                 continue
             chunk = Chunk(fetched) if marker is None else _marked(fetched, marker, placed=not in_engine)
             if len(chunk) >= ROWS_TO_SPLIT:

@@ -324,8 +324,12 @@ def sums_of(values: Sequence[Floats], clusters: Ints, count: int, base: int) -> 
 
 def _joined(found: Sequence[Found], size: int, codes: Sequence[Ints] | None = None) -> Found:
     """Parts of one metric as one; `codes` says which of `size` groups each group of a part is (the same ones by default)."""
-    if len(found) == 1 and (codes is None or np.array_equal(codes[0], np.arange(size))):
-        return found[0]
+    if len(found) == 1:
+        (one,) = found
+        if codes is None:
+            return one
+        groups = None if one.groups is None else codes[0][one.groups]
+        return replace(one, moments=one.moments[np.argsort(codes[0])], groups=groups)
     places = [np.arange(len(part.moments.n)) for part in found] if codes is None else codes
     indicators = tuple(sorted({i for part in found for i in part.indicators}))
     stacked = moments.stack(_widened(part, indicators) for part in found)
