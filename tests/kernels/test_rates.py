@@ -6,13 +6,11 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
-from statsmodels.stats import proportion
-from statsmodels.stats.multitest import multipletests
 
-from opsmetrics._kernels import multiplicity, rates
+from opsmetrics._kernels import rates
 from opsmetrics._kernels.rates import wilson
 
 CONFIDENCES = [0.5, 0.8, 0.9, 0.95, 0.99, 0.999]
@@ -129,38 +127,7 @@ def test_no_cells_at_all():
     assert low.size == high.size == 0
 
 
-# -------------------------------------------------------------------------------------------------- differences, clusters
-
-
-# Newcombe (1998), Statistics in Medicine 17, table II: the intervals of method 10 at 95 %.
-NEWCOMBE = {
-    (56, 70, 48, 80): (0.0524, 0.3339), (9, 10, 3, 10): (0.1705, 0.8090), (6, 7, 2, 7): (0.0582, 0.8062), (5, 56, 0, 29): (-0.0381, 0.1926),
-    (0, 10, 0, 20): (-0.1611, 0.2775), (0, 10, 0, 10): (-0.2775, 0.2775), (10, 10, 0, 20): (0.6791, 1.0), (10, 10, 0, 10): (0.6075, 1.0),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("case", NEWCOMBE, ids=str)
-def test_newcombes_published_intervals(case):
-    low, high = rates.newcombe(*case, 0.95)
-    assert (round(float(low), 4), round(float(high), 4)) == NEWCOMBE[case]
-
-
-@given(k=st.tuples(st.integers(0, 40), st.integers(0, 40)), more=st.tuples(st.integers(1, 40), st.integers(1, 40)))
-def test_the_witnesses_of_differences(k, more):
-    n = k[0] + more[0], k[1] + more[1]
-    low, high = rates.newcombe(k[0], n[0], k[1], n[1], 0.9)
-    expected = proportion.confint_proportions_2indep(k[0], n[0], k[1], n[1], method="newcomb", compare="diff", alpha=0.1)
-    assert (float(low), float(high)) == pytest.approx(expected)
-    p = float(rates.score_test(k[0], n[0], k[1], n[1]))
-    if 0 < sum(k) < sum(n) and k[0] * n[1] != k[1] * n[0]:
-        assert p == pytest.approx(proportion.proportions_ztest(k, n)[1])
-    else:
-        assert p == 1.0
-
-
-def test_without_trials_nothing_is_known_of_a_difference():
-    assert [float(end) for end in rates.newcombe(0, 0, 3, 10, 0.95)] == [-1.0, 1.0]
-    assert np.isnan(rates.score_test(0, 0, 3, 10))
+# -------------------------------------------------------------------------------------------------------------- clusters
 
 
 def test_clusters_of_one_are_independent():
@@ -185,15 +152,3 @@ def test_clusters_of_one_rate_tell_no_more_than_they_are_many(y, more, sizes):
     total, squares = sum(sizes), sum(size * size for size in sizes)
     found = rates.effective_size(y * total, x * total, y * y * squares, x * y * squares, x * x * squares, many)
     assert found == many
-
-
-@settings(max_examples=25)  # the witness is slow
-@given(p=st.lists(st.floats(0, 1), min_size=1, max_size=12))
-def test_holm_is_that_of_statsmodels(p):
-    assert multiplicity.holm(p) == pytest.approx(multipletests(p, method="holm")[1])
-
-
-def test_holm_leaves_missing_values_out():
-    assert np.isnan(multiplicity.holm([0.01, np.nan, 0.04])[1])
-    assert multiplicity.holm([0.01, np.nan, 0.04])[[0, 2]].tolist() == [0.02, 0.04]
-    assert multiplicity.holm([]).size == 0

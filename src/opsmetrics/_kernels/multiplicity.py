@@ -45,14 +45,6 @@ _MOST = 2_000_000
 # ------------------------------------------------------------------------------------------------------------ p-values
 
 
-def holm(p_values: npt.ArrayLike) -> Floats:
-    """P-values adjusted so that the chance of any false alarm among them is bounded, whatever their dependence. Missing ones stay missing.
-
-    S. Holm (1979), A simple sequentially rejective multiple test procedure, Scandinavian Journal of Statistics 6, 65-70.
-    """
-    return adjust(p_values, "holm")
-
-
 def adjust(p_values: npt.ArrayLike, correction: Correction, family: npt.ArrayLike | None = None) -> Floats:
     """Adjusted p-values: the smallest level at which the procedure rejects. Missing ones stay missing and count for nothing.
 

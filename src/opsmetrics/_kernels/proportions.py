@@ -105,6 +105,16 @@ def newcombe(
     return _hybrid_low(a, m, b, n, low), -_hybrid_low(b, n, a, m, high)
 
 
+def score_test(k1: npt.ArrayLike, n1: npt.ArrayLike, k0: npt.ArrayLike, n0: npt.ArrayLike) -> Floats:
+    """Two-sided p-value of equal rates by the score statistic: Pearson's chi-squared without correction; missing without trials in an arm.
+
+    K. Pearson (1900), On the criterion that a given system of deviations..., Philosophical Magazine 50, 157-175.
+    """
+    from scipy.special import ndtr
+
+    return np.asarray(2 * ndtr(-np.abs(score_z(k1, n1, k0, n0))))
+
+
 def fisher(k1: npt.ArrayLike, n1: npt.ArrayLike, k0: npt.ArrayLike, n0: npt.ArrayLike, alternative: Alternative) -> Floats:
     """P-value of equal rates by Fisher's exact test: given the sum of successes, k1 is hypergeometric.
 

@@ -46,38 +46,6 @@ def columns(
     return {key: np.where(told, values, np.nan) for key, values in ((name, rate), (f"{name}_low", low), (f"{name}_high", high))}
 
 
-def newcombe(k1: npt.ArrayLike, n1: npt.ArrayLike, k2: npt.ArrayLike, n2: npt.ArrayLike, confidence: float) -> tuple[Floats, Floats]:
-    """Newcombe's hybrid score interval of p1 - p2 for independent proportions: low and high.
-
-    The distances of both rates from the ends of their Wilson intervals, added as squares (method 10). Without trials nothing is known.
-
-    R. G. Newcombe (1998), Interval estimation for the difference between independent proportions, Statistics in Medicine 17, 873-890.
-    """
-    p1, p2 = _rate(k1, n1), _rate(k2, n2)
-    low1, high1 = wilson(k1, n1, confidence)
-    low2, high2 = wilson(k2, n2, confidence)
-    low = p1 - p2 - np.sqrt((p1 - low1) ** 2 + (high2 - p2) ** 2)
-    high = p1 - p2 + np.sqrt((high1 - p1) ** 2 + (p2 - low2) ** 2)
-    return np.where(np.isnan(low), -1.0, low), np.where(np.isnan(high), 1.0, high)
-
-
-def score_test(k1: npt.ArrayLike, n1: npt.ArrayLike, k2: npt.ArrayLike, n2: npt.ArrayLike) -> Floats:
-    """Two-sided p-value of equal proportions: the score test with the pooled rate, Pearson's chi-squared without correction.
-
-    1 where both rates are 0 or both 1, missing where a side has no trials.
-
-    K. Pearson (1900), On the criterion that a given system of deviations..., Philosophical Magazine 50, 157-175.
-    """
-    from scipy.special import ndtr
-
-    a, m, b, n = np.broadcast_arrays(*(np.asarray(x, dtype=np.float64) for x in (k1, n1, k2, n2)))
-    difference, pooled = _rate(a, m) - _rate(b, n), _rate(a + b, m + n)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        variance = pooled * (1 - pooled) * (1 / m + 1 / n)
-        z = np.where(difference == 0, 0.0, np.abs(difference) / np.sqrt(variance))
-    return np.where((m > 0) & (n > 0), 2 * ndtr(-z), np.nan)
-
-
 def effective_size(
     y: npt.ArrayLike, x: npt.ArrayLike, yy: npt.ArrayLike, xy: npt.ArrayLike, xx: npt.ArrayLike, clusters: npt.ArrayLike
 ) -> Floats:

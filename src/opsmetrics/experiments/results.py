@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from opsmetrics import _frames, _render
-from opsmetrics._results import SHOWN_LABELS, Result, Table, dropped_notes, picture, plain, shown
+from opsmetrics._results import SHOWN_LABELS, Result, Table, dropped_notes, plain, shown
 from opsmetrics.experiments.measured import Measured
 from opsmetrics.experiments.metrics import Metric
 from opsmetrics.experiments.posterior import BayesReadout, read_out
 from opsmetrics.experiments.reports import Tests
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 FrameT_co = TypeVar("FrameT_co", covariant=True)
 
@@ -127,33 +124,6 @@ class ABTest(Result[FrameT_co]):
         [0.0524, 0.9476]
         """
         return read_out(self._tests, self._entries, prior, self.params, _frames.family(_frames.wrap("table", self.table)))
-
-    def plot(self, ax: Axes | None = None) -> Axes:
-        """A forest: every lift with its interval.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, optional
-            Where to draw; new axes by default.
-
-        Returns
-        -------
-        matplotlib Axes
-            The axes drawn on.
-
-        Raises
-        ------
-        ImportError
-            Without matplotlib: ``pip install "opsmetrics[plot]"``.
-
-        Examples
-        --------
-        >>> import opsmetrics as om
-        >>> found = om.ab_test_from_stats({"A": {"n": 100, "successes": 20}, "B": {"n": 100, "successes": 30}}, control="A")
-        >>> found.plot().get_xlabel()
-        'lift'
-        """
-        return picture(self, ax)
 
 
 def _row(record: Mapping[str, Any], by: Sequence[str], adjusted: bool) -> dict[str, object]:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from opsmetrics import _checks, _frames, _render
 from opsmetrics._frames import Backend, Column, Floats, Ints
-from opsmetrics._kernels import grouping, multiplicity, rates, survival
+from opsmetrics._kernels import grouping, multiplicity, proportions, survival
 from opsmetrics._results import SHOWN_LABELS, Result, Table, dropped_notes, shown
 from opsmetrics.errors import DataError, ParameterError, nearest
 from opsmetrics.funnels import tables
@@ -294,7 +294,7 @@ def comparison(
         "step": _frames.words(backend, reading.labels, np.tile(steps, len(others))),
     }
     joined = {name: np.concatenate([part[name] for part in content]) for name in content[0]}
-    joined["p_adjusted"] = multiplicity.holm(joined["p_value"])
+    joined["p_adjusted"] = multiplicity.adjust(joined["p_value"], "holm")
     few = [str(distinct[code]) for code in (own, *others) if of[code].base[0] < FEW]
     return FunnelComparison(
         _tables={"table": _frames.build(backend, columns | joined)},
@@ -305,13 +305,16 @@ def comparison(
 
 def _against(one: tables.Rates, base: tables.Rates, steps: Ints, confidence: float) -> dict[str, npt.NDArray[Any]]:
     """The difference of two groups at some steps."""
+    from scipy.special import ndtri
+
     p, q = (grouping.ratio(side.taken, side.base)[steps] for side in (one, base))
     m, n = one.effective[steps], base.effective[steps]
     k, j = np.nan_to_num(p) * m, np.nan_to_num(q) * n
-    low, high = rates.newcombe(k, m, j, n, confidence)
+    z = ndtri(0.5 + confidence / 2)
+    low, high = proportions.newcombe(k, m, j, n, z, z)
     return {
         "base": one.base[steps], "rate": p, "baseline_rate": q, "difference": p - q, "difference_low": low, "difference_high": high,
-        "p_value": rates.score_test(k, m, j, n),
+        "p_value": proportions.score_test(k, m, j, n),
     }  # fmt: skip
 
 
