@@ -228,11 +228,12 @@ def test_no_rates_with_this_difference_are_more_likely(table, margin, other):
 @settings(max_examples=30)  # the witness is slow
 @given(inner(3000), st.floats(0.3, 6))
 def test_koopman_is_that_of_statsmodels(table, z):
+    assume(min(table[1], table[3]) >= 10)  # for fewer its search is off in the sixth digit, as 40 digits say
     try:
         expected = confint_proportions_2indep(*table, compare="ratio", method="score", alpha=2 * float(ndtr(-z)), correction=False)
     except (ValueError, RuntimeWarning):  # its search has a bracket that is too small
         assume(False)
-    assert ends("koopman", table, z) == pytest.approx(expected, rel=1e-6)  # its search stops there; the digits are held below
+    assert ends("koopman", table, z) == pytest.approx(expected, rel=1e-6)  # its search is no nearer; the digits are held below
 
 
 @pytest.mark.parametrize("table", [(1, 2, 1288, 1483), (36, 40, 16, 80), (500, 10_000, 560, 10_000)], ids=str)
