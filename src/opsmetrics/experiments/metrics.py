@@ -263,8 +263,8 @@ class Proportion(Adjusted):
     """The share of units for which something is true, such as conversion (also known as: 转化率).
 
     Tested by the pooled score test without continuity correction, with the intervals of Miettinen and Nurminen for the difference and of
-    Koopman for the lift; by Boschloo's exact test where a count below 5 is expected. With a covariate, clusters or strata it is a mean of
-    zeros and ones.
+    Koopman for the lift; by an exact test where a count below 5 is expected: Boschloo's, and Fisher's where the arms have more than 500
+    units together, for which the other takes long. With a covariate, clusters or strata it is a mean of zeros and ones.
 
     Parameters
     ----------
