@@ -309,7 +309,9 @@ def _result(
     design = study.question.design
     if design is not None:
         tables["sequential"] = Later(lambda: reports.sequential(study.backend, study.tests, compared))
-    specs = {study.tests.metrics[study.tests.metric[place]]: metric for own, metric in study.entries for place in own.place.tolist()}
+    specs = {
+        study.tests.metrics[code]: metric for own, metric in study.entries for code in np.unique(study.tests.metric[own.place]).tolist()
+    }
     facts = {
         "alternative": study.question.alternative, "confidence": study.question.confidence, "correction": study.correction,
         "sequential": None if design is None else {"design": type(design).__name__, **design.to_dict()},

@@ -184,9 +184,9 @@ def srm_of_each(
     shares = shares_of(expected_split, variants)
     experiments = len(counts)
     columns = {name: np.full(experiments, np.nan) for name in ("statistic", "df", "p_value")}
-    patterns, pattern = np.unique(counts > 0, axis=0, return_inverse=True)
-    for number, present in enumerate(patterns):
-        rows = np.flatnonzero(pattern.ravel() == number)
+    some = counts > 0
+    for present in some[:1] if some.all() else np.unique(some, axis=0):  # nearly always all are there, and sorting rows is slow
+        rows = np.flatnonzero((some == present).all(axis=1))
         if present.sum() < 2:
             continue
         own, planned = counts[np.ix_(rows, np.flatnonzero(present))], shares[present] / shares[present].sum()
