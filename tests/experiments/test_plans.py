@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.special import ndtr, ndtri
 from statsmodels.stats.power import NormalIndPower
@@ -150,6 +150,7 @@ KNOWN = st.sampled_from([0.05, 0.5, 0.97, UNIT, Baseline(3.75, std=30, correlati
 @settings(max_examples=60)
 @given(baseline=KNOWN, asked=ASKED, share=st.floats(0.01, 0.9), chance=st.floats(0.55, 0.99))
 def test_the_three_are_inverses(baseline, asked, share, chance):
+    assume(not (asked["correction"] == "dunnett" and asked["sequential"]))  # which is refused
     known = baseline if isinstance(baseline, Baseline) else Baseline(baseline)
     down = asked["alternative"] == "less"
     room = (known.value if down else 1 - known.value) if known.std is None else known.std

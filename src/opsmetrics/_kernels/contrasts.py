@@ -121,34 +121,39 @@ def interval(pairs: Pairs, above: Floats, below: Floats) -> tuple[Floats, Floats
 
 
 def fieller(pairs: Pairs, above: Floats, below: Floats) -> tuple[Floats, Floats]:
-    """Of the lift, (treatment - control) / |control|: the ratios r that are not rejected, mean_t - r mean_c within its standard errors.
+    """Of the lift, (treatment - control) / |control|: the ratios 1 + x that are not rejected, mean_t - (1 + x) mean_c within its errors.
 
     Where the control's mean cannot be told from zero that set has no ends: it is the whole line, or what lies outside two numbers. Then
-    the part that holds the estimate is given where no difference (r = 1) is rejected, and the whole line where it is not.
+    the part that holds the estimate is given where no difference (x = 0) is rejected, and the whole line where it is not.
 
     E. C. Fieller (1954), Some problems in interval estimation, JRSS B 16, 175-185.
     """
-    lower, upper = _ratios(pairs, above), _ratios(pairs, below)
+    lower, upper = _lifts(pairs, above), _lifts(pairs, below)
     negative = pairs.control < 0  # a smaller ratio is then a larger mean
-    low = np.where(negative, 1 - lower[1], lower[0] - 1)
-    high = np.where(negative, 1 - upper[0], upper[1] - 1)
+    low, high = np.where(negative, -lower[1], lower[0]), np.where(negative, -upper[0], upper[1])
     nothing = np.isnan(pairs.error) | (pairs.control == 0)
     return np.where(nothing, np.nan, low), np.where(nothing, np.nan, high)
 
 
-def _ratios(pairs: Pairs, critical: Floats) -> tuple[Floats, Floats]:
-    """Both ends of the set of ratios at one critical value, from the quadratic in r."""
-    t, c = pairs.treatment, pairs.control
+def _lifts(pairs: Pairs, critical: Floats) -> tuple[Floats, Floats]:
+    """Both ends of the set of x at one critical value k.
+
+    They are the roots of the quadratic
+
+        x^2 (c^2 - k^2 v_c) - 2 x (h c + k^2 w) + h^2 - k^2 v = 0,    h the difference, v its variance, w = v_c - v_ct,
+
+    written in differences: in the means themselves a lift of 1e-9 would be lost.
+    """
+    c, h, k2 = pairs.control, pairs.difference, critical**2
+    w, v = pairs.v_control - pairs.covariance, pairs.error**2
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        square = critical**2
-        a = c**2 - square * pairs.v_control
-        b = t * c - square * pairs.covariance
-        root = b**2 - a * (t**2 - square * pairs.v_treatment)
+        a, b = c**2 - k2 * pairs.v_control, h * c + k2 * w
+        root = k2 * (c**2 * v + 2 * h * c * w + h**2 * pairs.v_control + k2 * (w**2 - pairs.v_control * v))
         one, other = ((b + sign * np.sqrt(np.maximum(root, 0.0))) / a for sign in (-1.0, 1.0))
         low, high = np.minimum(one, other), np.maximum(one, other)
-        rejects = np.abs(t - c) > critical * pairs.error
-        outside = (a <= 0) & (root > 0) & rejects & (low < 1) & (high > 1)
-        right = t / c >= high
+        rejects = np.abs(h) > critical * pairs.error
+        outside = (a <= 0) & (root > 0) & rejects & (low < 0) & (high > 0)
+        right = h / c >= high
     bounded = (a > 0) & np.isfinite(critical)
     below = np.where(bounded, low, np.where(outside & right, high, -np.inf))
     above = np.where(bounded, high, np.where(outside & ~right, low, np.inf))

@@ -299,7 +299,8 @@ def _result(
     rows = reports.in_order(compared, _adjusted(study, compared))
     told = [
         *(["the sample ratio is not the planned one; look for the reason before the numbers."] if split.params["mismatch"] else []),
-        *(f"{name}: strata with fewer than {measures.LEAST} units in an arm were put together." for name in dict.fromkeys(joined)),
+        *(f"{name}: an arm has fewer than {measures.LEAST} units in a stratum, so it is not stratified." for name in dict.fromkeys(joined)),
+        *reports.uneven(study.tests, [own for own, _ in study.entries]),
         *reports.alone(study.tests, [own for own, _ in study.entries], rows),
         *reports.warnings_of(study.tests, rows, clustered=study.clustered),
     ]
@@ -317,6 +318,7 @@ def _result(
         "sequential": None if design is None else {"design": type(design).__name__, **design.to_dict()},
         "metrics": {name: str(metric) for name, metric in specs.items()},
         "srm_p_value": split.params["p_value"], "srm_mismatch": split.params["mismatch"],
+        "srm_mismatches": split.params.get("mismatches", 0),
     }  # fmt: skip
     return ABTest(
         _tables=tables, params=dict(params) | facts, dropped=dict(dropped), warnings=tuple(told),

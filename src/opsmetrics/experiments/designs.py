@@ -10,7 +10,7 @@ import math
 import numbers
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Self, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple, Self, TypeVar, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -113,6 +113,8 @@ class Monitor(abc.ABC):
     sides: Literal[1, 2]
     critical: Floats
 
+    stagewise: ClassVar[bool] = True
+
     def p_value(self, z: Floats) -> Floats:
         """P-values that hold although the tests were looked at before."""
         return self._coherent(z, self._p_value(self._sized(z)))
@@ -181,6 +183,8 @@ class _Always(Monitor):
     rho2: float
     ready: Bools
     planned_n: int
+
+    stagewise: ClassVar[bool] = False
 
     def _p_value(self, size: Floats) -> Floats:
         return np.where(self.ready, mixtures.p_value(size, self.n, self.rho2, self.sides), 1.0)

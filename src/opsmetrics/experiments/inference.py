@@ -45,13 +45,15 @@ class Compared:
     baseline: Ints
     columns: Mapping[str, Floats]
     method: str
-    exact: Bools
+    exact: Ints
     excess: Floats
     few: Bools
+    corrigible: bool
     monitor: Monitor | None
     error: Floats
     own_error: Floats
     skew: Floats
+    null: float
     sign: int
     adjusted: Floats | None
 
@@ -82,6 +84,13 @@ class Contest:
         return np.asarray(np.rint((cells.n * cells.mean[:, 0]).reshape(-1, self.measured.strata).sum(axis=1)))
 
     @property
+    def trials(self) -> Floats:
+        """The units of each arm; the rows of its clusters, where those are the units."""
+        cells, strata = self.measured.cells, self.measured.strata
+        rows = cells.n * cells.mean[:, 1] if self.measured.layout.base == 2 else cells.n
+        return np.asarray(rows.reshape(-1, strata).sum(axis=1))
+
+    @property
     def many(self) -> Many:
         """The comparisons as those of several treatments with one control."""
         units = self.measured.units
@@ -94,7 +103,7 @@ class _Answer:
     p_value: Floats
     difference: tuple[Floats, Floats]
     lift: tuple[Floats, Floats]
-    exact: Bools
+    exact: Ints
 
 
 def compare(measured: Measured, metric: Metric, control: Ints | None, units: Floats, question: Question) -> Compared:
@@ -103,19 +112,14 @@ def compare(measured: Measured, metric: Metric, control: Ints | None, units: Flo
     skew = contrasts.skewness(contest.arms, contest.pairs, contest.treatment, contest.baseline)
     law = _law(contest, question, units)
     used = contrasts.bounded(skew, law.critical) if contest.corrected else np.zeros(len(skew))
-    answer = _proportions(contest, law) if contest.counted else _means(contest, law, used)
+    exactly = question.design is None and not question.dunnett
+    answer = _proportions(contest, law, exactly=exactly) if contest.counted else _means(contest, law, used)
     return _compared(contest, law, answer, (skew, used), question)
 
 
 def _contest(measured: Measured, metric: Metric, control: Ints | None, question: Question) -> Contest:
     """Estimate the arms, and pair them."""
-    if isinstance(metric, Proportion) and (argument := metric.of_counts) and not measured.counted:
-        raise ParameterError(
-            f"{argument}={getattr(metric, argument)!r} is of counts, and with clusters or strata there are none; leave one of them out.",
-            code=f"parameter.{argument}",
-        )
-    if isinstance(metric, Mean) and metric.skew_correction and not measured.cells.cubes.shape[1]:
-        raise DataError("stats: skew_correction=True needs the column 'third_moment', which is missing.", code="data.stats")
+    _demand_possible(measured, metric, question)
     treatment, baseline = _pairs(measured, control)
     within = getattr(metric, "theta", "within") == "within"
     arms = kernel.estimate(measured.cells, measured.test, measured.strata, ratio=measured.layout.base == 2, within=within)
@@ -129,6 +133,28 @@ def _contest(measured: Measured, metric: Metric, control: Ints | None, question:
     return Contest(measured, metric, arms, treatment, baseline, Sides.of(metric, question.alternative), pairs, pooled, corrected)
 
 
+def _demand_possible(measured: Measured, metric: Metric, question: Question) -> None:
+    """Options that do not go together."""
+    if isinstance(metric, Proportion) and (argument := metric.of_counts) and not measured.counted:
+        raise ParameterError(
+            f"{argument}={getattr(metric, argument)!r} is of counts, and with clusters or strata there are none; leave one of them out.",
+            code=f"parameter.{argument}",
+        )
+    special = "a sequential design" if question.design is not None else "Dunnett's correction" if question.dunnett else None
+    if special and isinstance(metric, Proportion) and metric.test in {"fisher", "boschloo"}:
+        raise ParameterError(f"test={metric.test!r} is of one look at one comparison; with {special} leave it out.", code="parameter.test")
+    if special and metric.hypothesis == "equivalence":
+        raise ParameterError(f"hypothesis='equivalence' has no form with {special}; leave one of them out.", code="parameter.hypothesis")
+    if metric.hypothesis != "superiority" and question.alternative != "two-sided":
+        raise ParameterError(
+            f"alternative={question.alternative!r}, but {metric.hypothesis} has its own side; leave alternative out, and say decrease=True "
+            "where less is better.",
+            code="parameter.alternative",
+        )
+    if isinstance(metric, Mean) and metric.skew_correction and not measured.cells.cubes.shape[1]:
+        raise DataError("stats: skew_correction=True needs the column 'third_moment', which is missing.", code="data.stats")
+
+
 def _law(contest: Contest, question: Question, units: Floats) -> Law:
     """What the statistics must reach."""
     sides, df, design = contest.sides, contest.pairs.df, question.design
@@ -138,7 +164,7 @@ def _law(contest: Contest, question: Question, units: Floats) -> Law:
     smaller = np.minimum(measured.units[contest.treatment], measured.units[contest.baseline])
     rare = None
     if contest.counted:
-        rarer = np.minimum(contest.successes, measured.units - contest.successes)
+        rarer = np.minimum(contest.successes, contest.trials - contest.successes)
         rare = np.minimum(rarer[contest.treatment], rarer[contest.baseline])
     own = units[measured.place[measured.test[contest.treatment]]]
     return laws.by_design(question, design, sides, df, own, design._ready(smaller, rare))
@@ -157,11 +183,11 @@ def _means(contest: Contest, law: Law, skew: Floats) -> _Answer:
     _, below = _ends(contest, -contrasts.bent(-law.critical, skew))
     found = [contrasts.straightened((pairs.difference - margin) / pairs.error, skew) for margin, _ in nulls]
     statistic, p_value = _worst(found, [law.p_value(z, side) for z, (_, side) in zip(found, nulls, strict=True)])
-    exact = np.zeros(len(skew), dtype=np.bool_)
+    exact = np.zeros(len(skew), dtype=np.int64)
     return _Answer(statistic, p_value, contrasts.interval(pairs, above, below), contrasts.fieller(pairs, above, below), exact)
 
 
-def _proportions(contest: Contest, law: Law) -> _Answer:
+def _proportions(contest: Contest, law: Law, *, exactly: bool) -> _Answer:
     """By the score statistic; where counts are tiny, the exact p-value."""
     metric, nulls, n, k = contest.metric, contest.sides.nulls, contest.measured.units, contest.successes
     counts = (k[contest.treatment], n[contest.treatment], k[contest.baseline], n[contest.baseline])
@@ -174,21 +200,21 @@ def _proportions(contest: Contest, law: Law) -> _Answer:
     low, high = proportions.koopman(*counts, above, below)
     test = metric.test if isinstance(metric, Proportion) else None
     tiny = _expected(counts) < FEW_EXPECTED if test is None else np.full(len(some), test != "score")
-    exact = tiny & some & (law.monitor is None and metric.hypothesis == "superiority")
-    if exact.any():
-        rows = np.flatnonzero(exact)
-        p_value = p_value.copy()
-        p_value[rows] = _exact([count[rows] for count in counts], nulls[0][1], test)
+    rows = np.flatnonzero(tiny & some & (exactly and metric.hypothesis == "superiority"))
+    exact, p_value = np.zeros(len(some), dtype=np.int64), p_value.copy()
+    if len(rows):
+        exact[rows], p_value[rows] = _exact([count[rows] for count in counts], nulls[0][1], test)
     return _Answer(statistic, p_value, difference, (low - 1, high - 1), exact)
 
 
-def _exact(counts: list[Floats], side: Alternative, test: str | None) -> Floats:
+def _exact(counts: list[Floats], side: Alternative, test: str | None) -> tuple[Ints, Floats]:
+    """Which exact test it is (1 Fisher's, 2 Boschloo's), and its p-value."""
     found = proportions.fisher(counts[0], counts[1], counts[2], counts[3], side)
     chosen = np.full(len(found), test == "boschloo") if test else counts[1] + counts[3] <= MOST_UNITS
     for row in np.flatnonzero(chosen).tolist():
         k1, n1, k0, n0 = (int(count[row]) for count in counts)
         found[row] = proportions.boschloo(k1, n1, k0, n0, side)
-    return found
+    return 1 + chosen.astype(np.int64), found
 
 
 def _expected(counts: tuple[Floats, Floats, Floats, Floats]) -> Floats:
@@ -244,8 +270,8 @@ def _compared(contest: Contest, law: Law, answer: _Answer, skews: tuple[Floats, 
     own_error = contrasts.welch(arms, treatment, baseline).error if contest.pooled else pairs.error
     return Compared(
         measured.layout.kind, measured.place[measured.test[treatment]], measured.variant[treatment], measured.variant[baseline], columns,
-        _method(contest), answer.exact, _excess(contest, law, skew), _few(contest), law.monitor, pairs.error, own_error, used,
-        contest.sides.sign, many,
+        _method(contest), answer.exact, _excess(contest, law, skew), _few(contest), _corrigible(contest), law.monitor,
+        pairs.error, own_error, used, contest.sides.nulls[0][0], contest.sides.sign, many,
     )  # fmt: skip
 
 
@@ -256,7 +282,7 @@ def _excess(contest: Contest, law: Law, skew: Floats) -> Floats:
     """
     if contest.corrected:
         return np.where(np.abs(skew) > contrasts.MOST_SKEW, np.inf, 0.0)
-    if not contest.measured.cells.cubes.shape[1]:
+    if not contest.measured.cells.cubes.shape[1] or contest.counted:
         return np.zeros(len(skew))
     z = np.where(np.isfinite(law.critical), law.critical, 0.0)
     curve = z**2 - 1 if contest.pooled else 2 * z**2 + 1
@@ -267,8 +293,13 @@ def _few(contest: Contest) -> Bools:
     """Which comparisons of proportions have few successes or failures in an arm."""
     if contest.measured.layout.kind != "proportion":
         return np.zeros(len(contest.treatment), dtype=np.bool_)
-    rarer = np.minimum(contest.successes, contest.measured.units - contest.successes)
+    rarer = np.minimum(contest.successes, contest.trials - contest.successes)
     return np.asarray(np.minimum(rarer[contest.treatment], rarer[contest.baseline]) < FEW_OUTCOMES)
+
+
+def _corrigible(contest: Contest) -> bool:
+    """Whether its skewness could be corrected for."""
+    return isinstance(contest.metric, Mean) and not contest.metric.covariates
 
 
 def _method(contest: Contest) -> str:

@@ -91,7 +91,7 @@ class Measured:
     def filled(self) -> Measured:
         """Covariates with the mean of their test in the place of what is missing, where there had to be zero until all parts were together.
 
-        With the indicator beside them it is all one what stands there, but where an arm has none of them: the indicator is then the arm.
+        Where an arm has none of them the indicator is the arm, and the covariate tells nothing of the difference: it is left out.
         """
         if not self.layout.missing:
             return self
@@ -104,4 +104,18 @@ class Measured:
             own, gap = names.index(numbered("covariate", i)), names.index(numbered("missing", i))
             known = whole - sums[:, gap]
             matrix[:, own, gap] = np.where(known > 0, sums[:, own] / np.where(known > 0, known, 1.0), 0.0)
+            lacking = self.lacking(i)
+            matrix[lacking, own], matrix[lacking, gap] = 0.0, 0.0
         return replace(self, cells=moments.mapped(cells, matrix[test]))
+
+    def lacking(self, covariate: int) -> npt.NDArray[np.bool_]:
+        """The tests in which an arm has units, and none with this covariate."""
+        missing, rows = self.gaps(covariate)
+        return np.bincount(self.test, weights=(rows > 0) & (missing >= rows - 0.5), minlength=len(self.place)) > 0
+
+    def gaps(self, covariate: int) -> tuple[Floats, Floats]:
+        """Of each arm: how many units (or rows of clusters) lack a covariate, and how many there are."""
+        names, cells = self.layout.names, self.cells
+        of_unit = cells.mean[:, names.index("rows")] if self.layout.rows else 1.0
+        missing, rows = cells.n * cells.mean[:, names.index(numbered("missing", covariate))], cells.n * of_unit
+        return missing.reshape(-1, self.strata).sum(axis=1), rows.reshape(-1, self.strata).sum(axis=1)

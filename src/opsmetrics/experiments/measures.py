@@ -24,6 +24,9 @@ RESAMPLES: Final = 2_000
 LEAST: Final = 2
 """Units that a stratum must have in each arm, to have a variance."""
 
+EXPECTED: Final = 10
+"""Units that a stratum should be expected to have in the smallest arm."""
+
 _Z: Final = 1.959963984540054
 """The interval of 95 % whose width tells the standard error of a quantile."""
 
@@ -99,24 +102,45 @@ def stacked(parts: Sequence[Measured]) -> Measured:
 
 
 def thick(measured: Measured) -> tuple[Measured, Ints]:
-    """Strata with at least two units in every arm: the others of a test are one, or join its smallest. Also the places of such tests."""
-    n = measured.cells.n.reshape(-1, measured.strata)
+    """Strata of enough units: small ones of a test are one, or join its smallest. Also the places of tests that have no strata left.
+
+    Whether a stratum is small is told by its units in all arms: to look at how they were split would put those together whose split is
+    lopsided, and the difference between strata would pass for one between arms. Where an arm still has no variance in a stratum, the test
+    has none.
+    """
     if measured.strata == 1:
         return measured, measured.place[:0]
+    n = measured.cells.n.reshape(-1, measured.strata)
     into = np.tile(np.arange(measured.strata), (len(n), 1))
-    torn = []
     for test in range(len(measured.place)):
         arms = np.flatnonzero(measured.test == test)
-        least, present = n[arms].min(axis=0), n[arms].sum(axis=0) > 0
-        thin = np.flatnonzero(present & (least < LEAST))
-        if not len(thin):
-            continue
-        torn.append(test)
-        good = np.flatnonzero(least >= LEAST)
-        together = n[arms][:, thin].sum(axis=1).min() >= LEAST or not len(good)
-        into[np.ix_(arms, thin)] = thin[0] if together else good[np.argmin(n[arms][:, good].sum(axis=0))]
-    codes = (np.arange(len(n))[:, None] * measured.strata + into).ravel()
-    return replace(measured, cells=moments.merge(measured.cells, codes, n.size)), measured.place[torn]
+        units = n[arms].sum(axis=0)
+        share = n[arms].sum(axis=1).min() / max(units.sum(), 1.0)
+        small = np.flatnonzero((units > 0) & (units * share < EXPECTED))
+        good = np.flatnonzero(units * share >= EXPECTED)
+        if len(small):
+            together = units[small].sum() * share >= EXPECTED or not len(good)
+            into[np.ix_(arms, small)] = small[0] if together else good[np.argmin(units[good])]
+    whole = _restrata(measured, into)
+    left = whole.cells.n.reshape(n.shape)
+    torn = np.bincount(measured.test, weights=((left < LEAST) & (_of_test(left, measured.test) > 0)).any(axis=1)) > 0
+    if torn.any():
+        into[torn[measured.test]] = 0
+        whole = _restrata(measured, into)
+    return whole, measured.place[torn]
+
+
+def _restrata(measured: Measured, into: Ints) -> Measured:
+    """The same arms, each of their strata in another one."""
+    codes = (np.arange(len(into))[:, None] * measured.strata + into).ravel()
+    return replace(measured, cells=moments.merge(measured.cells, codes, into.size))
+
+
+def _of_test(n: Floats, test: Ints) -> Floats:
+    """Units of each stratum in all arms of the test, for each arm."""
+    units = np.zeros((int(test.max()) + 1, n.shape[1]))
+    np.add.at(units, test, n)
+    return units[test]
 
 
 # ----------------------------------------------------------------------------------------------------------- quantiles
@@ -131,10 +155,10 @@ def _quantiles(found: Found, metric: Quantile, groups: tuple[int, int], sizing: 
         own = np.flatnonzero(arm == variant)
         order = own[np.argsort(values[own], kind="stable")]  # type: ignore[index]
         ordered, clusters = values[order], None if found.clusters is None else found.clusters[order]  # type: ignore[index]
-        n[variant] = len(order)
+        n[variant] = len(order) if clusters is None else len(np.unique(clusters))
         mean[variant] = quantiles.quantile(ordered, metric.q)
         error = _error(ordered, clusters, metric, sizing, f"{name}, arm {variant + 1} of {variants}")
-        variance[variant] = error**2 * len(order)
+        variance[variant] = error**2 * n[variant]
     products = variance * np.maximum(n - 1, 0)
     return Moments(n, np.nan_to_num(mean)[:, None], products[:, None, None], np.zeros((variants, 0, 0, 0)))
 

@@ -201,6 +201,8 @@ def ask(
         raise ParameterError("relative=True has no meaning for a baseline of 0; give the effect itself.", code="parameter.relative")
     if shown == "equivalence":
         _two_sided_and_one_look(side, sequential)
+    if sequential is not None and kept == "dunnett":
+        raise ParameterError("correction='dunnett' has no sequential form, as in ab_test; plan with 'holm'.", code="parameter.correction")
     if not _is_design(sequential):
         raise ParameterError(
             f"sequential={_checks.short(sequential)} is no design; give a GroupSequential or an AlwaysValid.", code="parameter.sequential"

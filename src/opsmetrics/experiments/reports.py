@@ -15,6 +15,7 @@ from opsmetrics._kernels import contrasts
 from opsmetrics.experiments.inference import FEW_OUTCOMES, TAIL_EXCESS, Compared
 from opsmetrics.experiments.laws import normal
 from opsmetrics.experiments.measured import Measured
+from opsmetrics.experiments.splits import THRESHOLD
 from opsmetrics.experiments.statistics import KINDS, columns_of
 
 Bools = npt.NDArray[np.bool_]
@@ -49,6 +50,7 @@ class Rows:
     columns: Mapping[str, Floats]
     excess: Floats
     few: Bools
+    corrigible: Bools
 
 
 def in_order(compared: Sequence[Compared], adjusted: Floats | None) -> Rows:
@@ -56,13 +58,14 @@ def in_order(compared: Sequence[Compared], adjusted: Floats | None) -> Rows:
     place, variant, baseline, order = _sorted(compared)
     columns = {name: np.concatenate([one.columns[name] for one in compared])[order] for name in compared[0].columns}
     # A method, or with tiny counts its exact form.
-    methods = [word for one in compared for word in (one.method, one.method.replace("score", "exact", 1))]
-    method = np.concatenate([2 * i + one.exact for i, one in enumerate(compared)])
+    methods = [one.method.replace("score", test, 1) for one in compared for test in ("score", "Fisher's exact", "Boschloo's exact")]
+    method = np.concatenate([3 * i + one.exact for i, one in enumerate(compared)])
     kind = np.repeat([KINDS.index(one.kind) for one in compared], [len(one.place) for one in compared])
     p = np.full(len(order), np.nan) if adjusted is None else adjusted[order]
     return Rows(
         place, variant, baseline, kind[order], methods, method[order], columns | {"p_adjusted": p},
         np.concatenate([one.excess for one in compared])[order], np.concatenate([one.few for one in compared])[order],
+        np.repeat([one.corrigible for one in compared], [len(one.place) for one in compared])[order],
     )  # fmt: skip
 
 
@@ -142,17 +145,20 @@ def sequential(backend: Backend, tests: Tests, compared: Sequence[Compared]) -> 
 def _standing(one: Compared) -> dict[str, npt.NDArray[Any]]:
     """Of each comparison: the look, what had to be reached, and an estimate that allows for stopping.
 
-    The statistic has the error that there is without an effect; around the estimate there is one, and each arm has its own variance.
+    The statistic has the error that there is without an effect. Around the estimate there is one, and each arm has its own variance, so
+    that near the bound the interval may hold no effect although the test has stopped.
     """
     if one.monitor is None:
         return {}
     z = one.sign * normal(one.columns["statistic"], one.columns["df"])
     stopping = one.monitor.stopping(z)
     facts = {name: np.asarray(values) for name, values in one.monitor.facts().items()}
-    centre, low, high = (contrasts.bent(one.sign * end, one.skew) for end in (stopping.z_estimate, stopping.z_low, stopping.z_high))
-    estimate = centre * one.error
+    estimate = one.null + contrasts.bent(one.sign * stopping.z_estimate, one.skew) * one.error
     with np.errstate(invalid="ignore"):
-        ends = [estimate + (end - centre) * one.own_error for end in (low, high)]
+        reach = [one.sign * (end - stopping.z_estimate) * one.own_error for end in (stopping.z_low, stopping.z_high)]
+    ends = [estimate + end for end in reach]
+    if not one.monitor.stagewise:  # whose interval is the same at every look
+        ends = [one.columns["difference_low"], one.columns["difference_high"]]
     return {
         **facts, "z": one.sign * z, "bound": one.monitor.critical, "stopped": stopping.stopped, "stopping_p_value": stopping.p_value,
         "estimate": estimate, "estimate_low": np.minimum(*ends), "estimate_high": np.maximum(*ends),
@@ -168,10 +174,13 @@ def warnings_of(tests: Tests, rows: Rows, *, clustered: bool) -> list[str]:
     endless = (finite["difference_low"] & ~finite["lift_low"]) | (finite["difference_high"] & ~finite["lift_high"])
     mean = rows.kind != KINDS.index("proportion")
     beyond = np.isinf(rows.excess)
+    skewed = (rows.excess > TAIL_EXCESS) & ~beyond
     worst = float(np.max(rows.excess[~beyond & ~np.isnan(rows.excess)], initial=0.0))
     found = {
         f"units are skewed and the arms of unequal size, so that the error of a tail is off by {_off(worst)} (rule: more than "
-        f"{TAIL_EXCESS:.0%}); even the arms, or use om.Mean(..., skew_correction=True)": (rows.excess > TAIL_EXCESS) & ~beyond,
+        f"{TAIL_EXCESS:.0%}); even the arms, or use om.Mean(..., skew_correction=True)": skewed & rows.corrigible,
+        f"units are skewed and the arms of unequal size, so that the error of a tail is off by {_off(worst)} (rule: more than "
+        f"{TAIL_EXCESS:.0%}); even the arms, or wait for more units": skewed & ~rows.corrigible,
         "units are so skewed that their third moment does not correct for it; wait for more units, or winsorize": beyond,
         f"fewer than {FEW_OUTCOMES} units have it, or lack it, in an arm": rows.few,
         "the mean of the control cannot be told from 0, so the lift is not bounded": endless & mean & ~np.isnan(rows.columns["lift"]),
@@ -194,6 +203,31 @@ def alone(tests: Tests, measured: Sequence[Measured], rows: Rows) -> list[str]:
     names = [_test_name(tests, place) for place in places[:NAMED].tolist()]
     more = f" and {len(places) - NAMED:,} more" if len(places) > NAMED else ""
     return [f"{', '.join(names)}{more}: only one variant has it, so it is not compared."] if len(places) else []
+
+
+def uneven(tests: Tests, measured: Sequence[Measured]) -> list[str]:
+    """Covariates that are missing in one arm more than in another, which chance does not do."""
+    told = []
+    for own in measured:
+        for covariate in own.layout.missing:
+            missing, rows = own.gaps(covariate)
+            for test in range(len(own.place)):
+                arms = own.test == test
+                name = _test_name(tests, int(own.place[test]))
+                if own.lacking(covariate)[test]:
+                    told.append(f"{name}: a covariate is missing in all units of an arm; it is left out.")
+                elif _apart(missing[arms], rows[arms]):
+                    told.append(f"{name}: a covariate is missing in one arm more than in another; was it measured before the test?")
+    return told
+
+
+def _apart(missing: Floats, rows: Floats) -> bool:
+    """Whether shares differ by more than chance does once in a thousand, by Pearson's test."""
+    from scipy.special import chdtrc
+
+    share = missing.sum() / rows.sum()
+    statistic = float(((missing - rows * share) ** 2 / (rows * share * (1 - share))).sum()) if 0 < share < 1 else 0.0
+    return bool(chdtrc(max(len(rows) - 1, 1), statistic) < THRESHOLD)
 
 
 def _test_name(tests: Tests, place: int) -> str:

@@ -36,8 +36,8 @@ class ABTest(Result[FrameT_co]):
     sequential : frame
         With a sequential design: the look, its ``information`` (the share of the planned units), the ``z`` of each comparison and the
         ``bound`` it has to pass, whether it has ``stopped``, and what may then be said: ``stopping_p_value``, ``estimate``
-        (median-unbiased; of an always valid test shrunk towards 0) with its interval. They suppose that no earlier look has stopped the
-        test: take those of the first look that does.
+        (median-unbiased, futility not looked at; of an always valid test shrunk towards 0) with its interval, in which each arm has its
+        own variance. They suppose that no earlier look has stopped the test: take those of the first look that does.
     warnings : tuple of str
         What should be known before the numbers are used.
 
@@ -65,7 +65,8 @@ class ABTest(Result[FrameT_co]):
         listed = [_row(record, by, self.params["correction"] is not None) for record in records]
         title = f"A/B test of {len(self._tests.variants)} variants"
         if self.params["srm_mismatch"]:
-            title = f"SAMPLE RATIO MISMATCH ({_render.p_equals(self.params['srm_p_value'])}): do not read these numbers.\n{title}"
+            where = f" IN {self.params['srm_mismatches']:,} EXPERIMENTS" if self.params["by"] else ""
+            title = f"SAMPLE RATIO MISMATCH{where} ({_render.p_equals(self.params['srm_p_value'])}): do not read these numbers.\n{title}"
         return _render.View(
             title=title,
             facts=shown(self.params),
