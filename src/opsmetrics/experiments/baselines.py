@@ -95,7 +95,7 @@ class Baseline:
         Returns
         -------
         Baseline
-            Its value and the spread of one unit (of one row, with clusters).
+            Its value and the spread of one unit (of one row, with clusters). A quantile is planned like a mean: for a shift of all values.
 
         Raises
         ------
