@@ -65,14 +65,14 @@ def test_two_sides_spend_twice_what_one_does_at_half_the_error(family, shape):
 )
 def test_lan_demets_bounds_of_five_looks(family, published):
     """D. M. Reboussin et al. (2000), Controlled Clinical Trials 21, 190-207, and every program since."""
-    found = kernel.boundaries(even(5), Spending(family, 0.0, 2).spent(even(5), 0.05), 2)
+    found = kernel.spend(even(5), Spending(family, 0.0, 2).spent(even(5), 0.05), 2).upper
     assert found.round(3).tolist() == published
 
 
 def test_kim_demets_bounds():
     case = golden("kd_5")
     t = np.array(case["inputs"]["t"])
-    found = kernel.boundaries(t, Spending("kim-demets", case["inputs"]["rho"], 2).spent(t, 0.05), 2)
+    found = kernel.spend(t, Spending("kim-demets", case["inputs"]["rho"], 2).spent(t, 0.05), 2).upper
     assert found == pytest.approx(np.array(case["expected"]["z"]), abs=1e-6)
 
 
@@ -125,7 +125,7 @@ def test_bounds_spend_what_they_may_at_uneven_looks(family, shape, sides):
     """To a ninth digit, by other nodes: the walk of given bounds has another reach and other gaps."""
     t = np.array([0.03, 0.031, 0.2, 0.55, 0.56, 0.9, 1.0])
     cumulative = Spending(family, shape, sides).spent(t, 0.05)
-    upper = kernel.boundaries(t, cumulative, sides)
+    upper = kernel.spend(t, cumulative, sides).upper
     lower = -upper if sides == 2 else np.full(7, -np.inf)
     below, above = kernel.exits(t, lower, upper, 0.0)
     finite = np.isfinite(upper)
@@ -134,25 +134,25 @@ def test_bounds_spend_what_they_may_at_uneven_looks(family, shape, sides):
 
 def test_more_nodes_change_nothing(monkeypatch):
     t = even(60)
-    found = kernel.boundaries(t, LDOF.spent(t, 0.05), 2)
+    found = kernel.spend(t, LDOF.spent(t, 0.05), 2).upper
     monkeypatch.setattr(kernel, "_DENSITY", 4.0)
     monkeypatch.setattr(kernel, "_ENDS", 30)
     monkeypatch.setattr(kernel, "_FAR", 30.0)
-    assert kernel.boundaries(t, LDOF.spent(t, 0.05), 2) == pytest.approx(found, rel=1e-11)
+    assert kernel.spend(t, LDOF.spent(t, 0.05), 2).upper == pytest.approx(found, rel=1e-11)
 
 
 def test_a_look_with_nothing_to_spend_cannot_stop():
     t = even(20)
-    upper = kernel.boundaries(t, LDOF.spent(t, 0.05), 2)
+    upper = kernel.spend(t, LDOF.spent(t, 0.05), 2).upper
     assert np.isinf(upper).tolist() == [True] + [False] * 19
-    assert kernel.boundaries(np.array([0.5, 1.0]), np.array([0.05, 0.05]), 2).tolist() == [pytest.approx(norm.ppf(0.975)), np.inf]
+    assert kernel.spend(np.array([0.5, 1.0]), np.array([0.05, 0.05]), 2).upper.tolist() == [pytest.approx(norm.ppf(0.975)), np.inf]
 
 
 def test_twenty_looks_take_milliseconds():
     t, taken = even(20), []
     for _ in range(25):
         start = time.perf_counter()
-        kernel.boundaries(t, LDOF.spent(t, 0.05), 2)
+        kernel.spend(t, LDOF.spent(t, 0.05), 2).upper
         taken.append(time.perf_counter() - start)
     assert min(taken) < 0.015
 
@@ -165,7 +165,7 @@ def test_inflation_and_expected_sizes_of_the_book():
     bounds = {
         "pocock": lambda t: np.full(t.size, {2: 2.17827209, 5: 2.41317622}[t.size]),
         "obf": lambda t: {2: 1.977431, 5: 2.0400732}[t.size] / np.sqrt(t),
-        "ldof": lambda t: kernel.boundaries(t, LDOF.spent(t, 0.05), 2),
+        "ldof": lambda t: kernel.spend(t, LDOF.spent(t, 0.05), 2).upper,
     }
     for design, inflation, expected in zip(
         case["inputs"]["designs"], case["expected"]["inflation"], case["expected"]["asn_h1"], strict=True
@@ -183,7 +183,7 @@ def test_inflation_and_expected_sizes_of_the_book():
 def test_futility_of_gsdesign():
     """gsDesign(), all by default: non-binding lower bounds by gamma = -2, upper ones by gamma = -4 (from the package's manual)."""
     t = even(3)
-    upper = kernel.boundaries(t, Spending("hwang-shih-decani", -4.0, 1).spent(t, 0.025), 1)
+    upper = kernel.spend(t, Spending("hwang-shih-decani", -4.0, 1).spent(t, 0.025), 1).upper
     drift, lower = kernel.meeting(t, upper, Spending("hwang-shih-decani", -2.0, 1).spent(t, 0.1))
     assert upper.round(2).tolist() == [3.01, 2.55, 2.0]
     assert lower.round(2).tolist() == [-0.24, 0.94, 2.0]
@@ -196,7 +196,7 @@ def test_futility_of_gsdesign():
 @pytest.mark.parametrize("family", ["obrien-fleming", "pocock", "kim-demets"])
 def test_futility_spends_the_type_two_error(family):
     t = np.array([0.1, 0.4, 0.45, 1.0])
-    upper = kernel.boundaries(t, Spending("pocock", 0.0, 1).spent(t, 0.05), 1)
+    upper = kernel.spend(t, Spending("pocock", 0.0, 1).spent(t, 0.05), 1).upper
     beta = Spending(family, 3.0, 1).spent(t, 0.2)
     drift, lower = kernel.meeting(t, upper, beta)
     below, above = kernel.exits(t, lower, upper, drift)
@@ -219,7 +219,7 @@ def test_the_repeated_p_value_is_the_level_whose_bound_is_met(family, shape, sid
 
     def beyond(log_level, at):
         times = np.append(planned[:look], [t[0], 2.0])  # the last only says that this is not the end of the plan
-        return min(kernel.boundaries(times, spending.spent(times, math.exp(log_level)), sides)[look], 99.0) - at
+        return min(kernel.spend(times, spending.spent(times, math.exp(log_level)), sides).upper[look], 99.0) - at
 
     for at, p in zip(z.tolist(), found.tolist(), strict=True):
         if 1e-6 < p < 0.9999:

@@ -170,11 +170,6 @@ def spend(t: Floats, cumulative: Floats, sides: int) -> Walk:
     return Walk(t, -bounds if sides == 2 else np.full(t.size, -np.inf), bounds, tuple(arriving))
 
 
-def boundaries(t: Floats, cumulative: Floats, sides: int) -> Floats:
-    """The bounds of z that spend these errors up to each time; infinite where a look cannot stop."""
-    return spend(t, cumulative, sides).upper
-
-
 def bound(paths: Paths, t: Floats, log_spend: Floats, sides: int) -> Floats:
     """The z at each time t that so much of the arriving paths exceed, on one side or in size."""
     from scipy.special import ndtri_exp

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 FrameT = TypeVar("FrameT")
 Correction: TypeAlias = Literal["holm", "hochberg", "bonferroni", "benjamini-hochberg", "benjamini-yekutieli", "dunnett"]
-CORRECTIONS = ("holm", "hochberg", "bonferroni", "benjamini-hochberg", "benjamini-yekutieli", "dunnett")
+CORRECTIONS = (*multiplicity.CORRECTIONS, "dunnett")
 
 
 def ab_test(
