@@ -611,6 +611,8 @@ def labels(backend: Backend, values: Sequence[Any], codes: Ints) -> nw.Series[An
     """Labels, all text or all of one other kind, and a code per row."""
     kinds = {type(value) for value in values}
     kind = kinds.pop() if len(kinds) == 1 else str
+    if kind is int and not all(-(2**63) <= value < 2**63 for value in values):
+        kind = str  # no kind of frame has them all
     dtype = {bool: nw.Boolean, int: nw.Int64, float: nw.Float64}.get(kind, nw.String)()
     return _coded(backend, [str(v) if kind is str else v for v in values], dtype, codes)
 

@@ -13,11 +13,15 @@ the coefficient from within the arms it is the analysis of covariance, R. A. Fis
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from opsmetrics._kernels.moments import Moments, merge
+
+ROUNDING: Final = 1e-28
+"""The square of what the deviations of cancelling numbers keep of their size."""
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -119,8 +123,11 @@ def _padded(gradient: Floats, zeros: int) -> Floats:
 
 
 def _spread(cells: Moments, gradient: Floats) -> Floats:
-    """The variance of what one unit of a cell adds, g'Sg."""
-    return np.asarray(np.maximum(np.einsum("ci,cij,cj->c", gradient, cells.covariance, gradient), 0.0))
+    """The variance of what one unit of a cell adds, g'Sg; nothing where it is what rounding leaves of numbers that cancel."""
+    size = np.sqrt(np.einsum("cii->ci", cells.covariance) + cells.mean**2)
+    least = ROUNDING * np.einsum("ci,ci->c", np.abs(gradient), size) ** 2
+    spread = np.einsum("ci,cij,cj->c", gradient, cells.covariance, gradient)
+    return np.asarray(np.where(spread < least, 0.0, spread))
 
 
 def _variance(weights: Floats, unit: Floats, n: Floats) -> Floats:

@@ -197,11 +197,11 @@ def ab_test_from_stats(
     ----------
     stats : frame, sequence of mappings, or mapping of variants to mappings
         One row per variant, or per metric, variant and stratum: ``variant``, ``metric`` (where there are several), ``stratum`` (where there
-        are), ``n`` units, and for a proportion ``successes``; for a mean ``mean`` and ``variance`` (n - 1 in its denominator) of the units,
-        with ``third_moment`` about the mean if skewness is to be known; for a ratio of sums also ``denominator_mean``,
-        ``denominator_variance``, ``covariance_denominator``; with a covariate also ``covariate_mean``, ``covariate_variance``,
-        ``covariance_covariate`` (and ``covariance_denominator_covariate``), of a second one ``covariate2_mean`` and so on. ``kind`` tells
-        what a row without counts is.
+        are), ``n`` units that have the metric (and ``units``, all that there are, where those are more), and for a proportion
+        ``successes``; for a mean ``mean`` and ``variance`` (n - 1 in its denominator) of the units, with ``third_moment`` about the mean if
+        skewness is to be known; for a ratio of sums also ``denominator_mean``, ``denominator_variance``, ``covariance_denominator``; with a
+        covariate also ``covariate_mean``, ``covariate_variance``, ``covariance_covariate`` (and ``covariance_denominator_covariate``), of a
+        second one ``covariate2_mean`` and so on. ``kind`` tells what a row without counts is.
     control : str or int, optional
         The variant that the others are compared with; all pairs by default.
     by : str or sequence of str, optional
@@ -418,7 +418,8 @@ def _sizes(read: statistics.Read) -> Ints:
     """Units by experiment and variant: those of the metric that has most."""
     sizes = np.zeros((int(read.experiment.max(initial=0)) + 1, len(read.variants)))
     for own in read.measured:
-        np.maximum.at(sizes, (read.experiment[own.place[own.test]], own.variant), own.units)
+        arrived = own.sizes.reshape(len(own.test), -1).sum(axis=1)
+        np.maximum.at(sizes, (read.experiment[own.place[own.test]], own.variant), arrived)
     return sizes.astype(np.int64)
 
 

@@ -28,6 +28,9 @@ FEW_EXPECTED: Final = 5.0
 MOST_UNITS: Final = 500
 """In both arms together, up to which that is Boschloo's, and beyond Fisher's, which is ready at once."""
 
+MOST_TABLES: Final = 500
+"""Of so few units up to which they are all Boschloo's: a night's experiments are not to take minutes."""
+
 FEW_OUTCOMES: Final = 10
 """Successes or failures below which an arm of a proportion has few."""
 
@@ -198,19 +201,21 @@ def _proportions(contest: Contest, law: Law, *, exactly: bool) -> _Answer:
     newcombe = isinstance(metric, Proportion) and metric.interval == "newcombe"
     difference = (proportions.newcombe if newcombe else proportions.miettinen_nurminen)(*counts, above, below)
     low, high = proportions.koopman(*counts, above, below)
+    low, high, least, most = (np.where(some, end, np.nan) for end in (low, high, *difference))
     test = metric.test if isinstance(metric, Proportion) else None
     tiny = _expected(counts) < FEW_EXPECTED if test is None else np.full(len(some), test != "score")
     rows = np.flatnonzero(tiny & some & (exactly and metric.hypothesis == "superiority"))
     exact, p_value = np.zeros(len(some), dtype=np.int64), p_value.copy()
     if len(rows):
         exact[rows], p_value[rows] = _exact([count[rows] for count in counts], nulls[0][1], test)
-    return _Answer(statistic, p_value, difference, (low - 1, high - 1), exact)
+    return _Answer(statistic, p_value, (least, most), (low - 1, high - 1), exact)
 
 
 def _exact(counts: list[Floats], side: Alternative, test: str | None) -> tuple[Ints, Floats]:
     """Which exact test it is (1 Fisher's, 2 Boschloo's), and its p-value."""
     found = proportions.fisher(counts[0], counts[1], counts[2], counts[3], side)
     chosen = np.full(len(found), test == "boschloo") if test else counts[1] + counts[3] <= MOST_UNITS
+    chosen &= (test is not None) | (chosen.sum() <= MOST_TABLES)
     for row in np.flatnonzero(chosen).tolist():
         k1, n1, k0, n0 = (int(count[row]) for count in counts)
         found[row] = proportions.boschloo(k1, n1, k0, n0, side)
@@ -258,7 +263,7 @@ def _compared(contest: Contest, law: Law, answer: _Answer, skews: tuple[Floats, 
         lift = np.where(pairs.control == 0, np.nan, pairs.difference / np.abs(pairs.control))
         raw = arms.raw_variance[treatment] + arms.raw_variance[baseline]
         adjusted = arms.variance[treatment] + arms.variance[baseline]
-        reduction = np.where(arms.covariates[treatment] > 0, 1 - adjusted / raw, np.nan)
+        reduction = np.where((arms.covariates[treatment] > 0) & (raw > 0), 1 - adjusted / raw, np.nan)
     columns = {
         "n": measured.units[treatment], "n_baseline": measured.units[baseline],
         "treatment": pairs.treatment, "control": pairs.control,

@@ -98,11 +98,15 @@ class Many:
 
     def law(self, question: Question, sides: Sides, df: Floats) -> Law:
         """The largest of the statistics of a test, by Dunnett's distribution."""
+        if not len(df):
+            return by_level(question, sides, df)
         sizes = self._spread(self.treatment, 0.0)[self.test]
         return Law(multiplicity.dunnett_critical(question.alpha, df, self.control, sizes, 2 if sides.tails == 2 else 1), df)
 
     def p_values(self, statistic: Floats, df: Floats, side: Alternative) -> Floats:
         """Adjusted p-values, each by its own degrees of freedom."""
+        if not len(df):
+            return df
         sizes, statistics = self._spread(self.treatment, 0.0), self._spread(statistic, np.nan)
         adjusted = multiplicity.dunnett(statistics[self.test], df, self.control, sizes[self.test], side)
         return np.asarray(adjusted[np.arange(len(self.test)), self._slots()])
@@ -143,7 +147,10 @@ def student(z: Floats, df: Floats) -> Floats:
     """Student's deviate with the same tail as a normal one."""
     from scipy.special import ndtr
 
-    return np.asarray(np.where(np.isinf(z), np.inf, quantile(ndtr(-np.where(np.isinf(z), 0.0, z)), df)))
+    level = ndtr(-np.where(np.isinf(z), 0.0, z))
+    found = quantile(np.where(level > 0, level, 0.5), df)
+    # What no float can tell from never is never: where the level, or its quantile, is beyond the floats.
+    return np.asarray(np.where(np.isinf(z) | (level <= 0) | ~(found >= 0), np.inf, found))
 
 
 def quantile(level: Floats, df: Floats) -> Floats:

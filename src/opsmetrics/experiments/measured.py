@@ -59,6 +59,7 @@ class Measured:
     test : (M,) the test of each arm, from 0 to T - 1.
     variant : (M,) its code among all variants.
     cells : M x S groups, all strata of the first arm first.
+    sizes : (M x S,) units that there are, with or without the metric.
     place : (T,) where the test stands in the result.
     """
 
@@ -66,6 +67,7 @@ class Measured:
     test: Ints
     variant: Ints
     cells: Moments
+    sizes: Floats
     strata: int
     place: Ints
 
@@ -85,8 +87,10 @@ class Measured:
             return self
         arms = tests[self.test]
         renumbered = np.cumsum(tests) - 1
-        cells = self.cells[np.flatnonzero(np.repeat(arms, self.strata))]
-        return replace(self, test=renumbered[self.test[arms]], variant=self.variant[arms], cells=cells, place=self.place[tests])
+        kept = np.flatnonzero(np.repeat(arms, self.strata))
+        return Measured(
+            self.layout, renumbered[self.test[arms]], self.variant[arms], self.cells[kept], self.sizes[kept], self.strata, self.place[tests]
+        )
 
     def filled(self) -> Measured:
         """Covariates with the mean of their test in the place of what is missing, where there had to be zero until all parts were together.

@@ -60,9 +60,16 @@ def measure(reading: Reading, metrics: Mapping[str, Metric], sizing: Sizing, *, 
     """Each metric in all arms of the one test."""
     groups = (len(reading.variants), len(reading.strata))
     return [
-        measured_of(reading.found[name], metric, groups, sizing, (name, place), clustered=clustered)
+        replace(measured_of(reading.found[name], metric, groups, sizing, (name, place), clustered=clustered), sizes=sizes)
         for place, (name, metric) in enumerate(metrics.items())
+        for sizes in [_sizes(reading, metric)]
     ]
+
+
+def _sizes(reading: Reading, metric: Metric) -> Floats:
+    """The units of every cell; quantiles are of all strata together."""
+    units = reading.units.astype(np.float64)
+    return units.reshape(len(reading.variants), -1).sum(axis=1) if isinstance(metric, Quantile) else units
 
 
 def measured_of(
@@ -75,7 +82,7 @@ def measured_of(
         cells, strata, layout = _quantiles(found, metric, groups, sizing, named[0]), 1, Layout("quantile")
     else:
         layout = Layout(metric.kind, 2 if clustered else len(metric.values), clustered and covariates > 0, covariates, found.indicators)
-    return Measured(layout, np.zeros(variants, dtype=np.int64), np.arange(variants), cells, strata, np.array([named[1]]))
+    return Measured(layout, np.zeros(variants, dtype=np.int64), np.arange(variants), cells, cells.n, strata, np.array([named[1]]))
 
 
 def together(entries: Sequence[tuple[Measured, Metric]]) -> list[tuple[Measured, Metric]]:
@@ -97,6 +104,7 @@ def stacked(parts: Sequence[Measured]) -> Measured:
         test=np.concatenate([own.test + start for own, start in zip(parts, starts, strict=False)]),
         variant=np.concatenate([own.variant for own in parts]),
         cells=moments.stack(own.cells for own in parts),
+        sizes=np.concatenate([own.sizes for own in parts]),
         place=np.concatenate([own.place for own in parts]),
     )
 
@@ -111,7 +119,7 @@ def thick(measured: Measured) -> tuple[Measured, Ints]:
     if measured.strata == 1:
         return measured, measured.place[:0]
     n = measured.cells.n.reshape(-1, measured.strata)
-    into = np.tile(np.arange(measured.strata), (len(n), 1))
+    into = np.tile(np.where(n.sum(axis=0) > 0, np.arange(measured.strata), 0), (len(n), 1))
     for test in range(len(measured.place)):
         arms = np.flatnonzero(measured.test == test)
         units = n[arms].sum(axis=0)
@@ -127,6 +135,8 @@ def thick(measured: Measured) -> tuple[Measured, Ints]:
     if torn.any():
         into[torn[measured.test]] = 0
         whole = _restrata(measured, into)
+    if not into.any():
+        return replace(whole, cells=whole.cells[np.arange(0, n.size, measured.strata)], sizes=n.sum(axis=1), strata=1), measured.place[torn]
     return whole, measured.place[torn]
 
 

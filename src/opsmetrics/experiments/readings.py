@@ -23,7 +23,7 @@ from opsmetrics._parts import Part
 from opsmetrics.errors import DataError
 from opsmetrics.experiments.metrics import Metric, Quantile
 
-LARGEST: Final = 1e90
+LARGEST: Final = 1e30
 """Numbers beyond it are a mistake, and their cubes are no floats."""
 
 ROWS: Final = 65_536
@@ -407,6 +407,10 @@ def _together(backend: Backend, tallies: Sequence[Tally], asked: Asked) -> Readi
 
 
 def _labels(parts: Sequence[Sequence[object]]) -> list[object]:
-    """All labels in order: numbers by size, text by code point."""
-    labels: list[Any] = list(dict.fromkeys(label for part in parts for label in part))
+    """All labels in order."""
+    return in_order(list(dict.fromkeys(label for part in parts for label in part)))
+
+
+def in_order(labels: Iterable[Any]) -> list[Any]:
+    """Labels in order: numbers by size, text by code point."""
     return sorted(labels, key=lambda label: (isinstance(label, str), label))

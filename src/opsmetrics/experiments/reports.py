@@ -113,7 +113,7 @@ def _sides(backend: Backend, tests: Tests, variant: Ints, baseline: Ints) -> dic
 
 def statistics(backend: Backend, tests: Tests, measured: Sequence[Measured], strata: Sequence[object]) -> Any:
     """What the table was made of, one row per metric, variant and stratum that has units."""
-    kept = [np.flatnonzero(own.cells.n > 0) for own in measured]
+    kept = [np.flatnonzero(own.sizes > 0) for own in measured]
     arm = [cells // own.strata for own, cells in zip(measured, kept, strict=True)]
     place = np.concatenate([own.place[own.test[a]] for own, a in zip(measured, arm, strict=True)])
     variant = np.concatenate([own.variant[a] for own, a in zip(measured, arm, strict=True)])
@@ -121,7 +121,7 @@ def statistics(backend: Backend, tests: Tests, measured: Sequence[Measured], str
     columns = head(backend, tests, place[order])
     kind = np.repeat([KINDS.index(own.layout.kind) for own in measured], [len(cells) for cells in kept])
     columns |= {"kind": _frames.words(backend, KINDS, kind[order]), "variant": _frames.labels(backend, tests.variants, variant[order])}
-    if any(own.strata > 1 for own in measured):
+    if strata != [None]:
         stratum = np.concatenate([cells % own.strata for own, cells in zip(measured, kept, strict=True)])[order]
         columns["stratum"] = _frames.labels(backend, strata, stratum)
     found = [{name: values[cells] for name, values in columns_of(own).items()} for own, cells in zip(measured, kept, strict=True)]
@@ -130,7 +130,8 @@ def statistics(backend: Backend, tests: Tests, measured: Sequence[Measured], str
         name: np.concatenate([one.get(name, np.full(len(cells), np.nan)) for one, cells in zip(found, kept, strict=True)])[order]
         for name in names
     }
-    numbers["n"] = np.asarray(numbers["n"]).astype(np.int64)
+    sizes = np.concatenate([own.sizes[cells] for own, cells in zip(measured, kept, strict=True)])[order]
+    numbers = {"units": sizes.astype(np.int64), **numbers, "n": np.asarray(numbers["n"]).astype(np.int64)}
     return _frames.build(backend, columns | numbers)
 
 

@@ -35,4 +35,6 @@ def settled(reached: Callable[[float], float], low: float, high: float) -> float
     start = bottom + (end - bottom) * 0.9
     while excess(start) < 0:
         start = bottom + (start - bottom) * 0.8
+        if start - bottom < 1e-6 * (end - bottom):  # below everywhere: what there is at the least
+            return reached(float(ndtr(bottom)))
     return float(ndtr(brentq(excess, start, end, xtol=1e-14, rtol=1e-15)))

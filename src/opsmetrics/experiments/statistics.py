@@ -21,10 +21,11 @@ from opsmetrics._kernels.moments import Moments
 from opsmetrics.errors import ColumnError, DataError, ParameterError, nearest
 from opsmetrics.experiments.measured import Layout, Measured, numbered
 from opsmetrics.experiments.metrics import Kind
+from opsmetrics.experiments.readings import in_order
 
 KINDS: Final[tuple[Kind, ...]] = ("proportion", "mean", "ratio", "quantile")
 MOST_COVARIATES: Final = 50
-LARGEST: Final = 1e100
+LARGEST: Final = 1e30
 ROUNDING: Final = 1e-7
 """What sums of products may have lost, as a part of them."""
 
@@ -119,6 +120,7 @@ def _table(stats: object) -> Any:
         if not stats or not all(isinstance(record, Mapping) for record in stats):
             raise ParameterError("stats must be a table, or a list of at least one mapping.", code="parameter.stats")
         stats = pd.DataFrame(list(stats))
+        stats = stats.astype({name: float for name in stats.columns if stats[name].isna().all()})  # from JSON: null, and not text
     return _frames.wrap("stats", stats)
 
 
@@ -127,7 +129,7 @@ def _known(names: Sequence[str]) -> set[str]:
     covariates = next((i for i in range(MOST_COVARIATES) if _mean(numbered("covariate", i)) not in names), MOST_COVARIATES)
     numbers = Layout("ratio", 2, True, covariates, tuple(range(covariates))).names
     pairs = {_covariance(*pair) for pair in itertools.combinations(numbers, 2)}
-    return {"n", "successes", *_CUBES, *pairs, *(column(name) for name in numbers for column in (_mean, _variance))}
+    return {"n", "units", "successes", *_CUBES, *pairs, *(column(name) for name in numbers for column in (_mean, _variance))}
 
 
 def _arrange(backend: Backend, by: Sequence[str], coded: Mapping[str, tuple[Ints, Any]], columns: Mapping[str, Floats]) -> Read:
@@ -135,7 +137,7 @@ def _arrange(backend: Backend, by: Sequence[str], coded: Mapping[str, tuple[Ints
     rows = len(columns["n"])
     nothing = np.zeros(rows, dtype=np.int64)
     metric, names = coded.get("metric", (nothing, None))
-    variant, variants = coded["variant"]
+    variant, variants = _in_order(*coded["variant"])
     stratum, groups = coded.get("stratum", (nothing, None))
     strata = [None] if groups is None else groups.to_list()
     experiment = _packed([coded[column][0] for column in by], rows)
@@ -146,16 +148,24 @@ def _arrange(backend: Backend, by: Sequence[str], coded: Mapping[str, tuple[Ints
     experiment = rank[experiment]
     labels = {column: _frames.take(coded[column][1], coded[column][0][np.sort(first)]) for column in by}
     metrics = ["metric"] if names is None else [str(name) for name in names.to_list()]
-    layouts, layout = _layouts(coded.get("kind"), columns, metrics, metric)
     tests, test = np.unique(experiment * len(metrics) + metric, return_inverse=True)
+    layouts, layout = _layouts(coded.get("kind"), columns, metrics, test, metric)
+    layout = _of_empty(layout, test, columns["n"])
     _demand_alike(layouts, layout, test, [metrics[code] for code in (tests % len(metrics)).tolist()])
     measured = [
         _measure(own, columns, _Rows(np.flatnonzero(layout == i), test, variant, stratum), (len(variants), len(strata)))
         for i, own in enumerate(layouts)
     ]
     return Read(
-        backend, labels, metrics, variants.to_list(), strata, measured, tests // len(metrics), tests % len(metrics),
+        backend, labels, metrics, variants, strata, measured, tests // len(metrics), tests % len(metrics),
     )  # fmt: skip
+
+
+def _in_order(codes: Ints, labels: Any) -> tuple[Ints, list[Any]]:
+    """Variants in the order of their labels, as in a frame of units."""
+    listed = labels.to_list()
+    ordered = in_order(listed)
+    return np.array([ordered.index(label) for label in listed], dtype=np.int64)[codes], ordered
 
 
 def _packed(codes: Sequence[Ints], rows: int) -> Ints:
@@ -177,7 +187,7 @@ class _Rows:
 
 
 def _layouts(
-    kind: tuple[Ints, Any] | None, columns: Mapping[str, Floats], metrics: Sequence[str], metric: Ints
+    kind: tuple[Ints, Any] | None, columns: Mapping[str, Floats], metrics: Sequence[str], test: Ints, metric: Ints
 ) -> tuple[list[Layout], Ints]:
     """The layout of each row, told by what is not missing."""
     rows = len(metric)
@@ -196,6 +206,8 @@ def _layouts(
         raise DataError(
             f"stats: metric {name!r} has rows with neither 'successes' nor 'mean' and 'variance'; give one or the other.", code="data.stats"
         )
+    np.bitwise_or.at(together := np.zeros(int(test.max(initial=-1)) + 1, dtype=np.int64), test, missing)
+    missing = together[test]  # rows in which none is missing have none of these columns
     own = np.where(counted, 0, np.where(ratio, 2, 1))
     if kind is not None:
         stated = np.array([KINDS.index(_checks.choice("kind", word, KINDS)) for word in kind[1].to_list()], dtype=np.int64)
@@ -214,6 +226,17 @@ def _layouts(
     ], layout
 
 
+def _of_empty(layout: Ints, test: Ints, n: Floats) -> Ints:
+    """Rows without units say nothing of their layout, which is that of the others of their test."""
+    empty = n == 0
+    if not empty.any() or empty.all():
+        return layout
+    known = np.flatnonzero(~empty)[::-1]
+    first = np.full(int(test.max()) + 1, -1, dtype=np.int64)
+    first[test[known]] = layout[known]
+    return np.where(empty & (first[test] >= 0), first[test], layout)
+
+
 def _bits(flags: int) -> tuple[int, ...]:
     return tuple(i for i in range(flags.bit_length()) if flags >> i & 1)
 
@@ -226,8 +249,8 @@ def _demand_alike(layouts: Sequence[Layout], layout: Ints, test: Ints, names: Se
     first[test[::-1]] = layout[::-1]
     if (other := np.flatnonzero(layout != first[test])).size:
         raise DataError(
-            f"stats: rows of the metric {names[test[other[0]]]!r} have different statistics, such as a covariate in some only; give all "
-            "rows the same.",
+            f"stats: rows of the metric {names[test[other[0]]]!r} have different statistics, such as a covariate in some only, or counts "
+            "in some and means in others (a bare column that is 0 and 1 by chance in a part; name om.Mean). Give all rows the same.",
             code="data.stats",
         )
 
@@ -242,8 +265,12 @@ def _measure(layout: Layout, columns: Mapping[str, Floats], rows: _Rows, sizes: 
         raise DataError(
             "stats: quantiles of parts do not add up to that of the whole; give one row for each metric and variant.", code="data.stats"
         )
-    cells = moments.merge(_moments(layout, {name: values[rows.at] for name, values in columns.items()}), cell, size)
-    return Measured(layout, arms // variants, arms % variants, cells, strata, place)
+    own = {name: values[rows.at] for name, values in columns.items()}
+    cells = moments.merge(_moments(layout, own), cell, size)
+    units = np.where(np.isnan(own["units"]), own["n"], own["units"]) if "units" in own else own["n"]
+    _demand("units", units, (units >= own["n"]) & (units < 1e15), "at least n, the units that have the metric")
+    arrived = np.bincount(cell, weights=units, minlength=size).astype(np.float64)
+    return Measured(layout, arms // variants, arms % variants, cells, arrived, strata, place)
 
 
 def _moments(layout: Layout, columns: Mapping[str, Floats]) -> Moments:
@@ -271,7 +298,8 @@ def _moments(layout: Layout, columns: Mapping[str, Floats]) -> Moments:
         covariance, degrees = _given(_covariance(one, other), columns, some), np.maximum(n - 1, 0)
         most = np.sqrt(products[:, i, i] * products[:, j, j])
         rounding = ROUNDING * np.sqrt((products[:, i, i] + n * mean[:, i] ** 2) * (products[:, j, j] + n * mean[:, j] ** 2))
-        _demand(_covariance(one, other), covariance, np.abs(covariance) * degrees <= most + rounding, "no larger than its variances allow")
+        good = np.abs(covariance) * degrees <= most + rounding
+        _demand(_covariance(one, other), covariance, good, "no larger than its variances allow")
         products[:, i, j] = products[:, j, i] = np.clip(covariance * degrees, -most, most)
     return Moments(n, mean, products, _cubes(layout, columns, n))
 
@@ -279,10 +307,13 @@ def _moments(layout: Layout, columns: Mapping[str, Floats]) -> Moments:
 def _given(name: str, columns: Mapping[str, Floats], needed: npt.NDArray[np.bool_]) -> Floats:
     """A column that rows with units need; 0 where there are none."""
     values = columns.get(name)
+    if "missing" in name:  # rows in which no covariate is missing need not say so
+        return np.nan_to_num(values) if values is not None else np.zeros(len(needed))
     if values is None or np.isnan(values[needed]).any():
         raise DataError(f"stats: {name!r} is missing for some rows that need it; it has {sorted(columns)}.", code="data.stats")
     known = np.where(needed, values, 0.0)
-    _demand(name, known, np.abs(known) <= LARGEST, "a finite number of a size that money and counts have")
+    power = 3 if name.startswith("third") else 1 if name.endswith("mean") else 2
+    _demand(name, known, np.abs(known) <= LARGEST**power, "a finite number of a size that money and counts have")
     return known
 
 
