@@ -40,6 +40,9 @@ Role: TypeAlias = Literal["key", "label", "time", "number", "measure"]
 KEYS: Final = ("key", "label")
 """The roles whose values are told apart, and not counted with."""
 
+FEW: Final = 8
+"""Values of a label up to which each is looked for by itself."""
+
 SHORT: Final = 200
 """Rows that are made one by one."""
 
@@ -267,8 +270,26 @@ def encode(series: nw.Series[Any], use: Use) -> tuple[Ints, nw.Series[Any]]:
         except TypeError:
             raise _wrong_type(use, "objects that cannot be told apart, such as lists") from None
         return codes.astype(np.int64, copy=False), nw.from_native(pd.Series(distinct, name=native.name), series_only=True)
+    if use.role == "label" and (found := _few(series)) is not None:
+        return found
     codes = _integers(series, use)
     return codes, take(series, first_rows(codes))
+
+
+def _few(series: nw.Series[Any]) -> tuple[Ints, nw.Series[Any]] | None:
+    """The same for a polars text of few values, each found by one comparison, which takes a quarter of the time; None if there are more."""
+    if not series.implementation.is_polars() or series.dtype != nw.String:
+        return None
+    native = series.to_native()
+    first: list[int] = []
+    codes = np.where(native.is_null().to_numpy(), -1, FEW).astype(np.int64)
+    while len(first) < FEW:
+        place = int(np.argmax(codes == FEW)) if len(codes) else 0
+        if not len(codes) or codes[place] != FEW:
+            return codes, take(series, np.array(first, dtype=np.int64))
+        codes[(native == native[place]).fill_null(value=False).to_numpy()] = len(first)
+        first.append(place)
+    return (codes, take(series, np.array(first, dtype=np.int64))) if not (codes == FEW).any() else None
 
 
 def _integers(series: nw.Series[Any], use: Use) -> Ints:

@@ -40,6 +40,9 @@ ROWS_PER_PART = 4_000_000
 ROWS_PER_BATCH = 500_000
 """Rows of a DuckDB relation that are fetched at a time."""
 
+ROWS_PER_BLOCK = 1 << 20
+"""Rows of a frame in memory that are read at a time where each stands for itself: few enough for the scratch, and work for a thread."""
+
 ROWS_TO_SPLIT = 1_000_000
 """Rows from which a frame in memory is worth cutting into parts."""
 
@@ -128,7 +131,7 @@ def read(
         for fetched in _chunks(wanted, customer, ordered=ordered) if whole else _batches(wanted):
             rows += len(fetched)
             if not whole:
-                pieces = [fetched] if rows <= ROWS_PER_BATCH else (fetched[block] for block in _blocks(len(fetched)))
+                pieces = [fetched] if len(fetched) <= ROWS_PER_BLOCK else (fetched[block] for block in _blocks(len(fetched)))
                 yield from (functools.partial(_part, Chunk(piece), uses) for piece in pieces)
                 continue
             chunk = Chunk(fetched) if marker is None else _marked(fetched, marker, placed=not in_engine)
@@ -218,7 +221,7 @@ def _batches(frame: Eager | Lazy) -> Iterator[Eager]:
 
 def _blocks(rows: int) -> Iterator[slice]:
     """Blocks of rows whose scratch stays small."""
-    return (slice(begin, min(begin + ROWS_PER_BATCH, rows)) for begin in range(0, rows, ROWS_PER_BATCH))
+    return (slice(begin, min(begin + ROWS_PER_BLOCK, rows)) for begin in range(0, rows, ROWS_PER_BLOCK))
 
 
 def _sorted_batches(frame: Lazy, customer: str, *, ordered: bool) -> Iterator[Eager]:

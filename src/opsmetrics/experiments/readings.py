@@ -26,7 +26,7 @@ from opsmetrics.experiments.metrics import Metric, Quantile
 LARGEST: Final = 1e30
 """Numbers beyond it are a mistake, and their cubes are no floats."""
 
-ROWS: Final = 65_536
+ROWS: Final = 262_144
 """Rows that are looked at together, so that their scratch stays in the cache."""
 
 MANY_VARIANTS: Final = 100
