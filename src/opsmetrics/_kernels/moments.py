@@ -64,7 +64,7 @@ class Runs:
 def of_units(values: Sequence[Floats], runs: Runs, groups: int, *, third: int = 1) -> Moments:
     """The moments of units whose numbers are known. `third` is d, for how many numbers cubes are kept.
 
-    A mean is off by its rounding at most, and products of deviations by the square of that.
+    The sum of the deviations is what rounding took from the mean; products of deviations are off by the square of that only.
     """
     p = len(values)
     found = Moments(np.zeros(groups), np.zeros((groups, p)), np.zeros((groups, p, p)), np.zeros((groups, third, third, third)))
@@ -73,8 +73,9 @@ def of_units(values: Sequence[Floats], runs: Runs, groups: int, *, third: int = 
         found.n[group] = end - begin
         deviations = []
         for i, column in enumerate(ordered):
-            centre = found.mean[group, i] = column[begin:end].sum() / (end - begin)
+            centre = column[begin:end].sum() / (end - begin)
             deviations.append(column[begin:end] - centre)
+            found.mean[group, i] = centre + deviations[i].sum() / (end - begin)
         _products(deviations, found.products[group], found.cubes[group])
     return found
 
