@@ -685,8 +685,9 @@ def _shape(family: Family, given: float | None) -> float | None:
 
 def _demand_power(power: float, error: float) -> None:
     if power <= error * (1 + 1e-9):
+        argument = "confidence" if power >= 0.5 else "power"
         raise ParameterError(
             f"confidence={1 - error:g} leaves a chance of {error:g} to stop without an effect, and power={power!r} is not above that; the "
             "usual choices are 0.95 and 0.8.",
-            code="parameter.confidence" if power >= 0.5 else "parameter.power",
+            code=f"parameter.{argument}",
         )

@@ -375,9 +375,12 @@ def _demand_labels(tallies: Sequence[Tally], uses: Sequence[Use]) -> None:
         "cluster": not any(tally.units.any() for tally in tallies),
     }  # fmt: skip
     for use in uses:
-        if empty.get(use.argument):
-            code = "data.variant" if use.argument == "variant" else "data.missing"
-            raise DataError(f"{use.argument}={use.column!r} is missing in every row; there is nothing to compare.", code=code)
+        if not empty.get(use.argument):
+            continue
+        sentence = f"{use.argument}={use.column!r} is missing in every row; there is nothing to compare."
+        if use.argument == "variant":
+            raise DataError(sentence, code="data.variant")
+        raise DataError(sentence, code="data.missing")
 
 
 def _together(backend: Backend, tallies: Sequence[Tally], asked: Asked) -> Reading:
