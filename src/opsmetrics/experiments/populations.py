@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Final
 
 import numpy as np
 
@@ -14,10 +13,9 @@ from opsmetrics._kernels import moments
 from opsmetrics._kernels.moments import Runs
 from opsmetrics.errors import DataError
 from opsmetrics.experiments import readings
+from opsmetrics.experiments.measures import LEAST
 from opsmetrics.experiments.metrics import Quantile
 from opsmetrics.experiments.readings import Asked, Found
-
-LEAST: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
