@@ -176,7 +176,8 @@ def _schema(frame: Eager | Lazy) -> Mapping[str, nw.dtypes.DType]:
 def _plays(dtype: nw.dtypes.DType, role: Role, kind: Backend) -> bool:
     """Whether a type can play a part. Objects may be text in pandas; polars' whole numbers of 128 bits fit no array."""
     if role in {"number", "measure"}:
-        return dtype.is_numeric() or (role == "measure" and isinstance(dtype, nw.Boolean))
+        objects = kind.is_pandas_like() and dtype == nw.Object  # booleans with a missing one, as files have them
+        return dtype.is_numeric() or (role == "measure" and (isinstance(dtype, nw.Boolean) or objects))
     if role == "time":
         return isinstance(dtype, (nw.Datetime, nw.Date))
     if role == "label" and isinstance(dtype, nw.Boolean):
@@ -223,7 +224,12 @@ def clock_of(dtype: nw.dtypes.DType, use: Use, tz: str | None, engine: str | Non
 def values_of(series: nw.Series[Any], use: Use) -> npt.NDArray[Any]:
     if use.role in KEYS:
         return encode(series, use)[0]
-    return _ticks(series) if use.role == "time" else _numbers(series)
+    if use.role == "time":
+        return _ticks(series)
+    try:
+        return _numbers(series if series.dtype != nw.Object else nw.from_native(series.to_native().astype("float64"), series_only=True))
+    except (TypeError, ValueError):
+        raise _wrong_type(use, "objects, some of which are no numbers") from None
 
 
 def _numbers(series: nw.Series[Any]) -> Floats:

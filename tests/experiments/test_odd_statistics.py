@@ -164,3 +164,21 @@ def test_a_power_below_its_level_is_found() -> None:
     """Of very uneven arms and a rare event the power at few units is below the level itself."""
     plan = om.power(0.01, n=1_000, effect=0.1, allocation=(1, 99), sequential=om.GroupSequential(20, planned_n=100_000))
     assert 0 < float(plan.params["power"]) < 0.1  # type: ignore[arg-type]
+
+
+# ---------------------------------------------------------------------------------------------------------------- booleans
+
+
+def test_booleans_with_a_missing_one_are_booleans() -> None:
+    """As files have them: pandas makes objects of them."""
+    hit = pd.Series([True, None, False, True, False, True, True, False] * 25, dtype=object)
+    frame = pd.DataFrame({"variant": [*"ABBA"] * 50, "hit": hit})
+    plain = om.ab_test(frame.assign(hit=hit.astype("boolean")), variant="variant", metrics="hit")
+    pd.testing.assert_frame_equal(om.ab_test(frame, variant="variant", metrics="hit").table, plain.table)
+    assert plain.table["n"].tolist() == [75]
+
+
+def test_objects_that_are_no_numbers_are_refused() -> None:
+    frame = pd.DataFrame({"variant": [*"AB"] * 4, "hit": pd.Series([True, "yes"] * 4, dtype=object)})
+    with pytest.raises(om.ColumnError, match="holds objects, some of which are no numbers"):
+        om.ab_test(frame, variant="variant", metrics="hit")
