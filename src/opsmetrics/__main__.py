@@ -192,11 +192,13 @@ def retail(path: str) -> Shop:
 
 def hillstrom(path: str) -> Trial:
     """The public e-mail test of Kevin Hillstrom: 64,000 customers, of whom a third each got no mail, men's or women's goods."""
+    import pandas as pd
     import polars as pl
 
+    customers = pd.DataFrame(pl.read_parquet(path).to_dict(as_series=False))  # polars' own way to pandas wants pyarrow
     spend = om.Mean("spend", covariate="history")
     metrics = {"visit": om.Proportion("visit"), "conversion": om.Proportion("conversion"), "spend": spend}
-    return Trial(pl.read_parquet(path).to_pandas(), "treatment", "No E-Mail", metrics, "conversion", "Mens E-Mail")
+    return Trial(customers, "treatment", "No E-Mail", metrics, "conversion", "Mens E-Mail")
 
 
 FAMILIES: tuple[tuple[str, Callable[[pd.DataFrame], None]], ...] = (
