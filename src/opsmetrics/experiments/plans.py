@@ -18,7 +18,7 @@ from opsmetrics.errors import ParameterError
 from opsmetrics.experiments import searches
 from opsmetrics.experiments.baselines import Baseline, percent
 from opsmetrics.experiments.metrics import Hypothesis
-from opsmetrics.experiments.questions import MOST_UNITS, ROUNDING, PlannedCorrection, Question, ask, units_of
+from opsmetrics.experiments.questions import MOST_UNITS, ROUNDING, PlannedCorrection, PlanQuestion, ask, units_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,7 +68,7 @@ class Plan(Result[FrameT_co]):
 
     curve = Table()
 
-    _question: Question
+    _question: PlanQuestion
     _found: _Found
 
     def _power_by(self, units: Floats) -> Floats:
@@ -421,7 +421,7 @@ class _Found:
     expected_n: float | None
 
 
-def _plan(question: Question, effect: float, power: float, exact: float, units: Sequence[int]) -> Plan[pd.DataFrame]:
+def _plan(question: PlanQuestion, effect: float, power: float, exact: float, units: Sequence[int]) -> Plan[pd.DataFrame]:
     """The result of one of the three, when all numbers are known."""
     known, size = question.baseline, abs(question.baseline.value)
     most, expected = question.inflation(power)

@@ -34,7 +34,7 @@ _INSIDE = 1 - 1e-9
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class PlanQuestion:
     """What is asked of a test, but for the number that is sought. `sign` is 1 where a higher value is hoped for; `level` is of one side."""
 
     baseline: Baseline
@@ -114,7 +114,7 @@ class Question:
             high = 1e4 * known.std * math.sqrt(known.factor / (n * min(self.shares)))
         return high * 1e-12, high
 
-    def expecting(self, effect: float) -> tuple[Question, float]:
+    def expecting(self, effect: float) -> tuple[PlanQuestion, float]:
         """The question with the direction of this effect, and the effect as a difference."""
         difference = self.absolute(_checks.number("effect", effect))
         question = self
@@ -187,7 +187,7 @@ def ask(
     sequential: GroupSequential | AlwaysValid | None,
     hypothesis: Hypothesis,
     margin: float | None,
-) -> Question:
+) -> PlanQuestion:
     """The question, each part within its rule."""
     known = baseline if isinstance(baseline, Baseline) else _from_rate(baseline)
     weights = _weights(allocation)
@@ -210,7 +210,7 @@ def ask(
     sides: Literal[1, 2] = 2 if side == "two-sided" and shown == "superiority" else 1
     level = _level(1 - _checks.fraction("confidence", confidence), sides, shares, kept)
     sign = -1 if side == "less" else 1
-    question = Question(known, relative, confidence, side, shares, kept, sequential, shown, 0.0, level, sign)
+    question = PlanQuestion(known, relative, confidence, side, shares, kept, sequential, shown, 0.0, level, sign)
     return dataclasses.replace(question, margin=_margin(question, margin))
 
 
@@ -267,7 +267,7 @@ def _two_sided_and_one_look(alternative: Alternative, sequential: GroupSequentia
         )
 
 
-def _margin(question: Question, margin: float | None) -> float:
+def _margin(question: PlanQuestion, margin: float | None) -> float:
     """The margin as a difference; 0 under superiority."""
     if question.hypothesis == "superiority":
         if margin is not None:
