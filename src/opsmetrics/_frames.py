@@ -226,8 +226,10 @@ def values_of(series: nw.Series[Any], use: Use) -> npt.NDArray[Any]:
         return encode(series, use)[0]
     if use.role == "time":
         return _ticks(series)
+    if series.dtype != nw.Object:
+        return _numbers(series)
     try:
-        return _numbers(series if series.dtype != nw.Object else nw.from_native(series.to_native().astype("float64"), series_only=True))
+        return np.asarray(series.to_native().astype("float64"), dtype=np.float64)
     except (TypeError, ValueError):
         raise _wrong_type(use, "objects, some of which are no numbers") from None
 
@@ -289,13 +291,13 @@ def _few(series: nw.Series[Any]) -> tuple[Ints, nw.Series[Any]] | None:
     native = series.to_native()
     first: list[int] = []
     codes = np.where(native.is_null().to_numpy(), -1, FEW).astype(np.int64)
-    while len(first) < FEW:
-        place = int(np.argmax(codes == FEW)) if len(codes) else 0
-        if not len(codes) or codes[place] != FEW:
-            return codes, take(series, np.array(first, dtype=np.int64))
+    while (rest := codes == FEW).any():
+        if len(first) == FEW:
+            return None
+        place = int(rest.argmax())
         codes[(native == native[place]).fill_null(value=False).to_numpy()] = len(first)
         first.append(place)
-    return (codes, take(series, np.array(first, dtype=np.int64))) if not (codes == FEW).any() else None
+    return codes, take(series, np.array(first, dtype=np.int64))
 
 
 def _integers(series: nw.Series[Any], use: Use) -> Ints:

@@ -18,7 +18,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from opsmetrics._kernels.moments import Moments, merge
+from opsmetrics._kernels.moments import Moments, merge, summed
 
 ROUNDING: Final = 1e-28
 """The square of what the deviations of cancelling numbers keep of their size."""
@@ -181,6 +181,4 @@ def _pseudo_inverse(matrices: Floats) -> tuple[Floats, Floats]:
 
 def _by_test(values: Floats, test: Ints) -> Floats:
     """Sums over the rows of each test."""
-    total = np.zeros((int(test.max(initial=-1)) + 1, *values.shape[1:]))
-    np.add.at(total, test, values)
-    return total
+    return summed(values, test, int(test.max(initial=-1)) + 1)

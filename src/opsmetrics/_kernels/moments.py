@@ -116,20 +116,20 @@ def merge(parts: Moments, codes: Ints, groups: int) -> Moments:
     first[codes[told]] = told  # means are taken from one of their own, so that nothing large is added up
     origin = parts.mean[first]
     away = np.where(parts.n[:, None] > 0, parts.mean - origin[codes], 0.0)
-    moved = _add(parts.n[:, None] * away, codes, groups) / whole[:, None]
+    moved = summed(parts.n[:, None] * away, codes, groups) / whole[:, None]
     shift = away - moved[codes]
     weighted = parts.n[:, None] * shift
-    products = _add(parts.products + weighted[:, :, None] * shift[:, None, :], codes, groups)
+    products = summed(parts.products + weighted[:, :, None] * shift[:, None, :], codes, groups)
     d = parts.cubes.shape[1]
     s, mixed = shift[:, :d], parts.products[:, :d, :d]
     cubes = parts.cubes + parts.n[:, None, None, None] * np.einsum("gi,gj,gk->gijk", s, s, s)
     for axes in ("gi,gjk->gijk", "gj,gik->gijk", "gk,gij->gijk"):
         cubes = cubes + np.einsum(axes, s, mixed)
     mean = np.where(n[:, None] > 0, origin + moved, 0.0)
-    return Moments(n, mean.reshape(groups, p), products, _add(cubes, codes, groups))
+    return Moments(n, mean.reshape(groups, p), products, summed(cubes, codes, groups))
 
 
-def _add(values: Floats, codes: Ints, groups: int) -> Floats:
+def summed(values: Floats, codes: Ints, groups: int) -> Floats:
     """Sums by group, along the first axis."""
     total = np.zeros((groups, *values.shape[1:]))
     np.add.at(total, codes, values)

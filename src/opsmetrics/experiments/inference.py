@@ -76,11 +76,6 @@ class Contest:
     corrected: bool
 
     @property
-    def counted(self) -> bool:
-        """Whether the arms are counts of successes, and nothing else."""
-        return self.measured.counted
-
-    @property
     def successes(self) -> Floats:
         """In each arm."""
         cells = self.measured.cells
@@ -92,6 +87,12 @@ class Contest:
         cells, strata = self.measured.cells, self.measured.strata
         rows = cells.n * cells.mean[:, 1] if self.measured.layout.base == 2 else cells.n
         return np.asarray(rows.reshape(-1, strata).sum(axis=1))
+
+    @property
+    def rarest(self) -> Floats:
+        """The fewest successes or failures of an arm of each comparison."""
+        rarer = np.minimum(self.successes, self.trials - self.successes)
+        return np.minimum(rarer[self.treatment], rarer[self.baseline])
 
     @property
     def many(self) -> Many:
@@ -116,7 +117,7 @@ def compare(measured: Measured, metric: Metric, control: Ints | None, units: Flo
     law = _law(contest, question, units)
     used = contrasts.bounded(skew, law.critical) if contest.corrected else np.zeros(len(skew))
     exactly = question.design is None and not question.dunnett
-    answer = _proportions(contest, law, exactly=exactly) if contest.counted else _means(contest, law, used)
+    answer = _proportions(contest, law, exactly=exactly) if contest.measured.counted else _means(contest, law, used)
     return _compared(contest, law, answer, (skew, used), question)
 
 
@@ -165,10 +166,7 @@ def _law(contest: Contest, question: Question, units: Floats) -> Law:
         return contest.many.law(question, sides, df) if question.dunnett else laws.by_level(question, sides, df)
     measured = contest.measured
     smaller = np.minimum(measured.units[contest.treatment], measured.units[contest.baseline])
-    rare = None
-    if contest.counted:
-        rarer = np.minimum(contest.successes, contest.trials - contest.successes)
-        rare = np.minimum(rarer[contest.treatment], rarer[contest.baseline])
+    rare = contest.rarest if measured.counted else None
     own = units[measured.place[measured.test[contest.treatment]]]
     return laws.by_design(question, design, sides, df, own, design._ready(smaller, rare))
 
@@ -287,7 +285,7 @@ def _excess(contest: Contest, law: Law, skew: Floats) -> Floats:
     """
     if contest.corrected:
         return np.where(np.abs(skew) > contrasts.MOST_SKEW, np.inf, 0.0)
-    if not contest.measured.cells.cubes.shape[1] or contest.counted:
+    if not contest.measured.cells.cubes.shape[1] or contest.measured.counted:
         return np.zeros(len(skew))
     z = np.where(np.isfinite(law.critical), law.critical, 0.0)
     curve = z**2 - 1 if contest.pooled else 2 * z**2 + 1
@@ -298,8 +296,7 @@ def _few(contest: Contest) -> Bools:
     """Which comparisons of proportions have few successes or failures in an arm."""
     if contest.measured.layout.kind != "proportion":
         return np.zeros(len(contest.treatment), dtype=np.bool_)
-    rarer = np.minimum(contest.successes, contest.trials - contest.successes)
-    return np.asarray(np.minimum(rarer[contest.treatment], rarer[contest.baseline]) < FEW_OUTCOMES)
+    return np.asarray(contest.rarest < FEW_OUTCOMES)
 
 
 def _corrigible(contest: Contest) -> bool:
@@ -310,7 +307,7 @@ def _corrigible(contest: Contest) -> bool:
 def _method(contest: Contest) -> str:
     """How it was tested, in a few words."""
     measured, metric = contest.measured, contest.metric
-    if contest.counted:
+    if contest.measured.counted:
         return f"score, {metric.interval if isinstance(metric, Proportion) else 'miettinen-nurminen'}"
     if isinstance(metric, Quantile):
         return metric.method

@@ -100,16 +100,17 @@ class Many:
         """The largest of the statistics of a test, by Dunnett's distribution."""
         if not len(df):
             return by_level(question, sides, df)
-        sizes = self._spread(self.treatment, 0.0)[self.test]
+        sizes = self._spread(self.treatment, 0.0, self._slots())[self.test]
         return Law(multiplicity.dunnett_critical(question.alpha, df, self.control, sizes, 2 if sides.tails == 2 else 1), df)
 
     def p_values(self, statistic: Floats, df: Floats, side: Alternative) -> Floats:
         """Adjusted p-values, each by its own degrees of freedom."""
         if not len(df):
             return df
-        sizes, statistics = self._spread(self.treatment, 0.0), self._spread(statistic, np.nan)
+        slots = self._slots()
+        sizes, statistics = self._spread(self.treatment, 0.0, slots), self._spread(statistic, np.nan, slots)
         adjusted = multiplicity.dunnett(statistics[self.test], df, self.control, sizes[self.test], side)
-        return np.asarray(adjusted[np.arange(len(self.test)), self._slots()])
+        return np.asarray(adjusted[np.arange(len(self.test)), slots])
 
     def _slots(self) -> Ints:
         """The place of each comparison in its test."""
@@ -119,9 +120,8 @@ class Many:
         slots[order] = np.arange(len(self.test)) - np.repeat(np.cumsum(counts) - counts, counts)
         return slots
 
-    def _spread(self, values: Floats, nothing: float) -> Floats:
+    def _spread(self, values: Floats, nothing: float, slots: Ints) -> Floats:
         """A row of values for each test."""
-        slots = self._slots()
         rows = np.full((int(self.test.max(initial=-1)) + 1, int(slots.max(initial=-1)) + 1), nothing)
         rows[self.test, slots] = values
         return rows

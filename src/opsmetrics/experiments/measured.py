@@ -100,8 +100,7 @@ class Measured:
         if not self.layout.missing:
             return self
         names, cells, test = self.layout.names, self.cells, np.repeat(self.test, self.strata)
-        sums = np.zeros((len(self.place), len(names)))
-        np.add.at(sums, test, cells.n[:, None] * cells.mean)
+        sums = moments.summed(cells.n[:, None] * cells.mean, test, len(self.place))
         whole = sums[:, names.index("rows")] if self.layout.rows else np.bincount(test, weights=cells.n)
         matrix = np.tile(np.eye(len(names)), (len(self.place), 1, 1))
         for i in self.layout.missing:

@@ -60,9 +60,8 @@ def measure(reading: Reading, metrics: Mapping[str, Metric], sizing: Sizing, *, 
     """Each metric in all arms of the one test."""
     groups = (len(reading.variants), len(reading.strata))
     return [
-        replace(measured_of(reading.found[name], metric, groups, sizing, (name, place), clustered=clustered), sizes=sizes)
+        replace(measured_of(reading.found[name], metric, groups, sizing, (name, place), clustered=clustered), sizes=_sizes(reading, metric))
         for place, (name, metric) in enumerate(metrics.items())
-        for sizes in [_sizes(reading, metric)]
     ]
 
 
@@ -131,7 +130,13 @@ def thick(measured: Measured) -> tuple[Measured, Ints]:
             into[np.ix_(arms, small)] = small[0] if together else good[np.argmin(units[good])]
     whole = _restrata(measured, into)
     left = whole.cells.n.reshape(n.shape)
-    torn = np.bincount(measured.test, weights=((left < LEAST) & (_of_test(left, measured.test) > 0)).any(axis=1)) > 0
+    torn = (
+        np.bincount(
+            measured.test,
+            weights=((left < LEAST) & (moments.summed(left, measured.test, len(measured.place))[measured.test] > 0)).any(axis=1),
+        )
+        > 0
+    )
     if torn.any():
         into[torn[measured.test]] = 0
         whole = _restrata(measured, into)
@@ -144,13 +149,6 @@ def _restrata(measured: Measured, into: Ints) -> Measured:
     """The same arms, each of their strata in another one."""
     codes = (np.arange(len(into))[:, None] * measured.strata + into).ravel()
     return replace(measured, cells=moments.merge(measured.cells, codes, into.size))
-
-
-def _of_test(n: Floats, test: Ints) -> Floats:
-    """Units of each stratum in all arms of the test, for each arm."""
-    units = np.zeros((int(test.max()) + 1, n.shape[1]))
-    np.add.at(units, test, n)
-    return units[test]
 
 
 # ----------------------------------------------------------------------------------------------------------- quantiles

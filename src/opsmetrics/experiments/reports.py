@@ -90,10 +90,7 @@ def table(backend: Backend, tests: Tests, rows: Rows) -> Any:
     """The main table of the result."""
     columns = head(backend, tests, rows.place)
     columns["kind"] = _frames.words(backend, KINDS, rows.kind)
-    columns |= {
-        "variant": _frames.labels(backend, tests.variants, rows.variant),
-        "baseline": _frames.labels(backend, tests.variants, rows.baseline),
-    }
+    columns |= _sides(backend, tests, rows.variant, rows.baseline)
     numbers: dict[str, Column] = {name: rows.columns[name] for name in _ORDER}
     for name in ("n", "n_baseline"):
         numbers[name] = rows.columns[name].astype(np.int64)
@@ -177,11 +174,11 @@ def warnings_of(tests: Tests, rows: Rows, *, clustered: bool) -> list[str]:
     beyond = np.isinf(rows.excess)
     skewed = (rows.excess > TAIL_EXCESS) & ~beyond
     worst = float(np.max(rows.excess[~beyond & ~np.isnan(rows.excess)], initial=0.0))
+    skewness = f"units are skewed and the arms of unequal size, so that the error of a tail is off by {_off(worst)} (rule: more than "
+    skewness += f"{TAIL_EXCESS:.0%}); even the arms, or"
     found = {
-        f"units are skewed and the arms of unequal size, so that the error of a tail is off by {_off(worst)} (rule: more than "
-        f"{TAIL_EXCESS:.0%}); even the arms, or use om.Mean(..., skew_correction=True)": skewed & rows.corrigible,
-        f"units are skewed and the arms of unequal size, so that the error of a tail is off by {_off(worst)} (rule: more than "
-        f"{TAIL_EXCESS:.0%}); even the arms, or wait for more units": skewed & ~rows.corrigible,
+        f"{skewness} use om.Mean(..., skew_correction=True)": skewed & rows.corrigible,
+        f"{skewness} wait for more units": skewed & ~rows.corrigible,
         "units are so skewed that their third moment does not correct for it; wait for more units, or winsorize": beyond,
         f"fewer than {FEW_OUTCOMES} units have it, or lack it, in an arm": rows.few,
         "the mean of the control cannot be told from 0, so the lift is not bounded": endless & mean & ~np.isnan(rows.columns["lift"]),
@@ -202,8 +199,7 @@ def alone(tests: Tests, measured: Sequence[Measured], rows: Rows) -> list[str]:
     """Metrics that one variant of an experiment has, and no other."""
     places = np.setdiff1d(np.concatenate([own.place for own in measured]), rows.place)
     names = [_test_name(tests, place) for place in places[:NAMED].tolist()]
-    more = f" and {len(places) - NAMED:,} more" if len(places) > NAMED else ""
-    return [f"{', '.join(names)}{more}: only one variant has it, so it is not compared."] if len(places) else []
+    return [f"{_some(names, len(places))}: only one variant has it, so it is not compared."] if len(places) else []
 
 
 def uneven(tests: Tests, measured: Sequence[Measured]) -> list[str]:
@@ -211,11 +207,10 @@ def uneven(tests: Tests, measured: Sequence[Measured]) -> list[str]:
     told = []
     for own in measured:
         for covariate in own.layout.missing:
-            missing, rows = own.gaps(covariate)
-            for test in range(len(own.place)):
-                arms = own.test == test
-                name = _test_name(tests, int(own.place[test]))
-                if own.lacking(covariate)[test]:
+            (missing, rows), lacking = own.gaps(covariate), own.lacking(covariate)
+            for test, place in enumerate(own.place.tolist()):
+                arms, name = own.test == test, _test_name(tests, place)
+                if lacking[test]:
                     told.append(f"{name}: a covariate is missing in all units of an arm; it is left out.")
                 elif _apart(missing[arms], rows[arms]):
                     told.append(f"{name}: a covariate is missing in one arm more than in another; was it measured before the test?")
@@ -242,4 +237,9 @@ def _whom(tests: Tests, rows: Rows, which: Bools) -> str:
     """The comparisons that a sentence is about."""
     at = np.flatnonzero(which)
     names = [f"{_test_name(tests, rows.place[i])} in {tests.variants[rows.variant[i]]}" for i in at[:NAMED].tolist()]
-    return ", ".join(dict.fromkeys(names)) + (f" and {len(at) - NAMED:,} more" if len(at) > NAMED else "")
+    return _some(names, len(at))
+
+
+def _some(names: Sequence[str], many: int) -> str:
+    """The first names of many."""
+    return ", ".join(dict.fromkeys(names)) + (f" and {many - NAMED:,} more" if many > NAMED else "")

@@ -21,11 +21,10 @@ from opsmetrics._kernels.moments import Moments
 from opsmetrics.errors import ColumnError, DataError, ParameterError, nearest
 from opsmetrics.experiments.measured import Layout, Measured, numbered
 from opsmetrics.experiments.metrics import Kind
-from opsmetrics.experiments.readings import in_order
+from opsmetrics.experiments.readings import LARGEST, in_order
 
 KINDS: Final[tuple[Kind, ...]] = ("proportion", "mean", "ratio", "quantile")
 MOST_COVARIATES: Final = 50
-LARGEST: Final = 1e30
 ROUNDING: Final = 1e-7
 """What sums of products may have lost, as a part of them."""
 
@@ -85,8 +84,8 @@ def enter(stats: object, by: Sequence[str]) -> Read:
     """Check a table of statistics, or records, and bring the rows of each arm together."""
     frame = _table(stats)
     names = list(frame.collect_schema())
-    _frames.check(frame, [Use("by", column, "label") for column in by])
     uses = [Use("by", column, "label") for column in by]
+    _frames.check(frame, uses)
     if "variant" not in names:
         raise ColumnError(f"stats has no column 'variant'; it has {names}.{nearest('variant', names)}", code="column.missing")
     keys = [Use("variant", "variant", "label"), *(Use(name, name, "label") for name in ("metric", "stratum", "kind") if name in names)]
@@ -151,14 +150,12 @@ def _arrange(backend: Backend, by: Sequence[str], coded: Mapping[str, tuple[Ints
     tests, test = np.unique(experiment * len(metrics) + metric, return_inverse=True)
     layouts, layout = _layouts(coded.get("kind"), columns, metrics, test, metric)
     layout = _of_empty(layout, test, columns["n"])
-    _demand_alike(layouts, layout, test, [metrics[code] for code in (tests % len(metrics)).tolist()])
+    _demand_alike(layout, test, metrics, metric)
     measured = [
         _measure(own, columns, _Rows(np.flatnonzero(layout == i), test, variant, stratum), (len(variants), len(strata)))
         for i, own in enumerate(layouts)
     ]
-    return Read(
-        backend, labels, metrics, variants, strata, measured, tests // len(metrics), tests % len(metrics),
-    )  # fmt: skip
+    return Read(backend, labels, metrics, variants, strata, measured, tests // len(metrics), tests % len(metrics))
 
 
 def _in_order(codes: Ints, labels: Any) -> tuple[Ints, list[Any]]:
@@ -197,8 +194,10 @@ def _layouts(
 
     counted, ratio, summed = has("successes"), has("denominator_mean"), has("rows_mean")
     covariates, missing = np.zeros(rows, dtype=np.int64), np.zeros(rows, dtype=np.int64)
-    while (more := has(_mean(numbered("covariate", int(covariates.max(initial=0)))))).any():
-        missing |= has(_mean(numbered("missing", int(covariates.max(initial=0))))).astype(np.int64) << int(covariates.max(initial=0))
+    for place in range(MOST_COVARIATES):
+        if not (more := has(_mean(numbered("covariate", place)))).any():
+            break
+        missing |= has(_mean(numbered("missing", place))).astype(np.int64) << place
         covariates[more] += 1
     told = counted | has("mean") | (columns["n"] == 0)
     if not told.all():
@@ -231,26 +230,29 @@ def _of_empty(layout: Ints, test: Ints, n: Floats) -> Ints:
     empty = n == 0
     if not empty.any() or empty.all():
         return layout
-    known = np.flatnonzero(~empty)[::-1]
-    first = np.full(int(test.max()) + 1, -1, dtype=np.int64)
-    first[test[known]] = layout[known]
+    first = _first(layout, test, np.flatnonzero(~empty))
     return np.where(empty & (first[test] >= 0), first[test], layout)
+
+
+def _first(layout: Ints, test: Ints, rows: Ints) -> Ints:
+    """The layout of the first of these rows of each test, -1 where it has none."""
+    first = np.full(int(test.max()) + 1, -1, dtype=np.int64)
+    first[test[rows[::-1]]] = layout[rows[::-1]]  # the last one written is the first row
+    return first
 
 
 def _bits(flags: int) -> tuple[int, ...]:
     return tuple(i for i in range(flags.bit_length()) if flags >> i & 1)
 
 
-def _demand_alike(layouts: Sequence[Layout], layout: Ints, test: Ints, names: Sequence[str]) -> None:
+def _demand_alike(layout: Ints, test: Ints, metrics: Sequence[str], metric: Ints) -> None:
     """Rows of one metric that are to be merged have the same statistics."""
-    if len(layouts) == 1:
-        return
-    first = np.zeros(len(names), dtype=np.int64)
-    first[test[::-1]] = layout[::-1]
+    first = _first(layout, test, np.arange(len(layout)))
     if (other := np.flatnonzero(layout != first[test])).size:
         raise DataError(
-            f"stats: rows of the metric {names[test[other[0]]]!r} have different statistics, such as a covariate in some only, or counts "
-            "in some and means in others (a bare column that is 0 and 1 by chance in a part; name om.Mean). Give all rows the same.",
+            f"stats: rows of the metric {metrics[metric[other[0]]]!r} have different statistics, such as a covariate in some only, "
+            "or counts in some and means in others (a bare column that is 0 and 1 by chance in a part; name om.Mean). "
+            "Give all rows the same.",
             code="data.stats",
         )
 
