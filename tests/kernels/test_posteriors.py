@@ -7,7 +7,7 @@ import math
 import mpmath as mp
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -62,6 +62,9 @@ def test_the_exact_sum_agrees(shapes):
 
 
 @settings(max_examples=40)
+@example(m=0.5, s1=0.0625, s2=0.01171875)
+@example(m=0.089, s1=0.01, s2=0.01)
+@example(m=0.89, s1=0.1, s2=0.01)
 @given(m=st.floats(-6, 6), s1=st.floats(0.01, 10), s2=st.floats(0.01, 10))
 def test_two_normals_have_a_closed_form(m, s1, s2):
     found = best_student([0.0, m], [s1, s2], math.inf)

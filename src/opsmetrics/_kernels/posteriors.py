@@ -95,11 +95,17 @@ def best_student(location: npt.ArrayLike, scale: npt.ArrayLike, df: npt.ArrayLik
     off = centre - (centre.max(axis=-1, keepdims=True) + centre.min(axis=-1, keepdims=True)) / 2
     wide = np.maximum(off.max(axis=-1, keepdims=True), 3 * spread.max(axis=-1, keepdims=True))
     finite, nu = np.isfinite(freedom), np.where(np.isfinite(freedom), freedom, 1.0)
-    # df log(1 + t^2 / df) is about the square of a normal
-    reach = spread * np.where(finite, np.sqrt(nu * np.expm1(np.minimum(_REACH**2 / nu, 600.0))), _REACH)
+
+    def away(z: Floats) -> Floats:
+        """How far out a density has fallen by exp(-_REACH^2 / 2) from where it stands at z; df log(1 + t^2 / df) is about t^2."""
+        fallen = np.where(finite, nu * np.log1p(z**2 / nu), z**2) + _REACH**2
+        return np.asarray(spread * np.where(finite, np.sqrt(nu * np.expm1(np.minimum(fallen / nu, 600.0))), np.sqrt(fallen)))
+
+    # An arm is best where it is above the highest centre; there a low arm has no more than a tail, whose digits count too.
+    above = (off.max(axis=-1, keepdims=True) - off) / spread
     spread_of_v = spread / np.hypot(wide, off)
     poles = (np.sqrt(np.where(finite, nu, np.inf)) * spread_of_v).min(axis=-1)
-    left, right = np.arcsinh((off - reach) / wide), np.arcsinh((off + reach) / wide)
+    left, right = np.arcsinh((off - away(np.zeros_like(off))) / wide), np.arcsinh((off + away(above)) / wide)
     grid = _grid(left, right, np.minimum(_STEP * _narrow(spread_of_v), 2 * np.pi / _FLAT * poles))
 
     def curves(rows: npt.NDArray[np.intp], v: Floats) -> _Curves:
