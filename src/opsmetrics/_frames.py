@@ -114,6 +114,12 @@ def engine(frame: Eager | Lazy) -> str | None:
     return frame.implementation.name.lower() if isinstance(frame, nw.LazyFrame) else None
 
 
+def are_whole(values: Values) -> bool:
+    """Whether all values are whole numbers; a column of numpy's cannot lack one, which need not be counted."""
+    own = isinstance(getattr(values.to_native(), "dtype", None), np.dtype)
+    return values.dtype.is_integer() and (own or values.null_count() == 0)
+
+
 def is_text(frame: Eager | Lazy, column: str) -> bool:
     """Whether a column holds text."""
     return bool(frame.collect_schema()[column] == nw.String)
@@ -295,9 +301,14 @@ def _few(series: nw.Series[Any]) -> tuple[Ints, nw.Series[Any]] | None:
         if len(first) == FEW:
             return None
         place = int(rest.argmax())
-        codes[(native == native[place]).fill_null(value=False).to_numpy()] = len(first)
+        codes[_is(native, native[place])] = len(first)
         first.append(place)
     return codes, take(series, np.array(first, dtype=np.int64))
+
+
+def _is(native: Any, word: object) -> npt.NDArray[np.bool_]:
+    """Which values of a polars column are this one; null is not."""
+    return np.asarray((native == word).fill_null(value=False).to_numpy())
 
 
 def _integers(series: nw.Series[Any], use: Use) -> Ints:
@@ -331,6 +342,11 @@ def positions_among(series: nw.Series[Any], words: Sequence[Any]) -> npt.NDArray
     if series.implementation.is_polars():
         import polars as pl
 
+        if isinstance(series.dtype, nw.String) and other <= FEW:
+            places = np.full(len(native), other, dtype=small)
+            for place, word in enumerate(words):  # one comparison for each takes half the time of a search for all
+                places -= _is(native, word).view(np.uint8) * small.type(other - place)
+            return places
         if isinstance(series.dtype, (nw.String, nw.Categorical, nw.Enum)):
             found = native.cast(pl.String).cast(pl.Enum([str(word) for word in words]), strict=False).to_physical().fill_null(other)
         else:
@@ -356,9 +372,10 @@ def positions_among(series: nw.Series[Any], words: Sequence[Any]) -> npt.NDArray
     found = found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
     validity, data = found.buffers()
     places = np.frombuffer(data, dtype=np.int32)[found.offset : found.offset + len(found)].astype(small)
-    if found.null_count:  # read off the bitmap: filling nulls takes Arrow as long as the search
-        bits = np.unpackbits(np.frombuffer(validity, dtype=np.uint8), bitorder="little")
-        np.putmask(places, bits[found.offset : found.offset + len(found)] == 0, other)
+    if found.null_count:  # read off the bitmap: filling nulls takes Arrow as long as the search, and numpy's choice by mask a third of it
+        bits = np.unpackbits(np.frombuffer(validity, dtype=np.uint8), bitorder="little")[found.offset : found.offset + len(found)]
+        places *= bits
+        places += (bits ^ 1) * small.type(other)
     return places
 
 
@@ -627,7 +644,7 @@ def like(values: nw.Series[Any], numbers: npt.NDArray[Any]) -> nw.Series[Any]:
     if values.implementation.is_pandas_like():
         import pandas as pd
 
-        return nw.from_native(pd.Series(numbers, name=native.name).astype(native.dtype), series_only=True)
+        return nw.from_native(pd.Series(numbers, dtype=native.dtype, name=native.name, copy=False), series_only=True)
     return nw.new_series(values.name, numbers, values.dtype, backend=cast("Any", values.implementation))
 
 

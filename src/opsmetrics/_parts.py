@@ -43,10 +43,14 @@ ROWS_PER_BATCH = 500_000
 ROWS_PER_BLOCK = 1 << 20
 """Rows of a frame in memory that are read at a time where each stands for itself: few enough for the scratch, and work for a thread."""
 
+ROWS_IN_CACHE = 1 << 18
+"""Rows whose scratch stays in the cache of a core, and that are worth handing to a thread."""
+
 ROWS_TO_SPLIT = 1_000_000
 """Rows from which a frame in memory is worth cutting into parts."""
 
-_SLICES, _SAMPLE = 8, 4_096
+_SLICES, _SAMPLE = 16, 4_096
+_KEY, _ROW = "key of the customer", "place in the frame"
 _PLACE = "place in the relation"
 
 
@@ -131,7 +135,8 @@ def read(
         for fetched in _chunks(wanted, customer, ordered=ordered) if whole else _batches(wanted):
             rows += len(fetched)
             if not whole:
-                pieces = [fetched] if len(fetched) <= ROWS_PER_BLOCK else (fetched[block] for block in _blocks(len(fetched)))
+                few = len(fetched) <= ROWS_PER_BLOCK
+                pieces = [fetched] if few else (fetched[block] for block in _blocks(len(fetched), ROWS_PER_BLOCK))
                 yield from (functools.partial(_part, Chunk(piece), uses) for piece in pieces)
                 continue
             chunk = Chunk(fetched) if marker is None else _marked(fetched, marker, placed=not in_engine)
@@ -146,7 +151,7 @@ def read(
 
 
 def _marked(frame: Eager, marker: Marker, *, placed: bool) -> Chunk:
-    """The rows that match something, with their marks; in a large frame every core looks at its share."""
+    """The rows that match something, with their marks."""
     found = _share_out(len(frame), lambda block: _mark_block(frame, marker, block))
     wanted = np.concatenate([rows for rows, _, _ in found])
     marks = np.concatenate([marks for _, marks, _ in found])
@@ -163,14 +168,12 @@ def _mark_block(frame: Eager, marker: Marker, block: slice) -> tuple[Ints, npt.N
 
 
 def _share_out(size: int, work: Callable[[slice], T]) -> list[T]:
-    """Work on blocks of rows, on all cores where there are many rows."""
-    threads = (os.cpu_count() or 1) if size >= ROWS_TO_SPLIT else 1
-    step = max(-(-size // threads), 1)
-    blocks = [slice(begin, min(begin + step, size)) for begin in range(0, max(size, 1), step)]
-    if len(blocks) == 1:
-        return [work(blocks[0])]
+    """Work on the rows; on many, block by block on all cores."""
+    if size < ROWS_TO_SPLIT:
+        return [work(slice(0, size))]
+    threads = os.cpu_count() or 1
     with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(work, blocks))
+        return list(pool.map(work, _blocks(size, min(-(-size // threads), ROWS_IN_CACHE))))
 
 
 def fold(source: Source, partial: Callable[[Part], T]) -> list[T]:
@@ -219,9 +222,9 @@ def _batches(frame: Eager | Lazy) -> Iterator[Eager]:
         yield _frames.in_memory(pa.Table.from_batches([batch]))
 
 
-def _blocks(rows: int) -> Iterator[slice]:
-    """Blocks of rows whose scratch stays small."""
-    return (slice(begin, min(begin + ROWS_PER_BLOCK, rows)) for begin in range(0, rows, ROWS_PER_BLOCK))
+def _blocks(rows: int, most: int) -> Iterator[slice]:
+    """Blocks of so many rows at most."""
+    return (slice(begin, min(begin + most, rows)) for begin in range(0, rows, most))
 
 
 def _sorted_batches(frame: Lazy, customer: str, *, ordered: bool) -> Iterator[Eager]:
@@ -284,44 +287,48 @@ def _hashed_scans(frame: Lazy, customer: str) -> Iterator[Eager]:
         )
 
 
-def _splits(customer: Values) -> bool:
-    """Whether customers can be told apart by a number at once; others are encoded first."""
-    return customer.dtype.is_integer() and customer.null_count() == 0
-
-
 def _slices(chunk: Chunk, uses: Sequence[Use]) -> Iterator[Callable[[], Part]]:
     """Parts of a large frame in memory, each a range of customers: scratch that fits the cache, and work for every core.
 
-    The rows of a part are brought together by customer. Of whole numbers the customers come in order, and so do the parts, which leaves
-    nothing to sort at the end.
+    Blocks of rows are dealt out to the parts while they are in the cache, and the rows of a part are brought together by customer. Of whole
+    numbers the customers come in order, and so do the parts, which leaves nothing to sort at the end.
     """
     customer = chunk.frame[uses[0].column]
-    dense = None if _splits(customer) else _encode(chunk, uses[0])
+    dense = None if _frames.are_whole(customer) else _encode(chunk, uses[0])
     ids = customer.to_numpy() if dense is None else dense[0]
     values, labels = _columns(chunk, uses)
-    wanted = chunk.wanted if dense is None else None
-    size, step = len(chunk), max(1, len(chunk) // _SAMPLE)
-    sample = np.sort(ids[::step] if wanted is None else ids[wanted[::step]])
+    rows_type = np.min_scalar_type(len(chunk.frame))
+    selected = chunk.wanted is not None  # of whole frames only places are dealt out: copies of all columns are memory
+
+    def keys_of(block: slice) -> npt.NDArray[Any]:
+        return ids[block] if chunk.wanted is None or dense is not None else ids.take(chunk.wanted[block])
+
+    def deal(block: slice) -> tuple[Ints, dict[str, npt.NDArray[Any]]]:
+        keys, rows = keys_of(block), np.arange(block.start, block.stop) if chunk.wanted is None else chunk.wanted[block]
+        columns = {_ROW: rows.astype(rows_type)}
+        if selected:
+            columns |= {_KEY: keys} | {name: column.take(rows) for name, column in values.items()}
+        place = np.zeros(len(keys), dtype=np.uint8)
+        for cut in cuts:
+            place += keys >= cut
+        order = np.argsort(place, kind="stable")
+        begins = np.cumsum(np.bincount(place + np.uint8(1), minlength=len(cuts) + 2))
+        return begins, {name: column.take(order) for name, column in columns.items()}
+
+    sample = np.sort(keys_of(slice(0, len(chunk), max(1, len(chunk) // _SAMPLE))))
     cuts = np.unique(sample[np.arange(1, _SLICES) * len(sample) // _SLICES])
-    keys, place = np.empty(size, dtype=ids.dtype) if wanted is not None else ids, np.zeros(size, dtype=np.uint8)
-
-    def assign(share: slice) -> None:
-        for inner in grouping.blocks(share.stop - share.start):
-            block = slice(share.start + inner.start, share.start + inner.stop)
-            if wanted is not None:
-                keys[block] = ids[wanted[block]]
-            for cut in cuts:
-                place[block] += keys[block] >= cut
-
-    _share_out(size, assign)
+    dealt = _share_out(len(chunk), deal)
 
     def read_slice(number: int) -> Part:
-        own = np.flatnonzero(place == number)
-        order, codes, distinct = grouping.together(keys[own])
-        rows = own if chunk.wanted is None else chunk.wanted[own]
-        columns = {name: column[rows][order] for name, column in values.items()}  # in two steps, the second in the cache
+        hands = [(columns, slice(begins[number], begins[number + 1])) for begins, columns in dealt]
+        own = {name: np.concatenate([columns[name][rows] for columns, rows in hands]) for name in dealt[0][1]}
+        rows = own.pop(_ROW)
+        if not selected:
+            own = {name: column.take(rows) for name, column in {_KEY: ids, **values}.items()}
+        order, codes, distinct = grouping.together(own.pop(_KEY))
+        columns = {name: column.take(order) for name, column in own.items()}
         if chunk.placed:
-            columns["row"] = rows[order]
+            columns["row"] = rows.take(order).astype(np.int64)
         if dense is None:
             people = _frames.like(customer, distinct)
         else:

@@ -350,11 +350,10 @@ def arrange(part: Part, clock: Clock, steps: int, hold: Sequence[str] = ()) -> O
         for name in hold:
             group, _ = _frames.factorize(group * len(part.labels[name]) + part[name][rows])
         person = codes[_frames.first_rows(group)]
-    minor = sequences.lowest_bit(marks, steps) if steps else None
     if part.grouped and not hold and _in_time(group, ticks):
-        place = _settled(group, ticks, minor)
+        place = _settled(group, ticks, marks, steps)
     else:
-        place = sequences.order(group, ticks, minor)
+        place = sequences.order(group, ticks, sequences.lowest_bit(marks, steps) if steps else None)
     if place is None:
         return Ordered(Log(group, ticks, marks, np.arange(part.rows)[rows]), person, dropped)
     row = place if isinstance(rows, slice) else rows[place]
@@ -366,15 +365,16 @@ def _in_time(group: Ints, ticks: Ints) -> bool:
     return bool(((ticks[1:] >= ticks[:-1]) | (group[1:] != group[:-1])).all())
 
 
-def _settled(group: Ints, ticks: Ints, minor: npt.NDArray[np.integer] | None) -> Ints | None:
+def _settled(group: Ints, ticks: Ints, marks: npt.NDArray[np.integer], steps: int) -> Ints | None:
     """Rows at the same time in the order of the steps they match; None where they stand so already."""
-    if minor is None:
+    tied = np.flatnonzero((ticks[1:] == ticks[:-1]) & (group[1:] == group[:-1])) + 1
+    if steps == 0 or tied.size == 0:
         return None
-    wrong = np.flatnonzero((minor[1:] < minor[:-1]) & (ticks[1:] == ticks[:-1]) & (group[1:] == group[:-1])) + 1
+    minor = sequences.lowest_bit(marks, steps)
+    wrong = tied[minor[tied] < minor[tied - 1]]
     if wrong.size == 0:
         return None
-    change = np.zeros(len(group), dtype=np.int64)
-    change[1:] = (ticks[1:] != ticks[:-1]) | (group[1:] != group[:-1])
+    starts = np.delete(np.arange(len(group)), tied)  # of runs of rows of one customer at one time
     place = np.arange(len(group))
-    sequences.resort(place, sequences.run_starts(np.cumsum(change)), wrong, ticks, minor)
+    sequences.resort(place, starts, wrong, ticks, minor)
     return place

@@ -280,6 +280,7 @@ def test_cutting_the_frame_into_parts_changes_nothing(
     whole = everything()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_parts, "ROWS_TO_SPLIT", size)
+        patch.setattr(_parts, "ROWS_IN_CACHE", max(size // 3, 1))
         assert everything() == whole
 
 

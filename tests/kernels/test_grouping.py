@@ -93,3 +93,31 @@ def test_distinct_days_per_customer(pairs: list[tuple[int, int]]) -> None:
     codes, days = (np.array([p[i] for p in pairs], dtype=np.int64) for i in range(2))
     found = purchases.days_per_customer(purchases.customer_days(codes, days), 4)
     assert found.tolist() == [len({day for c, day in pairs if c == customer}) for customer in range(4)]
+
+
+wide_keys = st.lists(
+    st.one_of(st.integers(-(2**63), 2**63 - 1), st.integers(0, 5), st.integers(2**40, 2**40 + 3), st.integers(2**62, 2**62 + 2)),
+    min_size=1, max_size=60,
+)  # fmt: skip
+
+
+@given(wide_keys)
+def test_rows_come_together_by_key_each_in_its_order(keys: list[int]) -> None:
+    rows, codes, distinct = grouping.together(np.array(keys, dtype=np.int64))
+    assert rows.tolist() == sorted(range(len(keys)), key=lambda row: (keys[row], row))
+    assert distinct.tolist() == sorted(set(keys))
+    assert distinct[codes].tolist() == sorted(keys)
+
+
+def test_keys_that_share_their_leading_bits_are_told_apart() -> None:
+    rng = np.random.default_rng(5)
+    keys = np.append(rng.integers(0, 1_000, 5_000), 2**62)
+    rows, _, distinct = grouping.together(keys)
+    assert rows.tolist() == np.argsort(keys, kind="stable").tolist()
+    assert distinct.tolist() == np.unique(keys).tolist()
+
+
+@given(st.lists(st.integers(0, 2**64 - 1), max_size=30))
+def test_keys_without_a_sign_come_together(keys: list[int]) -> None:
+    rows, _, _ = grouping.together(np.array(keys, dtype=np.uint64))
+    assert rows.tolist() == sorted(range(len(keys)), key=lambda row: (keys[row], row))

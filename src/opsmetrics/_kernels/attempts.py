@@ -74,14 +74,14 @@ class Attempts:
         return np.asarray(self.filled[0])
 
     @property
-    def depth(self) -> Ints:
-        """How many of the steps are filled: filled ones come first."""
-        depth = np.ones(self.filled.shape[1], dtype=np.int64)
+    def depth(self) -> npt.NDArray[np.int8]:
+        """How many of the steps, which are 62 at most, are filled: filled ones come first."""
+        depth = np.ones(self.filled.shape[1], dtype=np.int8)
         for line in self.filled[1:]:
             depth += line >= 0
         return depth
 
-    def last(self, depth: Ints) -> npt.NDArray[np.int32]:
+    def last(self, depth: npt.NDArray[np.int8]) -> npt.NDArray[np.int32]:
         """The position of the last row."""
         return np.asarray(self.filled[depth - 1, np.arange(self.filled.shape[1])])
 
@@ -109,14 +109,15 @@ def _first_rows(log: Log, plan: Plan, entries: Ints, limit: Ints, stop: Ints) ->
     filled = np.full((len(plan.required), len(entries)), NOT_FILLED, dtype=np.int32)
     filled[0] = entries
     ends = _tie_ends(log) if plan.strict_ties else None
-    alive, at = np.arange(len(entries)), entries
+    alive, at, limits, stops = np.arange(len(entries)), entries, limit, stop
     for gap, step in enumerate(plan.required[1:]):
         found = sequences.following(log.matches(1 << step), at + 1 if ends is None else ends[at])
-        good = found < stop[alive]
-        good &= log.tick[np.minimum(found, len(log) - 1)] <= limit[alive]
+        good = found < stops
+        good &= log.tick.take(found, mode="clip") <= limits
         if (blocks := _ends(log, plan, gap)) is not None:
             good &= found <= sequences.following(blocks, at + 1)
-        alive, at = alive[good], found[good]
+        kept = np.flatnonzero(good)
+        alive, at, limits, stops = (values.take(kept) for values in (alive, found, limits, stops))
         filled[gap + 1, alive] = at
     return Attempts(filled, limit, stop)
 
@@ -236,7 +237,7 @@ def _ends(log: Log, plan: Plan, gap: int) -> Bools | None:
     return foreign if excluded is None else foreign | excluded
 
 
-def _meets(log: Log, plan: Plan, found: Attempts, depth: Ints, rows: Callable[[Log, Plan, int], Bools | None]) -> Ints:
+def _meets(log: Log, plan: Plan, found: Attempts, depth: npt.NDArray[np.int8], rows: Callable[[Log, Plan, int], Bools | None]) -> Ints:
     """Where an attempt meets such a row after its last required one, inside its window; the length of the log where it does not."""
     size, last, met = len(log), found.last(depth), np.full(len(depth), len(log))
     for gap in range(len(plan.required)):
@@ -248,12 +249,12 @@ def _meets(log: Log, plan: Plan, found: Attempts, depth: Ints, rows: Callable[[L
     return met
 
 
-def ended_at(log: Log, plan: Plan, found: Attempts, depth: Ints) -> Ints:
+def ended_at(log: Log, plan: Plan, found: Attempts, depth: npt.NDArray[np.int8]) -> Ints:
     """Where a row ends an attempt after its last required row, the length of the log where none does."""
     return _meets(log, plan, found, depth, _ends)
 
 
-def dirty(log: Log, plan: Plan, found: Attempts, depth: Ints) -> Bools:
+def dirty(log: Log, plan: Plan, found: Attempts, depth: npt.NDArray[np.int8]) -> Bools:
     """Whether an exclusion lies between the rows of an attempt, or after its last one where it did not convert (4)."""
     marred = _meets(log, plan, found, depth, _excluded) < len(log)
     for gap in range(len(plan.required) - 1):

@@ -36,43 +36,33 @@ def blocks(rows: int) -> Iterator[slice]:
 def together(keys: npt.NDArray[Any]) -> tuple[Ints, Ints, npt.NDArray[Any]]:
     """Rows brought together by key, those of a key in their own order: the rows, dense codes that increase along them, the distinct keys.
 
-    Keys that differ in 32 bits at most are counted into place, 16 bits at a time. Of others one integer that holds the key and the row is
-    sorted, which is faster than hashing, and leaves keys in order. Where 64 bits cannot hold both, the key loses its last bits; should two
-    keys then look alike, they are sorted the slow way.
+    Keys are counted into place by the 32 leading bits of their range, 16 bits at a time: numpy's stable sort of 16 bits compares nothing,
+    and takes a third of the time of sorting whole keys. Few keys share these bits; where some do and came out mixed, they are sorted.
     """
     size = len(keys)
     if size == 0:
         return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), keys
-    low, high, row_bits = int(keys.min()), int(keys.max()), (size - 1).bit_length()
-    packed = keys.astype(np.uint64)
-    packed -= np.uint64(low % 2**64)  # whole numbers modulo 2^64 differ as they should
-    if (high - low).bit_length() <= 32:
-        rows = _by_halves(packed.astype(np.uint32), high - low)
-        ordered = keys[rows]
-        return rows, *_runs(ordered, ordered[1:] != ordered[:-1])
-    shift = max((high - low).bit_length() + row_bits - 64, 0)
-    packed >>= np.uint64(shift)
-    packed <<= np.uint64(row_bits)
-    packed |= np.arange(size, dtype=np.uint64)
-    packed.sort()
-    rows = (packed & np.uint64((1 << row_bits) - 1)).view(np.int64)
-    ordered = keys[rows]
-    change = ordered[1:] != ordered[:-1]
-    if shift:
-        packed >>= np.uint64(row_bits)
-        if np.count_nonzero(packed[1:] != packed[:-1]) != np.count_nonzero(change):
-            rows = np.argsort(keys, kind="stable")
-            ordered = keys[rows]
-            change = ordered[1:] != ordered[:-1]
-    return rows, *_runs(ordered, change)
+    low, high = int(keys.min()), int(keys.max())
+    bits = (high - low).bit_length()
+    leading = keys.astype(np.uint64)
+    leading -= np.uint64(low % 2**64)  # whole numbers modulo 2^64 differ as they should
+    leading >>= np.uint64(max(bits - 32, 0))
+    rows = _by_halves(leading.astype(np.uint32), min(bits, 32))
+    ordered = keys.take(rows)
+    if bits > 32 and (wrong := np.flatnonzero(ordered[1:] < ordered[:-1])).size:
+        shared = leading[rows]
+        mixed = np.flatnonzero(np.isin(shared, shared[wrong]))
+        rows[mixed] = rows[mixed][np.argsort(ordered[mixed], kind="stable")]
+        ordered = keys.take(rows)
+    return rows, *_runs(ordered, ordered[1:] != ordered[:-1])
 
 
-def _by_halves(keys: npt.NDArray[np.uint32], high: int) -> Ints:
-    """Rows in the order of their keys, equal ones in their own: numpy's stable sort of 16 bits counts, and compares nothing."""
+def _by_halves(keys: npt.NDArray[np.uint32], bits: int) -> Ints:
+    """Rows in the order of their keys, equal ones in their own."""
     rows = np.argsort(keys.astype(np.uint16), kind="stable")
-    if high < 2**16:
+    if bits <= 16:
         return rows
-    return rows[np.argsort((keys >> np.uint32(16)).astype(np.uint16)[rows], kind="stable")]
+    return rows.take(np.argsort((keys >> np.uint32(16)).astype(np.uint16).take(rows), kind="stable"))
 
 
 def _runs(ordered: npt.NDArray[Any], change: npt.NDArray[np.bool_]) -> tuple[Ints, npt.NDArray[Any]]:

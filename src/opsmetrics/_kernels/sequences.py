@@ -20,8 +20,6 @@ AnyInts = npt.NDArray[np.integer]
 LARGEST = int(np.iinfo(np.int64).max)
 _KEY_BITS = 63
 _LARGEST_32 = int(np.iinfo(np.int32).max)
-_FEW = 4
-"""A search costs about as much as sixteen answers."""
 
 _UNITS = sorted({ticks // parts for ticks in TICKS_PER_DAY.values() for parts in (1, 24, 1_440, 86_400, 86_400_000)} - {0, 1}, reverse=True)
 """Whole days, hours, minutes, seconds and milliseconds in ticks of any unit."""
@@ -150,11 +148,11 @@ def run_ends(values: AnyInts) -> Ints:
 
 def following(mask: Bools, begin: AnyInts, nth: int = 1) -> Ints:
     """The n-th position from each of these on (itself included) where the mask holds; the length of the mask where there is none."""
-    places = np.append(np.flatnonzero(mask), len(mask))
-    if len(begin) < len(mask) >> _FEW:  # a search for each is cheaper than an answer for every position
-        return places[np.minimum(np.searchsorted(places, begin) + (nth - 1), len(places) - 1)]
-    answers = places if nth == 1 else np.append(places, np.full(nth - 1, len(mask)))[nth - 1 :]
-    return np.repeat(answers.astype(np.int32 if len(mask) <= _LARGEST_32 else np.int64), np.diff(places, prepend=-1))[begin]
+    size = len(mask)
+    before: AnyInts = np.zeros(size + 1, dtype=np.int32 if size <= _LARGEST_32 else np.int64)
+    np.cumsum(mask, out=before[1:])
+    places = np.append(np.flatnonzero(mask), np.full(nth, size))
+    return np.asarray(places.take(before.take(begin) + (nth - 1)))
 
 
 def first_reaching(tick: Ints, wanted: Ints, low: Ints, high: Ints) -> Ints:
