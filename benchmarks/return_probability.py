@@ -1,7 +1,8 @@
 """Does the chance to return that `Stages.default().fit` gives happen? On real purchases, against what customers did afterwards.
 
 The stages are fitted to what was known on a day, and each customer's chance to buy within the horizon is compared with whether he did. The
-rule that is usual, dormant after the 80th and churned after the 90th percentile of observed gaps, is put beside it.
+rule that is usual, dormant after the 80th and churned after the 90th percentile of observed gaps, is put beside it; and so is how well
+customers are put in order, by the chance, by recency and orders alone, and by BG/NBD.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import warnings
 from pathlib import Path
 
 import pandas as pd
+from scipy import stats
 
 import opsmetrics as om
 
@@ -36,8 +38,11 @@ def compared(purchases: pd.DataFrame, day: str, horizon: int) -> pd.DataFrame:
     later = purchases[purchases["time"] >= pd.Timestamp(day) + pd.Timedelta(days=1)]
     later = later[later["time"] < pd.Timestamp(day) + pd.Timedelta(days=1 + horizon)]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", om.OpsmetricsWarning)  # what the history cannot tell is counted below
+        warnings.simplefilter("ignore", om.OpsmetricsWarning)  # what the history and the model cannot tell is counted below
         fitted = om.Stages.default().fit(known, **columns, as_of=day, horizon=horizon)
+        repeats = om.clv_summary(known, **columns, as_of=day)
+        model = om.BetaGeo().fit(repeats)
+        expected, alive = model.expected_purchases(horizon, repeats).table, model.p_alive(repeats).table
     summary = om.customer_summary(known.assign(amount=1.0), **columns, amount="amount", as_of=day)
     table = fitted.assign(summary).table.rename(columns={"return_probability": "chance"})
     gaps = known.sort_values("time").groupby("customer")["time"].diff().dt.days
@@ -49,8 +54,15 @@ def compared(purchases: pd.DataFrame, day: str, horizon: int) -> pd.DataFrame:
         observed = gaps[orders.loc[gaps.index].between(low, high)]
         if len(observed):
             table.loc[own, "churned by P90"] = table["recency"] > observed.quantile(0.9)
+    table["BG/NBD, expected purchases"] = expected["expected_purchases"].to_numpy()
+    table["BG/NBD, P(alive)"] = alive["p_alive"].to_numpy()
     longest = table["band"].map(fitted.table.set_index("orders")["longest_known"]).fillna(-1)
     return table.assign(judged=table["recency"] <= longest, returned=table["customer"].isin(later["customer"]))
+
+
+def area(score: pd.Series[float], returned: pd.Series[bool]) -> float:
+    """How often one who returned stands above one who did not (the area under the ROC curve)."""
+    return float(stats.mannwhitneyu(score[returned], score[~returned]).statistic / (returned.sum() * (~returned).sum()))
 
 
 def line(name: str, chosen: pd.DataFrame, *, predicted: bool = True) -> float:
@@ -85,6 +97,10 @@ def main() -> bool:
             for band in BANDS:
                 usual = found[found["churned by P90"] & (found["band"] == band)]
                 line(f"churned by P90 of observed gaps, orders {band}", usual, predicted=False)
+            ranks = {"chance to return": found["chance"].fillna(0.0), "recency": -found["recency"], "orders": found["orders"]}
+            ranks |= {name: found[name] for name in ("BG/NBD, expected purchases", "BG/NBD, P(alive)")}
+            for by, score in ranks.items():
+                print(f"    {f'order by {by}: area under ROC':<66} {area(score, found['returned']):.3f}")
     print(f"  the mean of a band that could be judged missed what happened by {worst:.3f} at most")
     return True
 

@@ -28,7 +28,7 @@ MODULES = tuple(name.removeprefix("opsmetrics").removeprefix(".") or "__init__" 
 """Modules by their names inside the package: "errors", "_kernels.rates", "segments"; "__init__" is the package itself."""
 
 GROUND = {
-    "errors", "_checks", "_clock", "_frames", "_kernels", "_marks", "_parts", "_patterns", "_render", "_results",
+    "errors", "_checks", "_clock", "_frames", "_kernels", "_lines", "_marks", "_parts", "_patterns", "_render", "_results",
     "activity", "customers", "events",
 }  # fmt: skip
 """Families of modules that any topic may stand on."""
@@ -40,6 +40,7 @@ MAY_IMPORT = {
     "_clock": {"errors", "_checks", "_kernels"},
     "_render": set(),
     "_frames": {"errors", "_checks", "_clock", "_kernels"},
+    "_lines": {"errors", "_frames"},
     "_marks": {"errors", "_checks", "_clock", "_frames", "_kernels"},
     "_parts": {"errors", "_checks", "_clock", "_frames", "_kernels", "_marks"},
     "_patterns": {"errors", "_marks"},

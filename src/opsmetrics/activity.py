@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from opsmetrics import _checks, _frames, _parts
+from opsmetrics import _checks, _frames, _lines, _parts
 from opsmetrics._clock import Clock
 from opsmetrics._frames import Column, Ints, Use, Values
 from opsmetrics._kernels import calendars, grouping, sequences
@@ -83,9 +83,9 @@ class Log:
         return dict(self.observed.columns)
 
 
-def uses_of(customer: str, time: str, amount: str | None = None) -> list[Use]:
+def uses_of(customer: str, time: str, amount: str | None = None, order_id: str | None = None) -> list[Use]:
     """The uses that all questions share."""
-    uses = [Use("customer", customer, "key"), Use("time", time, "time")]
+    uses = [Use("customer", customer, "key"), Use("time", time, "time"), *_lines.uses_of(order_id)]
     return uses if amount is None else [*uses, Use("amount", amount, "number")]
 
 
@@ -157,7 +157,8 @@ def _last_tick(argument: str, frame: object, time: Use, clock: Clock) -> int:
 class Rows:
     """The rows of a part that count, as parallel arrays, and how many do not, by reason.
 
-    There are the customer's code, the tick, the money where it is known (in millionths), and the place in the part.
+    There are the customer's code, the tick, the money where it is known (in millionths), and the place in the part. Lines with the id of an
+    order are one row: the first of them, with the money of all.
     """
 
     codes: Ints
@@ -176,7 +177,7 @@ def usable(part: _parts.Part, observed: Observed, *, apart: bool = False) -> Row
 
     The money of customers who are told `apart` is never added up, so that only each one's sum has to fit 64 bits.
     """
-    codes, ticks, amounts = part.codes, part["time"], part.columns.get("amount")
+    codes, ticks, amounts, lines = part.codes, part["time"], part.columns.get("amount"), part.columns.get("order_id")
     dropped: Counter[str] = Counter()
     keep = np.ones(part.rows, dtype=np.bool_)
     reasons: dict[str, Callable[[], Bools | None]] = {
@@ -184,6 +185,7 @@ def usable(part: _parts.Part, observed: Observed, *, apart: bool = False) -> Row
         MISSING_TIME: lambda: ticks == calendars.MISSING if ticks.min() == calendars.MISSING else None,
         MISSING_AMOUNT: lambda: None if amounts is None or not np.isnan(amounts.min()) else np.isnan(amounts),
         AFTER: lambda: ticks >= observed.end if ticks.max() >= observed.end else None,
+        _lines.MISSING_ORDER: lambda: None if lines is None or lines.min() >= 0 else lines < 0,
     }
     for reason, find in reasons.items() if part.rows else ():
         if (applies := find()) is not None and (rows := int(np.count_nonzero(applies & keep))):
@@ -196,7 +198,21 @@ def usable(part: _parts.Part, observed: Observed, *, apart: bool = False) -> Row
         _refuse_no_date(int(ticks.min()), int(ticks.max()), observed.clock, observed.columns["time"])
     if amounts is not None:
         _refuse_astronomic(observed.columns["amount"], amounts, codes if apart else None)
-    return Rows(codes, ticks, None if amounts is None else grouping.micros(amounts), place, dropped)
+    found = Rows(codes, ticks, None if amounts is None else grouping.micros(amounts), place, dropped)
+    return found if lines is None else _added(found, _lines.orders_of(codes, found.values(lines)))
+
+
+def _added(lines: Rows, order: Ints) -> Rows:
+    """The lines of each order as one row."""
+    first = _first(order, lines.ticks)
+    units = None if lines.units is None else grouping.sums(order, len(first), lines.units)
+    return Rows(lines.codes[first], lines.ticks[first], units, first if lines.place is None else lines.place[first], lines.dropped)
+
+
+def _first(codes: Ints, ticks: Ints) -> Ints:
+    """The first row of each code: the earliest, and among equals the first of the input."""
+    order = sequences.order(codes, ticks)
+    return order[kernel.changes(codes[order])]
 
 
 def cells(rows: Rows, observed: Observed, customers: int) -> Cells:
@@ -228,10 +244,8 @@ def _refuse_no_period(earliest: int, observed: Observed) -> None:
 def first_values(rows: Rows, column: npt.NDArray[Any], customers: int) -> Ints:
     """For each customer, the code of a column in his first row: the earliest, and among equals the first of the input; -1 for nobody's."""
     found = np.full(customers, -1, dtype=np.int64)
-    if len(rows.codes):
-        order = sequences.order(rows.codes, rows.ticks)
-        first = order[kernel.changes(rows.codes[order])]
-        found[rows.codes[first]] = rows.values(column)[first]
+    first = _first(rows.codes, rows.ticks)
+    found[rows.codes[first]] = rows.values(column)[first]
     return found
 
 

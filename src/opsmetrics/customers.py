@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 import numpy as np
 import numpy.typing as npt
 
-from opsmetrics import _checks, _frames, _parts, _render
+from opsmetrics import _checks, _frames, _lines, _parts, _render
 from opsmetrics._frames import Column, Ints, Use
 from opsmetrics._kernels import calendars, grouping, purchases
 from opsmetrics._results import SHOWN, Result, Table, dropped_notes, shown
@@ -203,9 +203,7 @@ def customer_summary(
     _checks.choice("refunds", refunds, get_args(Refunds))
     _checks.choice("missing_customer", missing_customer, get_args(MissingCustomer))
     moment, span = _checks.moment("as_of", as_of), _checks.days("window", window)
-    uses = [Use("customer", customer, "key"), Use("time", time, "time"), Use("amount", amount, "number")]
-    if order_id is not None:
-        uses.append(Use("order_id", order_id, "key"))
+    uses = [Use("customer", customer, "key"), Use("time", time, "time"), Use("amount", amount, "number"), *_lines.uses_of(order_id)]
     source = _parts.read("orders", orders, uses, tz=tz)
     _checks.free("customer", customer, RESERVED)
     clock = source.clock
@@ -228,6 +226,7 @@ def summaries_at(
     customer: str,
     time: str,
     amount: str,
+    order_id: str | None,
     tz: str | None,
     missing_customer: MissingCustomer,
 ) -> list[CustomerSummary[FrameT]]:
@@ -235,7 +234,7 @@ def summaries_at(
     _checks.choice("missing_customer", missing_customer, get_args(MissingCustomer))
     if not moments:
         raise ParameterError("dates=[] is empty; give at least one date.", code="parameter.dates")
-    uses = [Use("customer", customer, "key"), Use("time", time, "time"), Use("amount", amount, "number")]
+    uses = [Use("customer", customer, "key"), Use("time", time, "time"), Use("amount", amount, "number"), *_lines.uses_of(order_id)]
     source = _parts.read("orders", orders, uses, tz=tz)
     _checks.free("customer", customer, RESERVED)
     clock, columns = source.clock, {use.argument: use.column for use in uses}
@@ -292,7 +291,12 @@ def _of_runs(part: _parts.Part, rules: Rules) -> Facts:
 
 
 def partial_at(part: _parts.Part, rules: Rules, last: Ints) -> list[Facts]:
-    """Fold the orders of some whole customers up to each of several ticks, each included; the rules end after the last of them."""
+    """Fold the orders of some whole customers up to each of several ticks, each included; the rules end after the last of them.
+
+    The lines of an order may lie on both sides of a tick: they are added up anew for each.
+    """
+    if "order_id" in part.columns:
+        return [partial(part, replace(rules, end=min(tick, np.iinfo(np.int64).max - 1) + 1)) for tick in last.tolist()]
     keep, dropped = _usable(part, rules)
     people = len(part.customers)
     fresh = [purchases.Purchases.none(people) for _ in last]
@@ -376,7 +380,7 @@ def _usable(part: _parts.Part, rules: Rules) -> tuple[npt.NDArray[np.bool_], Cou
         "missing amount": np.isnan(amounts),
         "after as_of": ticks >= rules.end,
         "before window": ticks < rules.start,
-        "missing order_id": part["order_id"] < 0 if "order_id" in part.columns else np.False_,
+        _lines.MISSING_ORDER: part["order_id"] < 0 if "order_id" in part.columns else np.False_,
         "refund": lone_refund,
     }
     for reason, applies in reasons.items():
@@ -406,7 +410,7 @@ def _batches(part: _parts.Part, keep: npt.NDArray[np.bool_], rules: Rules, dropp
             yield codes[block][use], ticks[block][use], grouping.micros(amounts[block][use])
         return
     ids = part["order_id"]
-    order, _ = _frames.factorize(codes[keep] * (int(ids.max(initial=0)) + 1) + ids[keep])
+    order = _lines.orders_of(codes[keep], ids[keep])
     customer, first, money, lines = purchases.sum_lines(order, codes[keep], ticks[keep], grouping.micros(amounts[keep]))
     if rules.refunds == "drop" and (back := money < 0).any():
         dropped["refund"] += int(lines[back].sum())
@@ -449,12 +453,7 @@ def _refuse(facts: Facts, missing_customer: MissingCustomer, refunds: Refunds, c
             "missing_customer='drop' to leave them out and count them.",
             code="data.missing_customer",
         )
-    if rows := facts.dropped["missing order_id"]:
-        raise DataError(
-            f"order_id={columns['order_id']!r} is null in {rows:,} rows; lines without an order cannot be added up. Fill them or leave "
-            "order_id out.",
-            code="data.order_id",
-        )
+    _lines.demand_orders(facts.dropped, columns)
     if refunds == "error" and (rows := int(facts.bought.refunds.sum())):
         raise DataError(
             f"amount={columns['amount']!r} is negative in {rows:,} orders; refunds='error' allows none. Pass refunds='net' to subtract "

@@ -265,7 +265,22 @@ UNREACHABLE = [
     refuse("after everybody", lambda: om.Stages([om.Stage("all"), om.Stage("x", {"a": 1})]), *STAGES, "'x'", "'all'"),
     refuse("everybody twice", lambda: om.Stages([om.Stage("all"), om.Stage("again")]), *STAGES, "'again'"),
     refuse("a default after everybody", lambda: om.Stages([om.Stage("all")], default="rest"), P, "parameter.default", "'rest'", "'all'"),
-    refuse("each alternative by another", stages({"a": 1}, {"b": 1}, [{"a": 1, "c": 1}, {"b": [1]}]), *STAGES, "'s2'"),
+    refuse("each alternative by another", stages({"a": 1}, {"b": 1}, [{"a": 1, "c": 1}, {"b": [1]}]), *STAGES, "'s2'", "'s0' and 's1'"),
+    refuse("two halves", stages({"a": (None, 5)}, {"z": 1}, {"a": (5, None)}, {"a": (2, 9)}), *STAGES, "'s3'", "'s0' and 's2' come first"),
+    refuse("values of two", stages({"a": ["x", "y"]}, {"a": "z"}, {"a": ["x", "z"]}), *STAGES, "'s2'", "'s0' and 's1' come first"),
+    refuse(
+        "corners of a box",
+        stages({"a": (0, 5), "b": (0, 5)}, {"a": (5, 9)}, {"b": (5, 9)}, {"a": (1, 8), "b": (1, 8)}),
+        *STAGES,
+        "'s3'",
+        "move it up",
+    ),
+    refuse(
+        "days of two",
+        stages({"a": (None, dt.date(2026, 1, 31))}, {"a": (dt.date(2026, 2, 1), None)}, {"a": (dt.date(2026, 1, 1), dt.date(2026, 3, 1))}),
+        *STAGES,
+        "'s2'",
+    ),
     refuse(
         "from JSON", lambda: om.Stages.from_dict({"stages": [{"name": n, "rules": [{"a": [1]}]} for n in "xy"], "default": None}), *STAGES
     ),

@@ -17,6 +17,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import mannwhitneyu
 from statsmodels.duration.survfunc import SurvfuncRight
 
 import opsmetrics as om
@@ -24,7 +25,7 @@ from opsmetrics import _parts
 from opsmetrics.lifecycles import models
 from tests.lifecycles import reference as slow
 from tests.lifecycles.logs import CLOCKS, NAMES, Case
-from tests.support import Kind, columns_of, data
+from tests.support import Kind, columns_of, data, reference
 
 BANDS = ["1", "2-3", "4+"]
 CDNOW: dict[str, Any] = {"customer": "sample_id", "time": "date"}
@@ -337,3 +338,30 @@ def test_a_refund_is_no_purchase_and_several_orders_of_a_day_are_one_gap(monkeyp
         slow.Gap(1, 12, True),
         slow.Gap(2, 12, False),
     ]
+
+
+def test_who_returned_in_the_study_of_dormancy() -> None:
+    """CDNOW to day 272 against the 273 days after: how well recency and orders rank, and the quantiles of observed gaps.
+
+    P(alive) ranks worse than a coin, as there; its third digit, like that of the expected purchases, hangs on how the study counted time.
+    """
+    study = reference("lifecycle.json")["cdnow_dormancy"]["derived"]
+    bought = pd.read_parquet(data("cdnow_sample.parquet"))[["sample_id", "date"]].drop_duplicates()
+    known, later = (bought[side] for side in (bought["date"] <= "1997-09-30", bought["date"] > "1997-09-30"))
+    people = om.customer_summary(known.assign(amount=1.0), **CDNOW, amount="amount", as_of="1997-09-30").table
+    back = people["sample_id"].isin(later["sample_id"])
+    repeats = om.clv_summary(known, **CDNOW, as_of="1997-09-30")
+    with pytest.warns(om.OpsmetricsWarning, match="bought once"):
+        alive = om.BetaGeo().fit(repeats).p_alive(repeats).table["p_alive"]
+
+    def area(score: pd.Series) -> float:
+        return float(mannwhitneyu(score[back.to_numpy()], score[~back.to_numpy()]).statistic / (back.sum() * (~back).sum()))
+
+    assert area(-people["recency"]) == pytest.approx(study["AUC"]["recency"], abs=5e-5)
+    assert area(people["orders"]) == pytest.approx(study["AUC"]["frequency"], abs=5e-5)
+    assert area(alive) < 0.32
+    assert len(people) == study["customers"]
+    assert (people["orders"] == 1).mean() == pytest.approx(study["one_time"], abs=5e-4)
+    assert back.mean() == pytest.approx(study["buy_in_holdout_273d"], abs=5e-4)
+    gaps = known.sort_values(["sample_id", "date"]).groupby("sample_id")["date"].diff().dt.days.dropna()
+    assert gaps.quantile([0.8, 0.9]).tolist() == pytest.approx(study["observed_gap_P80_P90"], abs=1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 from collections import Counter
-from itertools import pairwise
+from itertools import pairwise, product
 from random import Random
 from typing import Any
 
@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 import opsmetrics as om
 from opsmetrics import _checks, _parts, customers
+from opsmetrics.lifecycles import conditions
 from tests.lifecycles import reference as slow
 from tests.support import Kind, columns_of, to_pandas
 
@@ -325,7 +326,7 @@ def test_the_summaries_of_one_pass_are_those_of_each_date(orders: pd.DataFrame) 
     frame = orders.assign(amount=orders["amount"].where(orders.index % 40 > 0, -9.5))
     frame.loc[frame.index % 50 == 0, "customer"] = None
     moments = [_checks.moment("dates", date) for date in DATES]
-    found = customers.summaries_at(frame, moments, **COLUMNS, tz=None, missing_customer="drop")
+    found = customers.summaries_at(frame, moments, **COLUMNS, order_id=None, tz=None, missing_customer="drop")
     for date, ours in zip(DATES, found, strict=True):
         alone = om.customer_summary(frame, **COLUMNS, as_of=date, missing_customer="drop")
         for name in ("table", "refund_only"):
@@ -456,3 +457,29 @@ def test_several_dates_are_no_side_of_a_transition():
     history = stages.assign_at(orders, ["2025-06-30", "2025-12-31"], customer="customer", time="time", amount="amount")
     with pytest.raises(om.DataError, match="repeats in"):
         om.transitions(history, history, label="stage")
+
+
+ends = st.one_of(st.none(), st.integers(0, 3))
+spans = st.tuples(ends, ends).filter(lambda pair: pair != (None, None) and (None in pair or pair[0] <= pair[1]))
+rules = st.dictionaries(st.sampled_from("abc"), st.one_of(spans, st.lists(st.integers(0, 3), min_size=1, max_size=3)), min_size=1)
+GRID = [None, -1.0, *(half / 2 for half in range(7)), 4.0]
+
+
+@settings(max_examples=150)
+@given(earlier=st.lists(rules, max_size=5), later=rules)
+def test_a_rule_is_covered_if_nobody_could_escape(earlier: list[dict[str, Any]], later: dict[str, Any]) -> None:
+    """Against everybody there could be: each column missing, at an end, or between two."""
+    read = [conditions.read("x", rule) for rule in (*earlier, later)]
+    people = [dict(zip("abc", values, strict=True)) for values in product(GRID, repeat=3)]
+    escaped = any(slow.holds([later], one) and not (earlier and slow.holds(earlier, one)) for one in people)
+    assert conditions.covers(read[:-1], read[-1]) == (not escaped)
+
+
+def test_a_stage_whose_customers_are_all_taken_is_told() -> None:
+    """Of whole numbers 1 and 2 nothing is left between; of numbers in general there is, so that only the data can tell."""
+    stages = om.Stages(
+        [om.Stage("one", {"orders": 1}), om.Stage("two", {"orders": 2}), om.Stage("few", {"orders": (1, 2)})], default="more"
+    )
+    found = stages.assign(pd.DataFrame({"orders": [1, 2, 2, 7]}))
+    assert "'few' holds 3 customers, all of whom earlier stages take" in str(found)
+    assert "earlier stages take" not in str(stages.assign(pd.DataFrame({"orders": [1.5, 7.0]})))

@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias, TypeVar, get_args
 
 import numpy as np
 
-from opsmetrics import _checks, _frames, _parts, _render, activity
+from opsmetrics import _checks, _frames, _lines, _parts, _render, activity
 from opsmetrics._frames import Column, Ints
 from opsmetrics._kernels import cohorts as kernel
 from opsmetrics._kernels import rates
@@ -107,6 +107,7 @@ def repurchase_rate(
     customer: str,
     time: str,
     amount: str | None = None,
+    order_id: str | None = None,
     same_day: SameDay = "merge",
     within: int | str | dt.timedelta | Sequence[int | str | dt.timedelta] = (30, 90, 180),
     as_of: str | dt.date | dt.datetime | np.datetime64 | None = None,
@@ -124,11 +125,13 @@ def repurchase_rate(
     Parameters
     ----------
     orders : frame
-        One row per order. pandas, polars (eager or lazy), pyarrow, or a DuckDB relation.
+        One row per order, or per order line with `order_id`. pandas, polars (eager or lazy), pyarrow, or a DuckDB relation.
     customer, time : str
         Columns of the customer (whole numbers or text) and the time (dates or timestamps).
     amount : str, optional
         Column of the money. A row with a negative amount is a refund, and no purchase.
+    order_id : str, optional
+        Column of the order. Lines of one customer with one order id are one order: its amount is their sum, its time that of the first.
     same_day : {"merge", "count"}
         Purchases of one customer on one local day are one, or as many as there are.
     within : int, str, timedelta, or several
@@ -180,10 +183,11 @@ def repurchase_rate(
     _checks.choice("same_day", same_day, get_args(SameDay))
     level = _checks.fraction("confidence", confidence)
     spans, length = observations.spans("within", within), _checks.days("window", window)
-    log = activity.observe("orders", orders, activity.uses_of(customer, time, amount), tz=tz, as_of=as_of)
+    log = activity.observe("orders", orders, activity.uses_of(customer, time, amount, order_id), tz=tz, as_of=as_of)
     begin = np.iinfo(np.int64).min if length is None else log.observed.today - length + 1
     rules = _Rules(log, int(begin), spans, same_day == "merge")
     found = activity.add_up(_parts.fold(log.source, bind(_partial_repeats, rules=rules)))
+    _lines.demand_orders(found.dropped, log.columns)
     activity.demand_activity(found.counts[:1], log.observed, log.columns)
     table = _frames.build(log.source.backend, _measures(found.counts[:, 0, 0], spans, level))
     params = activity.params_of(log) | log.observed.facts | {

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias, TypeVar, get_args
 
 import numpy as np
 
-from opsmetrics import _checks, _frames, _parts, _render, activity
+from opsmetrics import _checks, _frames, _lines, _parts, _render, activity
 from opsmetrics._frames import Backend, Column, Floats, Ints, Use
 from opsmetrics._kernels import cohorts as kernel
 from opsmetrics._kernels import grouping, rates
@@ -108,6 +108,7 @@ def retention(
     kind: Kind = "bounded",
     value: Value = "customers",
     amount: str | None = None,
+    order_id: str | None = None,
     as_of: str | dt.date | dt.datetime | np.datetime64 | None = None,
     tz: str | None = None,
     week_start: WeekStart = "monday",
@@ -121,7 +122,7 @@ def retention(
     Parameters
     ----------
     data : frame
-        One row per order or event. pandas, polars (eager or lazy), pyarrow, or a DuckDB relation.
+        One row per order or event, or per order line with `order_id`. pandas, polars (eager or lazy), pyarrow, or a DuckDB relation.
     customer, time : str
         Columns of the customer (whole numbers or text) and the time (dates or timestamps).
     period : {"month", "day", "week", "quarter", "year"} or days
@@ -137,6 +138,8 @@ def retention(
         The share of customers; or the sum of orders, or of money less refunds, at that age over that at age 0. Sums are bounded.
     amount : str, optional
         Column of the money. A negative amount is a refund, which is no activity. Refunds before a customer's first purchase have no age.
+    order_id : str, optional
+        Column of the order. Lines of one customer with one order id are one order: its amount is their sum, its time that of the first.
     as_of : str, date, datetime or datetime64, optional
         The last moment that the data covers: a day is included to its local end, an instant itself; later rows are left out and counted.
         By default the local day of the last row, taken to be over: name the instant where it is not.
@@ -183,12 +186,13 @@ def retention(
     _checks.choice("value", value, get_args(Value))
     level = _checks.fraction("confidence", confidence)
     _demand_consistent(kind, value, amount)
-    uses = activity.uses_of(customer, time, amount)
+    uses = activity.uses_of(customer, time, amount, order_id)
     by = None if _is_first(cohort) else Use("cohort", cohort, "label")
     all_uses = uses if by is None else [*uses, by]
     log = activity.observe("data", data, all_uses, tz=tz, as_of=as_of, period=period, week_start=week_start)
     asked = _Asked(log, by, kind, value, level)
     found = activity.add_up(_parts.fold(log.source, bind(_partial, asked=asked)), by)
+    _lines.demand_orders(found.dropped, log.columns)
     activity.demand_activity(found.counts[1:2], log.observed, log.columns)
     tables = _finish(found, asked)
     length = activity.period_of("period", period)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
+import itertools
 import math
 import numbers
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias, TypeGuard, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -38,12 +40,14 @@ class Span:
         """The ends, infinite where they are open."""
         return (-math.inf if self.low is None else self.low), (math.inf if self.high is None else self.high)
 
-    def contains(self, other: Condition) -> bool:
-        """Whether all that hold the other condition hold this one."""
-        low, high = self.ends
-        if isinstance(other, Span):
-            return low <= other.ends[0] and other.ends[1] <= high
-        return isinstance(other, AnyOf) and all(_is_number(value) and low <= value <= high for value in other.values)
+    def accepts(self, value: object) -> bool:
+        """Whether a value holds this condition."""
+        return _is_real(value) and self.ends[0] <= value <= self.ends[1]
+
+    def edges(self) -> Iterator[object]:
+        """Values of both kinds on either side of its ends: those that hold it, and those that do not."""
+        for end in self.ends:
+            yield from (end, math.nextafter(end, -math.inf), math.nextafter(end, math.inf))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +57,33 @@ class Dates:
     first: _checks.Moment | None
     last: _checks.Moment | None
 
-    def contains(self, other: Condition) -> bool:
-        """Whether all that hold the other condition hold this one; of days only, for an instant may lie in any zone."""
-        if not isinstance(other, Dates):
-            return False
-        begins = self.first is None or (other.first is not None and _not_after(self.first, other.first))
-        return begins and (self.last is None or (other.last is not None and _not_after(other.last, self.last)))
+    @property
+    def whole_days(self) -> bool:
+        """Whether no end is an instant."""
+        return all(end is None or end.day is not None for end in (self.first, self.last))
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The numbers of the first and the last day; none is included of which an instant may cut a part."""
+        first = -math.inf if self.first is None else math.inf if self.first.day is None else self.first.day.toordinal()
+        last = math.inf if self.last is None else -math.inf if self.last.day is None else self.last.day.toordinal()
+        return first, last
+
+    def accepts(self, value: object) -> bool:
+        """Whether all of a day holds this condition."""
+        return isinstance(value, _Day) and self.ends[0] <= value.number <= self.ends[1]
+
+    def edges(self) -> Iterator[object]:
+        """Days of both kinds on either side of its ends."""
+        for end in self.ends:
+            yield from (_Day(end), _Day(end - 1), _Day(end + 1))
 
 
-def _not_after(one: _checks.Moment, other: _checks.Moment) -> bool:
-    """Whether one day is the other or before it."""
-    return one.day is not None and other.day is not None and one.day <= other.day
+@dataclass(frozen=True, slots=True)
+class _Day:
+    """A day by its number, which is no number of the caller's."""
+
+    number: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +92,16 @@ class AnyOf:
 
     values: tuple[Any, ...]
 
-    def contains(self, other: Condition) -> bool:
-        """Whether all that hold the other condition hold this one."""
-        if isinstance(other, Span):
-            return other.low is not None and other.low == other.high and other.low in self.values
-        return isinstance(other, AnyOf) and set(other.values) <= set(self.values)
+    def accepts(self, value: object) -> bool:
+        """Whether a value holds this condition."""
+        return value in self.values
+
+    def edges(self) -> Iterator[object]:
+        """Its values, and the numbers beside them."""
+        for value in self.values:
+            yield value
+            if _is_real(value):
+                yield from (math.nextafter(value, -math.inf), math.nextafter(value, math.inf))
 
 
 Condition: TypeAlias = Span | Dates | AnyOf
@@ -145,6 +170,11 @@ def _is_number(value: object) -> bool:
     return _checks.is_number(value, numbers.Real) and abs(cast("float", value)) <= _HUGE
 
 
+def _is_real(value: object) -> TypeGuard[float]:
+    """A number, also an infinite one."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
 def _plain(number: Any) -> float:
     """A number as JSON can write it; whole numbers stay whole."""
     return int(number) if isinstance(number, numbers.Integral) else float(number)
@@ -173,9 +203,31 @@ def spoken(condition: Condition) -> object:
     return condition.values[0] if len(condition.values) == 1 else list(condition.values)
 
 
-def contains(earlier: Rule, later: Rule) -> bool:
-    """Whether all that hold the later rule hold the earlier one."""
-    return all(column in later and condition.contains(later[column]) for column, condition in earlier.items())
+def covers(earlier: Sequence[Rule], later: Rule) -> bool:
+    """Whether all that could hold the later rule hold one of the earlier ones.
+
+    Rules are boxes, and a column that a rule does not look at may be missing; so an earlier rule counts only if it looks at no other
+    columns. Whatever a column lets through differs at the edges of its conditions alone, and each column's values of all edges are tried.
+    Where it looks for an instant, which may lie in any zone, nothing is known to cover it.
+    """
+    unclear = {column for column, condition in later.items() if isinstance(condition, Dates) and not condition.whole_days}
+    rivals = [rule for rule in earlier if rule.keys() <= later.keys() - unclear]
+
+    @functools.cache
+    def holds(columns: tuple[str, ...], left: frozenset[int]) -> bool:
+        if not left or not columns:
+            return bool(left)
+        column, *rest = columns
+        own = {number: rivals[number][column] for number in left if column in rivals[number]}
+        edges = itertools.chain(later[column].edges(), *(condition.edges() for condition in own.values()))
+        kept = {
+            left - {number for number, condition in own.items() if not condition.accepts(value)}
+            for value in edges
+            if later[column].accepts(value)
+        }
+        return all(holds(tuple(rest), remaining) for remaining in kept)
+
+    return holds(tuple(later.keys() - unclear), frozenset(range(len(rivals))))
 
 
 def holding(frame: _frames.Eager, rules: Sequence[Rule]) -> Bools:

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, TypeVar, overload
 
 import numpy as np
 
-from opsmetrics import _checks, _frames, _parts, _render, activity
+from opsmetrics import _checks, _frames, _lines, _parts, _render, activity
 from opsmetrics._frames import Column, Floats, Ints, Use
 from opsmetrics._kernels import survival
 from opsmetrics._kernels.survival import Returning
@@ -84,6 +84,7 @@ class StageModel:
         customer: str,
         time: str,
         amount: str | None = None,
+        order_id: str | None = None,
         as_of: str | dt.date | dt.datetime | np.datetime64 | None = None,
         tz: str | None = None,
         horizon: int | str | dt.timedelta = 90,
@@ -102,11 +103,13 @@ class StageModel:
         Parameters
         ----------
         orders : frame
-            One row per order. pandas, polars (eager or lazy), pyarrow, or a DuckDB relation.
+            One row per order, or per order line with `order_id`. pandas, polars (eager or lazy), pyarrow, or a DuckDB relation.
         customer, time : str
             Columns of the customer and the time.
         amount : str, optional
             Column of the money; a negative amount is a refund, which is no purchase.
+        order_id : str, optional
+            Column of the order: lines of one customer with one order id are one order, at the time of the first, with the sum of the money.
         as_of : str, date, datetime or datetime64, optional
             The last moment that the data covers; by default the local day of the last row, taken to be over.
         tz : str, optional
@@ -150,8 +153,9 @@ class StageModel:
         level, span = _checks.fraction("confidence", confidence), _span(horizon)
         levels = _levels(p_dormant, p_churned)
         starts = _starts(bands)
-        log = activity.observe("orders", orders, activity.uses_of(customer, time, amount), tz=tz, as_of=as_of)
+        log = activity.observe("orders", orders, activity.uses_of(customer, time, amount, order_id), tz=tz, as_of=as_of)
         found = activity.add_up(_parts.fold(log.source, bind(_partial, log=log, starts=starts)))
+        _lines.demand_orders(found.dropped, log.columns)
         events, censored = found.counts[:, 0].reshape(2, _BANDS, -1)
         activity.demand_activity(censored, log.observed, log.columns)
         curves = [survival.returning(events[band], censored[band], span, LEAST, level) for band in range(_BANDS)]

@@ -73,6 +73,11 @@ class Staged(Result[FrameT_co]):
         total, several = _frames.height(self._tables["table"]), _frames.height(self._tables["overlaps"])
         notes = ["customers with their stage: .table"]
         notes += ["customers who hold the rules of several stages: .overlaps, .overlapping"] if several else []
+        notes += [
+            f"{stage!r} holds {matched:,} customers, all of whom earlier stages take"
+            for stage, n, _, matched, _ in rows
+            if matched and not n
+        ]
         return _render.View(
             title=f"Stages: {total:,} customers",
             facts=shown(self.params),

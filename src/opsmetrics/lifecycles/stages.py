@@ -117,16 +117,16 @@ class Stages:
 
     def _demand_reachable(self) -> None:
         """Each rule list leaves something to the stages after it."""
-        earlier: list[tuple[str, Mapping[str, Condition]]] = []
-        for stage in self.stages:
-            blocks = [next((name for name, rule in earlier if conditions.contains(rule, own)), None) for own in stage.rules or ({},)]
-            if all(name is not None for name in blocks):
+        for place, stage in enumerate(self.stages):
+            if blocks := _blocking(self.stages[:place], stage):
+                come = "comes first and holds" if len(blocks) == 1 else "come first and together hold"
+                fix = "swap the two" if len(blocks) == 1 else "move it up"
                 raise ParameterError(
-                    f"stages: {stage.name!r} can never be given, for {blocks[0]!r} comes first and holds all its customers; swap the two.",
+                    f"stages: {stage.name!r} can never be given, for {' and '.join(map(repr, blocks))} {come} all its customers; {fix}.",
                     code="parameter.stages",
                 )
-            earlier += [(stage.name, rule) for rule in stage.rules or ({},)]
-        if self.default_stage is not None and (all_of := next((name for name, rule in earlier if not rule), None)) is not None:
+        all_of = next((stage.name for stage in self.stages if not stage.rules), None)
+        if self.default_stage is not None and all_of is not None:
             raise ParameterError(
                 f"default={self.default_stage!r} can never be given, for {all_of!r} has no rules and holds everybody; leave one out.",
                 code="parameter.default",
@@ -256,6 +256,7 @@ class Stages:
         customer: str,
         time: str,
         amount: str,
+        order_id: str | None = None,
         tz: str | None = None,
         missing_customer: MissingCustomer = "error",
     ) -> StageHistory[FrameT]:
@@ -266,11 +267,13 @@ class Stages:
         Parameters
         ----------
         orders : frame
-            One row per order, as `customer_summary` takes them.
+            One row per order, or per order line with `order_id`, as `customer_summary` takes them.
         dates : sequence of str, date, datetime or datetime64
             The dates, each read as an ``as_of``; increasing.
         customer, time, amount : str
             Columns of the customer, the time and the money.
+        order_id : str, optional
+            Column of the order: at each date an order has the lines up to then.
         tz : str, optional
             The shop's time zone.
         missing_customer : {"error", "drop"}
@@ -306,7 +309,7 @@ class Stages:
         _checks.free("customer", customer, (AS_OF, STAGE))
         moments = [_checks.moment("dates", given) for given in _checks.listed("dates", dates)]
         found = customers.summaries_at(
-            orders, moments, customer=customer, time=time, amount=amount, tz=tz, missing_customer=missing_customer
+            orders, moments, customer=customer, time=time, amount=amount, order_id=order_id, tz=tz, missing_customer=missing_customer
         )
         frames = [_frames.in_memory(summary.table) for summary in found]
         return history(self.names, found, [self._place(self._held(frame), frame) for frame in frames], customer)
@@ -361,6 +364,22 @@ class Stages:
         """
         content: Any = _checks.named("saved", saved, ("stages", "default"))
         return cls(_stages_of(content["stages"]), default=content["default"])
+
+
+def _blocking(earlier: Sequence[Stage], stage: Stage) -> list[str]:
+    """As few earlier stages as hold all that a stage could hold; none where it may be given."""
+
+    def block(stages: Sequence[Stage]) -> bool:
+        rules = [rule for one in stages for rule in one.rules or ({},)]
+        return all(conditions.covers(rules, own) for own in stage.rules or ({},))
+
+    needed = list(earlier)
+    if not block(needed):
+        return []
+    for one in reversed(earlier):
+        if block(fewer := [other for other in needed if other is not one]):
+            needed = fewer
+    return [one.name for one in needed]
 
 
 def _stages_of(given: object) -> list[Stage]:
