@@ -172,7 +172,7 @@ def later(tick: Ints, span: int | None) -> Ints:
     """Ticks so much later; the end of all time where there is no span, or where 64 bits end."""
     if span is None:
         return np.full(len(tick), LARGEST)
-    return np.where(tick > LARGEST - span, LARGEST, tick + min(span, LARGEST))
+    return np.minimum(tick, LARGEST - span) + span
 
 
 def lowest_bit(marks: AnyInts, bits: int) -> npt.NDArray[np.uint8]:
