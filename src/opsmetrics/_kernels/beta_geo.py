@@ -8,8 +8,8 @@ one model.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial as bind
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,9 @@ BLOCK = 8192
 """Rows whose scratch stays in the cache."""
 
 _SLOPES = 4
+
+_MANY = 100
+"""Ages with one x from which it is quicker to interpolate between them."""
 
 _LEAST = 1e-12
 """Horizons shorter than this part of a customer's age are interpolated in it."""
@@ -124,40 +127,48 @@ class BetaGeo:
         lasted = self.r * np.log1p((T - t_x) / (self.alpha + t_x))
         return lasted, (self.r + x) * (later - sooner), 1.0, -_tossed(self.b, x + self.first)
 
+    def _moments(self, functions: int, x: Floats, T: Floats, t: Floats) -> Floats:
+        """Expected purchases while alive, perhaps with their slopes."""
+        alpha, a, x, T, t = np.broadcast_arrays(self.alpha, self.a, x, T, t)
+        if x.size == 0:
+            return np.empty((functions, *x.shape))
+        kinds, of = self._kinds(np.ravel(x), np.ravel(a))
+        age = np.ravel(alpha + T)
+        z = np.ravel(t) / age
+        found = self._alive(functions, kinds, _largest(z, of, kinds))(of, z)
+        found[2:3] *= -np.ravel(alpha) / age
+        return found.reshape(functions, *x.shape)
+
     def _discounted(self, functions: int, x: npt.ArrayLike, T: npt.ArrayLike, t: npt.ArrayLike, delta: float) -> Floats:
-        """Discounted purchases, perhaps with their slopes, by blocks of rows."""
+        """Discounted purchases, perhaps with their slopes. Of many ages with one x and one t they are interpolated."""
         alpha, a, *given = np.broadcast_arrays(self.alpha, self.a, *floats(x, T, t))
-        rows = [np.ravel(values) for values in (alpha, a, *given)]
-        found = np.empty((functions, rows[0].size))
-        for begin in range(0, rows[0].size, BLOCK):
-            some = slice(begin, begin + BLOCK)
-            own_alpha, own_a, *own_rows, own_t = (values[some] for values in rows)
-            own = replace(self, alpha=own_alpha if np.ndim(self.alpha) else self.alpha, a=own_a if np.ndim(self.a) else self.a)
-            found[:, some] = quadrature.discounted(bind(own._moments, functions, *own_rows), own_t, delta)
+        if given[0].size == 0:
+            return np.empty((functions, *given[0].shape))
+        kinds, of = self._kinds(np.ravel(given[0]), np.ravel(a))
+        age, until = np.ravel(alpha + given[1]), np.ravel(given[2])
+        alive = self._alive(functions, kinds, _largest(until / age, of, kinds))
+        found = np.empty((functions, len(of)))
+        many = np.bincount(of, minlength=kinds.shape[1]) > _MANY if np.ndim(t) == 0 else np.zeros(kinds.shape[1], dtype=np.bool_)
+        alone, rows = np.flatnonzero(~many[of]), np.flatnonzero(many[of])
+        found[:, alone] = _by_parts(alive, functions, of[alone], age[alone], until[alone], delta)
+        found[:, rows] = _over_ages(alive, functions, of[rows], age[rows], until[rows], delta)
+        found[2:3] *= -np.ravel(alpha) / age
         return found.reshape(functions, *given[0].shape)
 
-    def _moments(self, functions: int, x: Floats, T: Floats, t: Floats) -> Floats:
-        """Expected purchases while alive, perhaps with their slopes: for each x (and a) smooth functions of z, which are interpolated."""
-        alpha, a, x, T, t = np.broadcast_arrays(self.alpha, self.a, x, T, t)
-        z = np.ravel(t / (alpha + T))
-        found = np.zeros((functions, z.size))
-        if z.size == 0:
-            return found.reshape(functions, *x.shape)
-        kinds, of = _kinds(np.ravel(x), np.ravel(a) if np.ndim(self.a) else None)
-        counts, own_a = kinds if np.ndim(self.a) else (kinds[0], np.full(kinds.shape[1], self.a))
-        largest = np.full(len(counts), _LEAST)
-        np.maximum.at(largest, of, z)
-        bend = np.maximum(self.r + counts, 1.0)  # with less the singularity at z = -1 comes too near
+    def _kinds(self, x: Floats, a: Floats) -> tuple[Floats, Ints]:
+        """The distinct x and a, one column each, and which of them each row has."""
+        one, of = distinct(x, a) if np.ndim(self.a) else distinct(x)
+        return np.stack([x[one], a[one]]), of
+
+    def _alive(self, functions: int, kinds: Floats, largest: Floats) -> Callable[[Ints, Floats], Floats]:
+        """Expected purchases while alive, perhaps with slopes in the logs of r, of 1 / age, of a and of b, of rows of a kind with some z.
+
+        They are smooth functions of z for each x (and a), which are interpolated up to the largest z.
+        """
+        bend = np.maximum(self.r + kinds[0], 1.0)  # with less the singularity at z = -1 comes too near
         span = np.log1p(bend * largest)
-        series = quadrature.chebyshev(lambda points: self._at_points(counts, own_a, points, span, functions))
-        order = np.argsort(of, kind="stable")
-        ends = np.cumsum(np.bincount(of, minlength=len(counts)))
-        for number, end in enumerate(ends):
-            rows = order[ends[number - 1] if number else 0 : end]
-            place = np.log1p(bend[number] * z[rows]) / span[number]
-            found[:, rows] = quadrature.evaluate(series[:, number], place) * z[rows]
-        found[2:3] *= -np.ravel(alpha / (alpha + T))
-        return found.reshape(functions, *x.shape)
+        series = quadrature.chebyshev(lambda points: self._at_points(kinds[0], kinds[1], points, span, functions))
+        return lambda of, z: quadrature.evaluate(series, of, np.log1p(bend[of] * z) / span[of]) * z
 
     def _at_points(self, counts: Floats, a: Floats, points: Floats, span: Floats, functions: int) -> Floats:
         """For each x, at points of log(1 + bend z): the mean over p and its slopes, over z. By function, x and point."""
@@ -180,10 +191,43 @@ class BetaGeo:
         return found
 
 
-def _kinds(x: Floats, a: Floats | None) -> tuple[Floats, Ints]:
-    """The distinct x, or pairs of x and a, and which of them each row has."""
-    one, of = distinct(x, np.zeros_like(x) if a is None else a)
-    return (x[one][None] if a is None else np.stack([x[one], a[one]])), of
+def _largest(z: Floats, of: Ints, kinds: Floats) -> Floats:
+    """The largest z of each kind."""
+    largest = np.full(kinds.shape[1], _LEAST)
+    np.maximum.at(largest, of, z)
+    return largest
+
+
+def _by_parts(alive: Callable[[Ints, Floats], Floats], functions: int, of: Ints, age: Floats, until: Floats, delta: float) -> Floats:
+    """Discounted purchases row by row, by blocks of rows."""
+    found = np.empty((functions, len(of)))
+    for begin in range(0, len(of), BLOCK):
+        some = slice(begin, begin + BLOCK)
+        found[:, some] = quadrature.discounted(bind(_until, alive, of[some], age[some]), until[some], delta)
+    return found
+
+
+def _until(alive: Callable[[Ints, Floats], Floats], of: Ints, age: Floats, times: Floats) -> Floats:
+    """Purchases up to some times, by node and row."""
+    return alive(of, times / age)
+
+
+def _over_ages(alive: Callable[[Ints, Floats], Floats], functions: int, of: Ints, age: Floats, until: Floats, delta: float) -> Floats:
+    """The same of one horizon and of many ages for each kind: smooth functions of the age's logarithm, which are interpolated."""
+    if len(of) == 0:
+        return np.empty((functions, 0))
+    present, of = np.unique(of, return_inverse=True)
+    at = np.log(age)
+    low, high = np.full(len(present), np.inf), np.full(len(present), -np.inf)
+    np.minimum.at(low, of, at)
+    np.maximum.at(high, of, at)
+
+    def at_points(points: Floats) -> Floats:
+        ages = np.exp(low[:, None] + (high - low)[:, None] * points).ravel()
+        kinds = np.repeat(present, len(points))
+        return _by_parts(alive, functions, kinds, ages, np.full(len(ages), until[0]), delta).reshape(functions, len(present), -1)
+
+    return quadrature.evaluate(quadrature.chebyshev(at_points), of, (at - low[of]) / (high - low)[of])
 
 
 def likelihood(theta: Floats, histories: Histories, first: int = 0) -> Total:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from opsmetrics._kernels import rising
-from opsmetrics._kernels.histories import Total
+from opsmetrics._kernels.histories import Total, distinct
 
 if TYPE_CHECKING:
     from opsmetrics._kernels.histories import Ints
@@ -80,8 +80,8 @@ class Amounts:
     @classmethod
     def of_rows(cls, x: Ints, z: Floats, weights: Floats) -> Amounts:
         """Add up what can be added up once."""
-        counts, of = np.unique(x, return_inverse=True)
-        spent = x * z
+        one, of = distinct(x)
+        counts, spent = x[one], x * z
         many, log_spent = (np.asarray(np.bincount(of, values), dtype=np.float64) for values in (weights, weights * np.log(spent)))
         return cls(counts.astype(np.float64), of, spent, weights, many, log_spent, float(weights @ np.log(z)))
 

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from opsmetrics._kernels import grouping
+from opsmetrics._kernels.sequences import run_starts
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -23,6 +24,10 @@ PAIRS: Final = tuple(combinations_with_replacement(range(FOUR), 2))
 
 _WHOLE = 2.0**53
 """Whole numbers below it are exact in floats."""
+
+_MOST_BITS = 62
+_DENSE = 4
+"""A table of all numbers there could be is quicker than a sort as long as it has no more than so many places per row."""
 
 _MIX = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 
@@ -51,10 +56,16 @@ class Histories:
 
     def merged(self) -> Self:
         """Identical histories as one, with their weights added: no rounding, so the likelihood is the same."""
-        if len(self) == 0 or self.purchase is not None or self.dropout is not None:
+        if len(self) == 0 or not self.bare:
             return self
-        order, codes = _runs(self.x, self.t_x, self.T)
-        starts = _starts(codes)
+        columns = (self.x, self.t_x, self.T)
+        if (self.weights == 1.0).all() and (packing := _Packing.of(columns)) is not None:
+            numbers = np.sort(packing.numbers)  # nothing has to come along, and numbers alone are sorted several times as fast
+            starts = run_starts(numbers)
+            x, t_x, T = packing.unpack(numbers[starts])
+            return type(self)(x, t_x, T, np.diff(starts, append=len(numbers)).astype(np.float64))
+        order, codes = _runs(*columns)
+        starts = run_starts(codes)
         one = order[starts]
         return type(self)(self.x[one], self.t_x[one], self.T[one], np.add.reduceat(self.weights[order], starts))
 
@@ -85,25 +96,28 @@ class Histories:
 
 def distinct(*columns: npt.NDArray[Any]) -> tuple[Ints, Ints]:
     """A row of each distinct combination of values of 64 bits, and which of the combinations each row has."""
-    order, codes = _runs(*columns)
+    packing = _Packing.of(columns)
+    if packing is not None and (size := packing.size) <= _DENSE * len(packing.numbers):
+        there = np.zeros(size, dtype=np.bool_)
+        there[packing.numbers] = True
+        of = (np.cumsum(there) - 1)[packing.numbers]
+        one = np.empty(np.count_nonzero(there), dtype=np.int64)
+        one[of] = np.arange(len(of))
+        return one, of
+    order, codes = _runs(*columns, packing=packing)
     of = np.empty(len(order), dtype=np.int64)
     of[order] = codes
-    return order[_starts(codes)], of
+    return order[run_starts(codes)], of
 
 
-def _starts(codes: Ints) -> Ints:
-    """Where each run of equal codes begins."""
-    return np.flatnonzero(np.diff(codes, prepend=-1))
-
-
-def _runs(*columns: npt.NDArray[Any]) -> tuple[Ints, Ints]:
+def _runs(*columns: npt.NDArray[Any], packing: _Packing | None = None) -> tuple[Ints, Ints]:
     """An order in which identical rows stand together, and dense codes along it.
 
     Whole numbers are packed in one. Of others a hash is sorted instead; runs are told by the values themselves, and where two runs of one
     hash interleave, by an exact sort.
     """
-    if (packed := _packed(columns)) is not None:
-        order, codes, _ = grouping.together(packed)
+    if (packing := packing or _Packing.of(columns)) is not None:
+        order, codes, _ = grouping.together(packing.numbers)
         return order, codes
     values = [column + 0.0 if column.dtype == np.float64 else column for column in columns]  # -0.0 is 0.0
     keys = np.zeros(len(values[0]), dtype=np.uint64)
@@ -121,21 +135,48 @@ def _runs(*columns: npt.NDArray[Any]) -> tuple[Ints, Ints]:
     return order, np.cumsum(changed) - 1
 
 
-def _packed(columns: Sequence[npt.NDArray[Any]]) -> Ints | None:
-    """One whole number per row, if all values are whole and there are bits enough."""
-    packed, bits = np.zeros(len(columns[0]), dtype=np.int64), 0
-    for column in columns if len(packed) else ():
-        low, high = float(column.min()), float(column.max())
-        size = int(high - low).bit_length() if -_WHOLE < low <= high < _WHOLE else 64
-        bits += size
-        if bits > 62:
+@dataclass(frozen=True, slots=True)
+class _Packing:
+    """Columns of whole numbers as one number per row: what was taken off each, how many bits it has, and its type."""
+
+    numbers: npt.NDArray[np.integer]
+    lows: tuple[float, ...]
+    bits: tuple[int, ...]
+    dtypes: tuple[np.dtype[Any], ...]
+
+    @classmethod
+    def of(cls, columns: Sequence[npt.NDArray[Any]]) -> _Packing | None:
+        """None where some values are not whole, or too large."""
+        if len(columns[0]) == 0:
             return None
-        whole = column.astype(np.int64)
-        if column.dtype == np.float64 and not np.array_equal(whole, column):
+        ends = [(column.min(), column.max()) for column in columns]
+        if not all(-_WHOLE < low <= high < _WHOLE for low, high in ends):
             return None
-        packed <<= size
-        packed |= whole - int(low)
-    return packed
+        bits = tuple(int(high - low).bit_length() for low, high in ends)
+        if sum(bits) > _MOST_BITS:
+            return None
+        numbers: npt.NDArray[Any] = np.zeros(len(columns[0]), dtype=np.uint32 if sum(bits) <= 32 else np.int64)
+        for column, (low, _), size in zip(columns, ends, bits, strict=True):
+            above = column - low
+            whole = above.astype(numbers.dtype)
+            if column.dtype == np.float64 and ((whole != above).any() or low != int(low)):
+                return None
+            numbers <<= size
+            numbers |= whole
+        return cls(numbers, tuple(low for low, _ in ends), bits, tuple(column.dtype for column in columns))
+
+    @property
+    def size(self) -> int:
+        """How many numbers there could be."""
+        return 1 << sum(self.bits)
+
+    def unpack(self, numbers: npt.NDArray[np.integer]) -> list[npt.NDArray[Any]]:
+        """The columns that some numbers were made of."""
+        columns, shift = [], sum(self.bits)
+        for low, size, dtype in zip(self.lows, self.bits, self.dtypes, strict=True):
+            shift -= size
+            columns.append((numbers >> shift & ((1 << size) - 1)).astype(dtype) + low)
+        return columns
 
 
 def _changed(order: Ints, columns: Sequence[npt.NDArray[Any]]) -> npt.NDArray[np.bool_]:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 
 STEP: Final = 0.25
 """The trapezoidal rule on the line converges like exp(-2 pi d / step), where d is half the width of the strip without singularities: here
@@ -19,6 +20,9 @@ _NEGLIGIBLE = 40.0
 """exp(-40) = 4e-18."""
 
 _FLAT = 30.0
+
+_BLOCK = 4096
+"""Rows whose scratch stays in the cache."""
 
 
 @functools.cache
@@ -74,15 +78,34 @@ def chebyshev(values_at: Callable[[Floats], Floats], tolerance: float = 1e-13, m
     while True:
         points, matrix = _cosines(size)
         coefficients = values_at(points) @ matrix.T
-        largest = np.abs(coefficients).max(axis=-1, keepdims=True)
-        if size >= most or bool((np.abs(coefficients[..., -3:]) <= tolerance * np.maximum(largest, 1e-300)).all()):
-            return coefficients
+        sizes = np.abs(coefficients)
+        largest = np.maximum(sizes.max(axis=-1, keepdims=True), 1e-300)
+        if size >= most or bool((sizes[..., -3:] <= tolerance * largest).all()):
+            needed = (sizes > 0.01 * tolerance * largest).any(axis=tuple(range(sizes.ndim - 1)))
+            return coefficients[..., : max(int(np.flatnonzero(needed)[-1]) + 1, 2)] if needed.any() else coefficients[..., :2]
         size *= 2
 
 
-def evaluate(coefficients: Floats, at: Floats) -> Floats:
-    """Chebyshev series of one or several functions on [0, 1] (Clenshaw's recurrence)."""
-    return np.asarray(np.polynomial.chebyshev.chebval(2 * at - 1, np.moveaxis(coefficients, -1, 0)), dtype=np.float64)
+def evaluate(coefficients: Floats, of: Ints, at: Floats) -> Floats:
+    """Chebyshev series on [0, 1] of one or several functions: the series `of` each row at a place (C. W. Clenshaw, 1955).
+
+    Coefficients come by function, series and degree; rows may have several axes, the last of which `of` has too.
+    """
+    found = np.empty((len(coefficients), *at.shape))
+    for begin in range(0, at.shape[-1], _BLOCK):
+        some = slice(begin, begin + _BLOCK)
+        own, x = of[some], 2 * at[..., some] - 1
+        first, *others = np.moveaxis(coefficients, -1, 0)
+        last, before = np.zeros((2, len(coefficients), *x.shape))
+        for degree in reversed(others):
+            last, before = _rows(degree, own, x.ndim) + 2 * x * last - before, last
+        found[..., some] = _rows(first, own, x.ndim) + x * last - before
+    return found
+
+
+def _rows(values: Floats, of: Ints, axes: int) -> Floats:
+    """The value of each row's series, by function, ready to be spread over the other axes of the rows."""
+    return values[:, of].reshape(len(values), *[1] * (axes - 1), len(of))
 
 
 def discounted(cumulative: Callable[[Floats], Floats], until: Floats, delta: float) -> Floats:

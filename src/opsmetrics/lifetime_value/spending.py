@@ -115,9 +115,9 @@ class GammaGamma:
         _, columns = doors.read(summary, names if weights is None else names | {"weights": weights})
         x, z = doors.whole("frequency", columns["frequency"]), columns["monetary_value"]
         counted = np.ones(len(x)) if weights is None else doors.counts(weights, columns["weights"])
-        known = (x > 0) & (z > 0) & (counted > 0)
-        left_out = float(counted[(x > 0) & (z <= 0)].sum())
-        return fit_amounts(x[known], z[known], counted[known], left_out, self.penalty)
+        known = np.flatnonzero((x > 0) & (z > 0) & (counted > 0))
+        left_out = float(counted @ ((x > 0) & (z <= 0)))
+        return fit_amounts(x.take(known), z.take(known), counted.take(known), left_out, self.penalty)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
