@@ -22,6 +22,8 @@ FOUR: Final = 4
 PAIRS: Final = tuple(combinations_with_replacement(range(FOUR), 2))
 """The upper triangle of a Hessian of four parameters, row by row."""
 
+_ROWS, _COLUMNS = np.triu_indices(FOUR)
+
 _WHOLE = 2.0**53
 """Whole numbers below it are exact in floats."""
 
@@ -200,9 +202,9 @@ class Total:
     @classmethod
     def packed(cls, numbers: Floats) -> Total:
         """A value, its four first derivatives, and the upper triangle of the second, row by row."""
-        upper = np.zeros((FOUR, FOUR))
-        upper[np.triu_indices(FOUR)] = numbers[1 + FOUR :]
-        return cls(float(numbers[0]), numbers[1 : 1 + FOUR], upper + np.triu(upper, 1).T)
+        hessian = np.empty((FOUR, FOUR))
+        hessian[_ROWS, _COLUMNS] = hessian[_COLUMNS, _ROWS] = numbers[1 + FOUR :]
+        return cls(float(numbers[0]), numbers[1 : 1 + FOUR], hessian)
 
     def __add__(self, other: Total) -> Total:
         return Total(self.value + other.value, self.gradient + other.gradient, self.hessian + other.hessian)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float64]
 
-BLOCK = 2048
+BLOCK = 512
 """Rows whose nodes stay in the cache."""
 
 FIT_NODES, REPORT_NODES = 16, 24
@@ -59,7 +59,7 @@ class ParetoNBD:
 
         def block(own: ParetoNBD, x: Floats, t_x: Floats, T: Floats) -> Floats:
             mixture = own._mixture(x, t_x, T, REPORT_NODES)
-            scores = own._scores(mixture, x)
+            _, scores = own._scores(mixture, x)
             slopes = [score[0] - (mixture.share * score).sum(axis=0) for score in scores]
             return np.stack([mixture.share[0], *slopes])
 
@@ -168,13 +168,13 @@ class ParetoNBD:
         rest = rising.rows(self.r, x)[0] - x * np.log(self.alpha)
         return Mixture(y, log_a, log_b, share / whole, np.log(whole) + largest + rest)
 
-    def _scores(self, mixture: Mixture, x: Floats) -> list[Floats]:
-        """Scores of each part in the logs of r (its rising factorial aside), alpha, s and beta."""
+    def _scores(self, mixture: Mixture, x: Floats) -> tuple[tuple[Floats, Floats], list[Floats]]:
+        """y / (alpha + y) and y / (beta + y), and the scores of each part in the logs of r (its rising factorial aside), alpha, s and beta."""
         early, late = mixture.y / (self.alpha + mixture.y), mixture.y / (self.beta + mixture.y)
         by_s, by_beta = -self.s * mixture.log_b, self.s * late
         by_s[1:] += 1
         by_beta[1:] += late[1:] - 1
-        return [-self.r * mixture.log_a, (self.r + x) * early - x, by_s, by_beta]
+        return (early, late), [-self.r * mixture.log_a, (self.r + x) * early - x, by_s, by_beta]
 
     def _by_blocks(self, function: Any, size: int, x: npt.ArrayLike, t_x: npt.ArrayLike, T: npt.ArrayLike) -> Floats:
         """A function of rows, in blocks that stay in the cache."""
@@ -227,27 +227,32 @@ def _row(model: ParetoNBD, part: Histories) -> Floats:
     """Value, scores and Hessian of rows, the rising factorial of r left out of the slopes."""
     x = part.x.astype(np.float64)
     mixture = model._mixture(x, part.t_x, part.T, FIT_NODES)
-    share, scores = mixture.share, model._scores(mixture, x)
-    means = [(share * score).sum(axis=0) for score in scores]
-    early, late = mixture.y / (model.alpha + mixture.y), mixture.y / (model.beta + mixture.y)
+    share, (early, late), scores = mixture.share, *model._scores(mixture, x)
+    means = [_mean(share, score) for score in scores]
     lasting = share * late
+    fading = lasting - lasting * late
     turn = {
         (0, 0): means[0],
-        (0, 1): model.r * (share * early).sum(axis=0),
-        (1, 1): -(model.r + x) * (share * early * (1 - early)).sum(axis=0),
+        (0, 1): model.r * _mean(share, early),
+        (1, 1): -(model.r + x) * (_mean(share, early) - _mean(share * early, early)),
         (2, 2): means[2] - (1 - share[0]),
         (2, 3): model.s * lasting.sum(axis=0),
-        (3, 3): -(lasting * (1 - late) * (model.s + np.where(np.arange(len(share)) > 0, 1.0, 0.0)[:, None])).sum(axis=0),
+        (3, 3): -model.s * fading.sum(axis=0) - fading[1:].sum(axis=0),
     }
     found = np.empty((1 + 4 + len(PAIRS), len(x)))
     found[0] = mixture.log_likelihood
-    apart = [share * (score - mean) for score, mean in zip(scores, means, strict=True)]
     off = [score - mean for score, mean in zip(scores, means, strict=True)]
+    apart = [share * score for score in off]
     for i in range(4):
         found[1 + i] = means[i]
     for place, (i, j) in enumerate(PAIRS, start=5):
-        found[place] = turn.get((i, j), 0.0) + (apart[i] * off[j]).sum(axis=0)
+        found[place] = turn.get((i, j), 0.0) + _mean(apart[i], off[j])
     return found
+
+
+def _mean(share: Floats, values: Floats) -> Floats:
+    """The mean over the parts of a mixture, by row."""
+    return np.asarray(np.einsum("pr,pr->r", share, values))
 
 
 def _nodes(busiest: float) -> int:
