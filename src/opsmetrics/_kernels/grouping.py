@@ -57,6 +57,13 @@ def together(keys: npt.NDArray[Any]) -> tuple[Ints, Ints, npt.NDArray[Any]]:
     return rows, *_runs(ordered, ordered[1:] != ordered[:-1])
 
 
+def dense(numbers: Ints, size: int) -> tuple[Ints, Ints]:
+    """The distinct among whole numbers from 0 to `size`, in order, and which of them each is: what `np.unique` finds by sorting."""
+    there = np.zeros(size, dtype=np.bool_)
+    there[numbers] = True
+    return np.flatnonzero(there), (np.cumsum(there) - 1)[numbers]
+
+
 def _by_halves(keys: npt.NDArray[np.uint32], bits: int) -> Ints:
     """Rows in the order of their keys, equal ones in their own."""
     rows = np.argsort(keys.astype(np.uint16), kind="stable")

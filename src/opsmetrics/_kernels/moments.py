@@ -131,6 +131,7 @@ def merge(parts: Moments, codes: Ints, groups: int) -> Moments:
 
 def summed(values: Floats, codes: Ints, groups: int) -> Floats:
     """Sums by group, along the first axis."""
-    total = np.zeros((groups, *values.shape[1:]))
-    np.add.at(total, codes, values)
-    return total
+    total = np.empty((groups, int(np.prod(values.shape[1:]))))
+    for place, column in enumerate(values.reshape(len(values), -1).T):
+        total[:, place] = np.bincount(codes, weights=column, minlength=groups)
+    return total.reshape(groups, *values.shape[1:])

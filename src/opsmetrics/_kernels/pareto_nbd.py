@@ -169,7 +169,7 @@ class ParetoNBD:
         return Mixture(y, log_a, log_b, share / whole, np.log(whole) + largest + rest)
 
     def _scores(self, mixture: Mixture, x: Floats) -> tuple[tuple[Floats, Floats], list[Floats]]:
-        """y / (alpha + y) and y / (beta + y), and the scores of each part in the logs of r (its rising factorial aside), alpha, s and beta."""
+        """Each part's y / (alpha + y) and y / (beta + y); its scores in the logs of r (its rising factorial aside), alpha, s, beta."""
         early, late = mixture.y / (self.alpha + mixture.y), mixture.y / (self.beta + mixture.y)
         by_s, by_beta = -self.s * mixture.log_b, self.s * late
         by_s[1:] += 1

@@ -17,6 +17,13 @@ from opsmetrics.experiments.metrics import Metric
 Bools: TypeAlias = npt.NDArray[np.bool_]
 
 
+_MANY_DF, _FAR = 2_000, 4.0
+"""From so many degrees of freedom on, and no farther out than this, a t quantile is a series."""
+
+_CORNISH_FISHER = ((1, 1, 4), (5, 16, 3, 96), (3, 19, 17, -15, 384), (79, 776, 1482, -1920, -945, 92160))
+"""Its terms in powers of 1 / df: polynomials in the squared normal quantile, and what they are divided by."""
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """What is asked of all comparisons."""
@@ -154,8 +161,20 @@ def student(z: Floats, df: Floats) -> Floats:
 
 
 def quantile(level: Floats, df: Floats) -> Floats:
-    """The value that T exceeds with this chance."""
+    """The value that T exceeds with this chance.
+
+    With many degrees of freedom it is the normal one and four terms in 1 / df, to the last digits in a tenth of the time: R. A. Fisher &
+    E. A. Cornish (1960), The percentile points of distributions having known cumulants, Technometrics 2, 209.
+    """
     from scipy.special import ndtri, stdtrit
 
-    finite = np.isfinite(df)
-    return np.asarray(np.where(finite, -stdtrit(np.where(finite, df, 1.0), level), -ndtri(level)))
+    found = np.asarray(-ndtri(level))
+    many = (df >= _MANY_DF) & (np.abs(found) <= _FAR)
+    few = np.flatnonzero(np.isfinite(df) & ~many)
+    z, nu = found[many], df[many]
+    square, more = z * z, np.zeros(len(z))
+    for *terms, whole in _CORNISH_FISHER[::-1]:
+        more = (more + np.polyval(terms, square) / whole) / nu
+    found[many] = z * (1 + more)
+    found[few] = -stdtrit(df[few], level[few])
+    return found

@@ -197,7 +197,10 @@ def _off(excess: float) -> str:
 
 def alone(tests: Tests, measured: Sequence[Measured], rows: Rows) -> list[str]:
     """Metrics that one variant of an experiment has, and no other."""
-    places = np.setdiff1d(np.concatenate([own.place for own in measured]), rows.place)
+    lonely = np.zeros(len(tests.metric), dtype=np.bool_)
+    lonely[np.concatenate([own.place for own in measured])] = True
+    lonely[rows.place] = False
+    places = np.flatnonzero(lonely)
     names = [_test_name(tests, place) for place in places[:NAMED].tolist()]
     return [f"{_some(names, len(places))}: only one variant has it, so it is not compared."] if len(places) else []
 

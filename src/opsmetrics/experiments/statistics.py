@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from opsmetrics import _checks, _frames
 from opsmetrics._frames import Backend, Floats, Ints, Use
-from opsmetrics._kernels import moments
+from opsmetrics._kernels import grouping, moments
 from opsmetrics._kernels.moments import Moments
 from opsmetrics.errors import ColumnError, DataError, ParameterError, nearest
 from opsmetrics.experiments.measured import Layout, Measured, numbered
@@ -140,14 +140,10 @@ def _arrange(backend: Backend, by: Sequence[str], coded: Mapping[str, tuple[Ints
     stratum, groups = coded.get("stratum", (nothing, None))
     strata = [None] if groups is None else groups.to_list()
     experiment = _packed([coded[column][0] for column in by], rows)
-    _, first, experiment = np.unique(experiment, return_index=True, return_inverse=True)
-    order = np.argsort(first)  # tests in the order in which they come
-    rank = np.empty_like(order)
-    rank[order] = np.arange(len(order))
-    experiment = rank[experiment]
-    labels = {column: _frames.take(coded[column][1], coded[column][0][np.sort(first)]) for column in by}
+    first = _frames.first_rows(experiment)
+    labels = {column: _frames.take(coded[column][1], coded[column][0][first]) for column in by}
     metrics = ["metric"] if names is None else [str(name) for name in names.to_list()]
-    tests, test = np.unique(experiment * len(metrics) + metric, return_inverse=True)
+    tests, test = grouping.dense(experiment * len(metrics) + metric, len(first) * len(metrics))
     layouts, layout = _layouts(coded.get("kind"), columns, metrics, test, metric)
     layout = _of_empty(layout, test, columns["n"])
     _demand_alike(layout, test, metrics, metric)
@@ -166,10 +162,10 @@ def _in_order(codes: Ints, labels: Any) -> tuple[Ints, list[Any]]:
 
 
 def _packed(codes: Sequence[Ints], rows: int) -> Ints:
-    """Several codes as one."""
-    packed = np.zeros(rows, dtype=np.int64)
-    for code in codes:
-        packed = np.unique(packed * (int(code.max(initial=0)) + 1) + code, return_inverse=True)[1]
+    """Several codes as one, in the order in which they come."""
+    packed, *others = codes or [np.zeros(rows, dtype=np.int64)]
+    for code in others:
+        packed, _ = _frames.factorize(packed * (int(code.max(initial=0)) + 1) + code)
     return packed
 
 
@@ -260,8 +256,8 @@ def _demand_alike(layout: Ints, test: Ints, metrics: Sequence[str], metric: Ints
 def _measure(layout: Layout, columns: Mapping[str, Floats], rows: _Rows, sizes: tuple[int, int]) -> Measured:
     """The rows of one layout as arms."""
     variants, strata = sizes
-    place, test = np.unique(rows.test[rows.at], return_inverse=True)
-    arms, arm = np.unique(test * variants + rows.variant[rows.at], return_inverse=True)
+    place, test = grouping.dense(rows.test[rows.at], int(rows.test.max(initial=-1)) + 1)
+    arms, arm = grouping.dense(test * variants + rows.variant[rows.at], len(place) * variants)
     cell, size = arm * strata + rows.stratum[rows.at], len(arms) * strata
     if layout.kind == "quantile" and np.bincount(cell).max() > 1:
         raise DataError(
