@@ -296,14 +296,15 @@ def _few(series: nw.Series[Any]) -> tuple[Ints, nw.Series[Any]] | None:
         return None
     native = series.to_native()
     first: list[int] = []
-    codes = np.where(native.is_null().to_numpy(), -1, FEW).astype(np.int64)
+    codes = FEW + native.is_null().to_numpy().view(np.uint8)
     while (rest := codes == FEW).any():
         if len(first) == FEW:
             return None
         place = int(rest.argmax())
-        codes[_is(native, native[place])] = len(first)
+        codes -= _is(native, native[place]).view(np.uint8) * np.uint8(FEW - len(first))  # a choice by mask takes three times as long
         first.append(place)
-    return codes, take(series, np.array(first, dtype=np.int64))
+    codes[codes > FEW] = 255
+    return codes.view(np.int8).astype(np.int64), take(series, np.array(first, dtype=np.int64))
 
 
 def _is(native: Any, word: object) -> npt.NDArray[np.bool_]:

@@ -68,7 +68,7 @@ def of_units(values: Sequence[Floats], runs: Runs, groups: int, *, third: int = 
     """
     p = len(values)
     found = Moments(np.zeros(groups), np.zeros((groups, p)), np.zeros((groups, p, p)), np.zeros((groups, third, third, third)))
-    ordered = [column[runs.order] for column in values]
+    ordered = [column.take(runs.order) for column in values]
     for group, begin, end in zip(runs.groups.tolist(), runs.bounds[:-1].tolist(), runs.bounds[1:].tolist(), strict=True):
         found.n[group] = end - begin
         deviations = []
@@ -83,10 +83,9 @@ def of_units(values: Sequence[Floats], runs: Runs, groups: int, *, third: int = 
 def _products(deviations: Sequence[Floats], products: Floats, cubes: Floats) -> None:
     """Write the sums of products and cubes of deviations."""
     for i, j in itertools.combinations_with_replacement(range(len(deviations)), 2):
-        pair = deviations[i] * deviations[j]
-        products[i, j] = products[j, i] = pair.sum()
+        products[i, j] = products[j, i] = np.einsum("u,u->", deviations[i], deviations[j])  # no BLAS, whose threads would fight with ours
         for k in range(j, len(cubes)):
-            triple = np.einsum("u,u->", pair, deviations[k])  # no BLAS, whose threads would fight with ours
+            triple = np.einsum("u,u->", deviations[i] * deviations[j], deviations[k])
             for at in set(itertools.permutations((i, j, k))):
                 cubes[at] = triple
 
