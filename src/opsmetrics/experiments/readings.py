@@ -245,15 +245,16 @@ def values_of(given: Sequence[Floats], name: str, asked: Asked) -> tuple[list[Fl
     """
     base, cuts = asked.base(name), asked.cuts.get(name)
     values = [*given] if cuts is None else [np.clip(given[0], *cuts), *given[1:]]
-    gaps = [np.isnan(column) for column in values]
-    absent = [gap for gap in gaps[:base] if gap.any()]
+    # A least value that is a number tells that all are, in half the time of looking at each.
+    gaps = {i: np.isnan(column) for i, column in enumerate(values) if np.isnan(column.min(initial=np.inf))}
+    absent = [gap for i, gap in gaps.items() if i < base]
     valid = ~np.logical_or.reduce(absent) if absent else None
-    indicators = tuple(i for i, gap in enumerate(gaps[base:]) if gap.any())
-    if not indicators:
+    missing = {i: gap for i, gap in gaps.items() if i >= base}
+    if not missing:
         return values, (), valid, 0
-    filled = [np.where(gap, 0.0, column) if gap.any() else column for gap, column in zip(gaps[base:], values[base:], strict=True)]
-    incomplete = int(np.logical_or.reduce([gaps[base + i] for i in indicators]).sum())
-    return [*values[:base], *filled, *(gaps[base + i].astype(np.float64) for i in indicators)], indicators, valid, incomplete
+    filled = [np.where(missing[i], 0.0, column) if i in missing else column for i, column in enumerate(values)]
+    incomplete = int(np.logical_or.reduce(list(missing.values())).sum())
+    return [*filled, *(gap.astype(np.float64) for gap in missing.values())], tuple(i - base for i in missing), valid, incomplete
 
 
 def _measured(
