@@ -328,7 +328,7 @@ def _slices(chunk: Chunk, uses: Sequence[Use]) -> Iterator[Callable[[], Part]]:
         order, codes, distinct = grouping.together(own.pop(_KEY))
         columns = {name: column.take(order) for name, column in own.items()}
         if chunk.placed:
-            columns["row"] = rows.take(order).astype(np.int64)
+            columns["row"] = rows.take(order)
         if dense is None:
             people = _frames.like(customer, distinct)
         else:

@@ -311,14 +311,15 @@ def usable(part: Part, clock: Clock, hold: Sequence[str] = ()) -> tuple[npt.NDAr
     if part.rows == 0:
         return keep, dropped
     reasons = {MISSING_CUSTOMER: part.codes, MISSING_TIME: ticks} | {f"missing {name}": part[name] for name in hold}
+    first = int(ticks.min())
     for reason, values in reasons.items():
         least = MISSING + 1 if reason == MISSING_TIME else 0
-        if values.min() < least:
+        if (first if reason == MISSING_TIME else values.min()) < least:
             dropped[reason] = int(np.count_nonzero((values < least) & keep))
             keep &= values >= least
     timed = ticks[keep] if dropped else ticks
     if timed.size:
-        _refuse_no_date(int(timed.min()), int(timed.max()), clock)
+        _refuse_no_date(int(timed.min()) if dropped else first, int(timed.max()), clock)
     return keep, +dropped
 
 

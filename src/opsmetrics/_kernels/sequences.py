@@ -172,6 +172,7 @@ def later(tick: Ints, span: int | None) -> Ints:
     """Ticks so much later; the end of all time where there is no span, or where 64 bits end."""
     if span is None:
         return np.full(len(tick), LARGEST)
+    span = min(span, LARGEST)
     return np.minimum(tick, LARGEST - span) + span
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -132,9 +132,9 @@ def partial(part: Part, rules: Rules) -> Paths:
     return paths if rules.carry is None else _carried(paths, part, log, picked, filled, rules.carry)
 
 
-def _along(filled: Filled, values: npt.NDArray[NumberT], missing: float, row: AnyInts | None = None) -> npt.NDArray[NumberT]:
+def _along(filled: Filled, values: npt.NDArray[Any], missing: float, row: AnyInts | None = None) -> npt.NDArray[Any]:
     """The values at the rows of the paths, missing where a step was not taken; most steps are not, so each is looked up alone."""
-    found = np.full(filled.shape, missing, dtype=values.dtype)
+    found = np.full(filled.shape, missing, dtype=np.promote_types(values.dtype, np.int8))  # places in a frame have no sign
     for line, places in zip(found, filled, strict=True):
         there = np.flatnonzero(places >= 0)
         at = places[there]
