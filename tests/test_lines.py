@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 
 import opsmetrics as om
 from opsmetrics import _parts
-
-from .support import KINDS, Kind, columns_of
+from tests.support import KINDS, Kind, columns_of
 
 NAMES = {"customer": "customer", "time": "time"}
 DATES = ["2025-03-15", "2025-06-30", "2025-09-30"]
