@@ -46,7 +46,7 @@ OPTIONS = {
     "metrics", "control", "alternative", "cluster", "strata", "expected_split", "correction", "sequential", "progress", "repeats",
     "hypothesis", "decrease", "covariate", "theta", "winsorize", "skew_correction", "test", "interval", "prior", "peeking",
     "effect", "relative", "power", "n", "allocation", "std", "correlation", "cluster_size", "icc", "traffic", "share",
-    "spending", "shape", "futility", "burn_in",
+    "spending", "shape", "futility", "burn_in", "spend_model",
     "awareness", "interest", "purchase", "loyalty", "acquisition", "activation", "retention", "referral", "revenue",
 }  # fmt: skip
 """Everything else. A new word is a decision: look first whether one of these means the same, then add it here."""

@@ -72,6 +72,15 @@ def clv(frame: Any = None, **choices: Any) -> Callable[[], Any]:
     return lambda: quiet(om.clv, orders() if frame is None else frame, **(ORDERS | choices))
 
 
+def given(make: Callable[[], Any], argument: str = "model") -> Callable[[], Any]:
+    """Values by a fit that is made when they are asked for."""
+
+    def call() -> Any:
+        return clv(**{argument: make()})()
+
+    return call
+
+
 def of(change: Callable[[pd.DataFrame], pd.DataFrame]) -> Callable[[], Any]:
     """The values of orders, changed."""
     return lambda: quiet(om.clv, change(orders()), **ORDERS)
@@ -101,6 +110,24 @@ def moved() -> Any:
     """A fit with a covariate."""
     frame = simulated(PARETO, 300, 1)
     return quiet(om.ParetoNBD().fit, frame.assign(z=np.arange(300) % 2), purchase_covariates=["z"])
+
+
+@cache
+def weekly() -> Any:
+    """A fit that counts weeks."""
+    return quiet(om.BetaGeo().fit, simulated(PARETO, 300, 1), unit="week")
+
+
+@cache
+def periods() -> Any:
+    """A fit of periods in which one buys or does not."""
+    return quiet(om.BetaGeoBetaBinom().fit, rows([0, 1, 2, 3, 1], [0, 3, 4, 5, 2], [6, 6, 6, 6, 6]), unit="month")
+
+
+@cache
+def no_amounts() -> Any:
+    """A fit of amounts without parameters."""
+    return quiet(om.GammaGamma().fit, people(frequency=[0] * 4, recency=[0.0] * 4, monetary_value=[0.0] * 4))
 
 
 @cache
@@ -464,10 +491,17 @@ CASES_CLV = [
             ("by its title", "BG/NBD"),
             ("None", None),
             ("a class", om.BetaGeo),
-            ("a spec", om.BetaGeo()),
+            ("of periods", om.BetaGeoBetaBinom()),
             ("in periods", "bg_bb"),
         )
     ],
+    refuse("a fit with covariates", given(moved), P, "parameter.model", "['z']", "discounted_purchases"),
+    refuse("a fit of nothing", given(nothing), F, "fit.parameters", "no customer has a repeat purchase"),
+    refuse("a fit by the week", given(weekly), P, "parameter.model", "by the week", "unit='day'"),
+    refuse("a fit of periods", given(periods), P, "parameter.model", "BG/BB", "pareto_nbd"),
+    refuse("a model of amounts as a text", clv(spend_model="gamma"), P, "parameter.spend_model", "om.GammaGamma()"),
+    refuse("a model of buying for amounts", clv(spend_model=om.BetaGeo()), P, "parameter.spend_model"),
+    refuse("amounts of nothing", given(no_amounts, "spend_model"), F, "fit.parameters"),
     refuse("horizon None", clv(horizon=None), *HORIZON, "say how many days ahead, as in '365D'"),
     *[
         refuse(f"horizon {horizon!r}", clv(horizon=horizon), *HORIZON, "'90D'")

@@ -387,6 +387,38 @@ def test_auto_takes_the_highest_likelihood_and_says_so() -> None:
     assert own.choice["chosen"].tolist() == [True]
 
 
+def test_a_model_before_and_after_it_is_fitted_answers_as_its_name(orders: pd.DataFrame, values: Any) -> None:
+    summary = om.clv_summary(orders, **ORDERS, as_of=LAST_DAY)
+    fit, spend = om.ModifiedBetaGeo().fit(summary), om.GammaGamma().fit(summary)
+    saved = om.ModifiedBetaGeoFit.from_dict(json.loads(json.dumps(fit.to_dict())))
+    for choices in (
+        {"model": om.ModifiedBetaGeo()},
+        {"model": fit},
+        {"model": saved, "spend_model": spend},
+        {"spend_model": om.GammaGamma()},
+    ):
+        pd.testing.assert_frame_equal(ask(orders, **choices).table, values.table, rtol=1e-9)
+    assert ask(orders, model=saved).fit is saved
+    assert ask(orders, model=saved).params["chosen_by"] == "a fit that was handed over"
+
+
+def test_penalties_reach_the_fits_and_those_of_a_validation(orders: pd.DataFrame, values: Any) -> None:
+    pulled = ask(orders, model=om.ModifiedBetaGeo(penalty=50.0), spend_model=om.GammaGamma(penalty=50.0))
+    assert (pulled.fit.penalty, pulled.spend_fit.penalty) == (50.0, 50.0)
+    assert pulled.fit.params["a"] != pytest.approx(values.fit.params["a"], rel=1e-3)
+    assert pulled.validate().table["mae"][0] != values.validate().table["mae"][0]
+
+
+def test_the_fit_of_last_month_values_the_customers_of_today(orders: pd.DataFrame) -> None:
+    """Nothing is estimated again: the values are those of the fits on today's summary."""
+    before = om.clv_summary(orders[orders["time"] < "2025-10-01"], **ORDERS, as_of="2025-09-30")
+    fit, spend = om.ModifiedBetaGeo().fit(before), om.GammaGamma().fit(before)
+    found, today = ask(orders, model=fit, spend_model=spend), om.clv_summary(orders, **ORDERS, as_of=LAST_DAY)
+    expected = fit.discounted_purchases(today, horizon=AHEAD).table["discounted_purchases"]
+    amount = spend.expected_amount(today).table["expected_amount"]
+    assert found.table["value"].to_numpy() == pytest.approx((expected * amount).to_numpy(), rel=1e-9)
+
+
 def test_auto_holdout_takes_the_best_predictor_of_the_second_half_and_says_so() -> None:
     found = quiet(om.clv, cdnow(), **CDNOW, model="auto_holdout")
     choice = found.choice

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal, TypeVar, get_args
+from typing import Any, Final, TypeVar
 
 import numpy as np
 
@@ -15,9 +15,11 @@ from opsmetrics._results import SHOWN, Held, Result, Table, dropped_notes, shown
 from opsmetrics.customers import MissingCustomer, Refunds
 from opsmetrics.errors import ColumnError, DataError, ParameterError, warn
 from opsmetrics.lifetime_value import choices, doors, validations, worth
+from opsmetrics.lifetime_value.choices import Model
 from opsmetrics.lifetime_value.doors import DAYS_IN
 from opsmetrics.lifetime_value.fits import PurchaseFit, discounting, one_time_buyers
 from opsmetrics.lifetime_value.fitted import around
+from opsmetrics.lifetime_value.specs import PurchaseModel
 from opsmetrics.lifetime_value.spending import GammaGamma, GammaGammaFit, law_of
 from opsmetrics.lifetime_value.summaries import clv_summary
 from opsmetrics.lifetime_value.validations import Validation
@@ -25,8 +27,6 @@ from opsmetrics.lifetime_value.worth import Models, Question
 
 FrameT = TypeVar("FrameT")
 FrameT_co = TypeVar("FrameT_co", covariant=True)
-
-Model = Literal["bg_nbd", "mbg_nbd", "pareto_nbd", "auto", "auto_holdout"]
 
 RESERVED: Final = frozenset({
     "p_alive", "expected_purchases", "expected_purchases_low", "expected_purchases_high", "purchases_low", "purchases_high",
@@ -160,6 +160,8 @@ class CLV(Result[FrameT_co]):
     def validate(self, *, calibration_end: str | dt.date | dt.datetime | np.datetime64 | None = None) -> Validation[FrameT_co]:
         """Fit on the first part of the orders, predict the second, and report how well that went (also known as: 留出验证, 回测).
 
+        Models that were handed over as fits are estimated anew, with the same penalty.
+
         Parameters
         ----------
         calibration_end : str, date, datetime or datetime64, optional
@@ -191,7 +193,8 @@ class CLV(Result[FrameT_co]):
         >>> values.validate().table["rule"].tolist()[0]
         'MBG/NBD'
         """
-        return validations.validate(self._orders, type(self.fit), self._asked, calibration_end, float(str(self.params["confidence"])))
+        models = Models(self.fit, self.spend_fit)
+        return validations.validate(self._orders, models, self._asked, calibration_end, float(str(self.params["confidence"])))
 
     def _sums(self, group: Ints, size: int) -> dict[str, Any]:
         """Sums of groups, from what the table tells of each customer."""
@@ -238,7 +241,8 @@ def clv(
     amount: str,
     horizon: int | str | dt.timedelta = "365D",
     discount_rate: float = 0.10,
-    model: Model = "bg_nbd",
+    model: Model | PurchaseModel[PurchaseFit] | PurchaseFit = "bg_nbd",
+    spend_model: GammaGamma | GammaGammaFit | None = None,
     margin: float = 1.0,
     as_of: str | dt.date | dt.datetime | np.datetime64 | None = None,
     tz: str | None = None,
@@ -264,9 +268,13 @@ def clv(
         So many days ahead: 365, "365D", "52W".
     discount_rate : float
         Per year of 365.2425 days, continuously compounded, from 0 to 10: a purchase after u years counts exp(-discount_rate u).
-    model : {"bg_nbd", "mbg_nbd", "pareto_nbd", "auto", "auto_holdout"}
+    model : {"bg_nbd", "mbg_nbd", "pareto_nbd", "auto", "auto_holdout"}, model or fit
         The model of buying; "auto" fits all three and takes the one with the highest likelihood (they have as many parameters), and
-        "auto_holdout" the one that predicts the second half of the orders best from the first (by the mean ranked probability score).
+        "auto_holdout" the one that predicts the second half of the orders best from the first (by the mean ranked probability score). Or a
+        model such as ``om.BetaGeo(penalty=0.01)``; or a fit by days without covariates, such as last month's, read from JSON, which is
+        not estimated again.
+    spend_model : GammaGamma or GammaGammaFit, optional
+        The model of amounts, or its fit; by default `GammaGamma` without a penalty.
     margin : float
         The share of the amount that is kept, above 0 and at most 1.
     as_of : str, date, datetime or datetime64, optional
@@ -317,7 +325,8 @@ def clv(
     >>> row["outcome_low"] < row["value_low"] < row["value"] < row["value_high"] < row["outcome_high"]
     True
     """
-    _checks.choice("model", model, get_args(Model))
+    wanted = choices.understand(model)
+    spender = choices.understand_spending(spend_model)
     if not isinstance(amount, str):
         raise ColumnError(f"amount={amount!r} is no name of a column; values need the column of the money.", code="column.name")
     question = _question(horizon, discount_rate, margin, confidence)
@@ -328,10 +337,10 @@ def clv(
     held = Held.of("orders", orders)
     summary = clv_summary(orders, **asked)
     door = doors.enter(summary)
-    chosen = choices.choose(model, door.histories, held, asked)
+    chosen = choices.choose(wanted, door.histories, held, asked)
     if not chosen.fit.params:
         raise choices.no_model(chosen.fit)
-    spending = GammaGamma().fit(summary)
+    spending = spender.fit(summary) if isinstance(spender, GammaGamma) else spender
     models = Models(chosen.fit, spending)
     law_of(spending)
     if chosen.fit.model == "bg_nbd" and (once := int(np.count_nonzero(door.histories.x == 0))):

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias, get_args
 
 import numpy as np
 
-from opsmetrics import _frames
+from opsmetrics import _checks, _frames
 from opsmetrics._frames import Backend, Column, Floats
 from opsmetrics._kernels.histories import Histories
 from opsmetrics._results import Held
-from opsmetrics.errors import FitError
+from opsmetrics.errors import FitError, ParameterError
 from opsmetrics.lifetime_value import validations
 from opsmetrics.lifetime_value.fits import PurchaseFit
 from opsmetrics.lifetime_value.models import fit_histories, told
-from opsmetrics.lifetime_value.specs import BetaGeoFit, ModifiedBetaGeoFit, ParetoNBDFit
+from opsmetrics.lifetime_value.specs import BetaGeoFit, ModifiedBetaGeoFit, ParetoNBDFit, PurchaseModel
+from opsmetrics.lifetime_value.spending import GammaGamma, GammaGammaFit
+
+Model: TypeAlias = Literal["bg_nbd", "mbg_nbd", "pareto_nbd", "auto", "auto_holdout"]
 
 KINDS: Final[dict[str, type[PurchaseFit]]] = {kind.model: kind for kind in (BetaGeoFit, ModifiedBetaGeoFit, ParetoNBDFit)}
 
@@ -43,10 +46,50 @@ class Chosen:
         return content | {"chosen": np.array([fit is self.fit for fit in self.candidates])}
 
 
-def choose(model: str, histories: Histories, orders: Held, asked: dict[str, Any]) -> Chosen:
-    """Fit the model that is named, or all three and take one."""
-    if model in KINDS:
-        fit = fit_histories(KINDS[model], histories, "day")
+def understand(model: object) -> str | PurchaseModel[PurchaseFit] | PurchaseFit:
+    """A model by its name, as it is before it is fitted, or a fit that customers can be valued by."""
+    if isinstance(model, PurchaseModel):
+        return model
+    if not isinstance(model, PurchaseFit):
+        return str(_checks.choice("model", model, get_args(Model)))
+    if type(model) not in KINDS.values():
+        raise ParameterError(
+            f"model is a fit of {model.title}, which counts periods; values need a model of days: {', '.join(KINDS)}.",
+            code="parameter.model",
+        )
+    model._demand_parameters()
+    if model.unit != "day":
+        raise ParameterError(
+            f"model is a fit by the {model.unit}, and values are by the day; fit it to a summary with unit='day'.", code="parameter.model"
+        )
+    if covariates := [*model.purchase_covariates, *model.dropout_covariates]:
+        raise ParameterError(
+            f"model is a fit with the covariates {covariates}, which orders do not tell; use its discounted_purchases on a table that has "
+            "them.",
+            code="parameter.model",
+        )
+    return model
+
+
+def understand_spending(model: object) -> GammaGamma | GammaGammaFit:
+    """The model of amounts, or a fit of it."""
+    if model is None:
+        return GammaGamma()
+    if not isinstance(model, (GammaGamma, GammaGammaFit)):
+        raise ParameterError(
+            f"spend_model={_checks.short(model)} must be om.GammaGamma(), with a penalty or without, or a fit of it.",
+            code="parameter.spend_model",
+        )
+    return model
+
+
+def choose(model: str | PurchaseModel[PurchaseFit] | PurchaseFit, histories: Histories, orders: Held, asked: dict[str, Any]) -> Chosen:
+    """Fit the model that is asked for, or all three and take one; a fit is taken as it is."""
+    if isinstance(model, PurchaseFit):
+        return Chosen(model, "a fit that was handed over", [model])
+    if isinstance(model, PurchaseModel) or model in KINDS:
+        kind, penalty = (KINDS[model], 0.0) if isinstance(model, str) else (model._kind(), model.penalty)
+        fit = fit_histories(kind, histories, "day", penalty)
         return Chosen(told(fit) if fit.params else fit, None, [fit])
     candidates = [fit_histories(kind, histories, "day") for kind in KINDS.values()]
     known = [fit for fit in candidates if fit.params]
@@ -55,7 +98,7 @@ def choose(model: str, histories: Histories, orders: Held, asked: dict[str, Any]
     if model == "auto":
         best = max(known, key=lambda fit: (fit.converged, fit.log_likelihood))
         return Chosen(told(best), _why(best, [fit for fit in known if fit is not best]), candidates)
-    scores = np.array([validations.score(orders, type(fit), asked) for fit in candidates])
+    scores = np.array([validations.score(orders, fit, asked) for fit in candidates])
     if np.isnan(scores).all():
         raise FitError(
             "model='auto_holdout' cannot choose: the first half of the orders is too little for any model; use 'auto'.",

@@ -185,11 +185,9 @@ class Trial(Half):
     models: Models
 
 
-def validate(
-    orders: Held, kind: type[PurchaseFit], asked: Mapping[str, Any], calibration_end: object, confidence: float
-) -> Validation[Any]:
-    """Fit to the first part, and hold against the second."""
-    trial = _trial(orders, kind, asked, calibration_end)
+def validate(orders: Held, models: Models, asked: Mapping[str, Any], calibration_end: object, confidence: float) -> Validation[Any]:
+    """Fit models like these to the first part, and hold them against the second."""
+    trial = _trial(orders, models, asked, calibration_end)
     told(trial.models.buying)
     question = Question(float(trial.duration), 0.0, 1.0, confidence)
     found = worth.worth(trial.models, trial.rows, trial.z, question)
@@ -223,25 +221,25 @@ def _share_inside(actual: Floats, low: Floats, high: Floats) -> float:
     return float("nan") if np.isnan(low).any() else float(np.mean((low <= actual) & (actual <= high)))
 
 
-def score(orders: Held, kind: type[PurchaseFit], asked: Mapping[str, Any]) -> float:
+def score(orders: Held, like: PurchaseFit, asked: Mapping[str, Any]) -> float:
     """The mean ranked probability score on the second half; missing where the model cannot be fitted to the first."""
     half = _half(orders, asked, None)
-    buying = fit_histories(kind, half.rows, "day")
+    buying = fit_histories(type(like), half.rows, "day", like.penalty)
     if not buying.params:
         return float("nan")
     alive = buying._law(half.rows).p_alive(half.rows.x, half.rows.t_x, half.rows.T)
     return float(_crps(buying, worth.Kinds.of_rows(half.rows, half.z), half, alive).mean())
 
 
-def _trial(orders: Held, kind: type[PurchaseFit], asked: Mapping[str, Any], calibration_end: object) -> Trial:
+def _trial(orders: Held, like: Models, asked: Mapping[str, Any], calibration_end: object) -> Trial:
     half = _half(orders, asked, calibration_end)
-    buying = fit_histories(kind, half.rows, "day")
+    buying = fit_histories(type(like.buying), half.rows, "day", like.buying.penalty)
     if not buying.params:
         end = half.summary.params["calibration_end"]
         raise FitError(
             f"calibration_end={end!s} leaves too little to learn from: {buying.reason}. Choose a later one.", code="fit.no_repeats"
         )
-    models = Models(buying, GammaGamma().fit(half.summary))
+    models = Models(buying, GammaGamma(penalty=like.spending.penalty).fit(half.summary))
     return Trial(half.summary, half.rows, half.z, half.bought, half.spent, half.duration, models)
 
 
