@@ -35,7 +35,7 @@ from benchmarks import (
     simulated_experiments,
     timing,
 )
-from opsmetrics.experiments import designs
+from opsmetrics.experiments import schedules
 from tests.support import data
 
 
@@ -315,9 +315,9 @@ def test_the_contenders_test_alike(capsys: pytest.CaptureFixture[str], monkeypat
 
 
 def test_each_plan_that_is_timed_is_computed() -> None:
-    before = designs._stops.cache_info().misses
+    before = schedules.stops.cache_info().misses
     experiments.small(3)
-    assert designs._stops.cache_info().misses == before + 4, "one round warms up"
+    assert schedules.stops.cache_info().misses == before + 4, "one round warms up"
 
 
 def test_a_difference_to_a_peer_is_seen() -> None:

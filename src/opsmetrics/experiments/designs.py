@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-import functools
 import itertools
 import math
 import numbers
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple, Self, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from opsmetrics import _checks, _frames, _render
-from opsmetrics._frames import Column, Floats, Ints
+from opsmetrics._frames import Column, Floats
 from opsmetrics._kernels import mixtures, sequential
 from opsmetrics._kernels.alternatives import Alternative
-from opsmetrics._kernels.sequential import Family, Levels, Spending, Walk
+from opsmetrics._kernels.sequential import Family
 from opsmetrics._results import Result, shown
 from opsmetrics.errors import ParameterError
+from opsmetrics.experiments import schedules
+from opsmetrics.experiments.monitors import Always, Looks, Monitor, groups
+from opsmetrics.experiments.schedules import LOOKS, SHAPES, Price, Schedule, Terms
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,22 +31,13 @@ if TYPE_CHECKING:
 Bools = npt.NDArray[np.bool_]
 FrameT_co = TypeVar("FrameT_co", covariant=True)
 
-_SHAPES: Final[dict[Family, tuple[float, float, float]]] = {"hwang-shih-decani": (-4.0, -40.0, 10.0), "kim-demets": (3.0, 0.1, 50.0)}
-"""Families of spending with a shape: the usual one and its range."""
-
-_FUTILITY_SHAPES: Final[dict[Family, float]] = {"hwang-shih-decani": -2.0, "kim-demets": 3.0}
-"""Type II errors are usually spent earlier."""
-
 _MOST_LOOKS, _CLOSEST = 1_000, 1e-4
 
 _RARE, _POWER = 10, 0.8
 """Successes and failures that a proportion needs before it is judged; the power at which a mixture's chances are told."""
 
-_LOOKS, _ROWS = 100, 10
-"""A mixture's chances are told for a look at every per cent of the plan, in ten rows."""
-
-_FARTHEST = 1_000.0
-"""A z from which nothing more follows."""
+_ROWS = 10
+"""A mixture's chances are told in so many rows."""
 
 
 # ---------------------------------------------------------------------------------------------------------------- results
@@ -88,136 +81,11 @@ class Boundaries(Result[FrameT_co]):
         )
 
 
-# --------------------------------------------------------------------------------------------------------------- monitors
-
-
-class Stopping(NamedTuple):
-    """What is said of tests that stop now, on the scale of z: an estimate is z_estimate times the standard error of the difference."""
-
-    stopped: Bools
-    p_value: Floats
-    z_estimate: Floats
-    z_low: Floats
-    z_high: Floats
-
-
-@dataclass(frozen=True, kw_only=True)
-class Monitor(abc.ABC):
-    """The present look at several tests. The more a z speaks for a one-sided alternative the larger it is; on two sides it has a sign.
-
-    `critical` are the z that stop the tests, infinite where they cannot stop. A p-value is below 1 - confidence exactly where z (on two
-    sides its size) is above the critical one.
-    """
-
-    error: float
-    sides: Literal[1, 2]
-    critical: Floats
-
-    stagewise: ClassVar[bool] = True
-
-    def p_value(self, z: Floats) -> Floats:
-        """P-values that hold although the tests were looked at before."""
-        return self._coherent(z, self._p_value(self._sized(z)))
-
-    @abc.abstractmethod
-    def facts(self) -> dict[str, list[object]]:
-        """Where the tests stand, as columns of a table."""
-
-    @abc.abstractmethod
-    def stopping(self, z: Floats) -> Stopping:
-        """What is said of tests that stop now."""
-
-    @abc.abstractmethod
-    def _p_value(self, size: Floats) -> Floats: ...
-
-    def _sized(self, z: Floats) -> Floats:
-        known = np.where(np.isnan(z), 0.0, np.clip(z, -_FARTHEST, _FARTHEST))
-        return np.abs(known) if self.sides == 2 else known
-
-    def _coherent(self, z: Floats, p: Floats) -> Floats:
-        """P-values on the side of the error on which z is of the critical one; rounding must not decide otherwise."""
-        crossed = self._sized(z) > self.critical
-        held = np.where(crossed, np.minimum(p, np.nextafter(self.error, 0.0)), np.maximum(p, self.error))
-        return np.where(np.isnan(z), np.nan, held)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Looks(Monitor):
-    """The present look of a group-sequential plan. Times beyond the plan are kept as they are: they spend the whole error at its end."""
-
-    plan: _Plan
-    look: Ints
-    t: Floats
-    judged: Bools
-    futility: Floats
-
-    def _p_value(self, size: Floats) -> Floats:
-        found = np.ones(size.size)
-        for k, here in _groups(self.look, self.judged):
-            found[here] = sequential.repeated(_levels(self.plan.design, self.sides), k, self.t[here], size[here])
-        return found
-
-    def facts(self) -> dict[str, list[object]]:
-        spent = np.exp(self.plan.spending.logs(self.t, math.log(self.error)))
-        columns = {"look": self.look + 1, "information": np.minimum(self.t, 1.0), "spent": spent, "beyond_plan": self.t > 1}
-        if self.plan.design.futility is not None:
-            columns["futility"] = self.futility
-        return {name: values.tolist() for name, values in columns.items()}
-
-    def stopping(self, z: Floats) -> Stopping:
-        size = self._sized(z)
-        stopped = ~np.isnan(z) & self.judged & ((size > self.critical) | (self.t >= 1) | (size <= self.futility))
-        columns = np.full((4, z.size), np.nan)
-        for k, here in _groups(self.look, stopped):
-            signed = np.clip(z[here], -_FARTHEST, _FARTHEST)
-            columns[:, here] = sequential.stagewise(self.plan.walk, k, self.t[here], signed, self.error, self.sides)
-        p, estimate, low, high = columns
-        return Stopping(stopped, np.where(stopped, self._coherent(z, p), np.nan), estimate, low, high)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Always(Monitor):
-    """The present state of tests that may be looked at whenever one likes."""
-
-    n: Floats
-    rho2: float
-    ready: Bools
-    planned_n: int
-
-    stagewise: ClassVar[bool] = False
-
-    def _p_value(self, size: Floats) -> Floats:
-        return np.where(self.ready, mixtures.p_value(size, self.n, self.rho2, self.sides), 1.0)
-
-    def facts(self) -> dict[str, list[object]]:
-        return {"information": (self.n / self.planned_n).tolist(), "ready": self.ready.tolist()}
-
-    def stopping(self, z: Floats) -> Stopping:
-        at = np.clip(z, -_FARTHEST, _FARTHEST)
-        p, low = self.p_value(at), at - self.critical
-        high = at + self.critical if self.sides == 2 else np.full(z.size, np.inf)
-        # Where an early z contradicts the prior, the mean after it would lie outside of the interval.
-        return Stopping(p < self.error, p, np.clip(at * mixtures.shrinkage(self.n, self.rho2), low, high), low, high)
-
-
 def _arguments(design: Any) -> list[str]:
     return [f.name for f in dataclasses.fields(design)]
 
 
-def _groups(look: Ints, chosen: Bools) -> list[tuple[int, Ints]]:
-    """The chosen tests look by look."""
-    return [(k, np.flatnonzero(chosen & (look == k))) for k in np.unique(look[chosen]).tolist()]
-
-
 # ---------------------------------------------------------------------------------------------------------------- designs
-
-
-class Price(NamedTuple):
-    """Sample sizes of a plan by that of a single look with the same power: the largest, and the expected ones."""
-
-    most: float
-    expected_no_effect: float
-    expected_effect: float
 
 
 class Design(abc.ABC):
@@ -411,11 +279,13 @@ class GroupSequential(Design):
             _checks.choice("futility", self.futility, get_args(Family))
         object.__setattr__(self, "power", _checks.fraction("power", self.power))
 
-    def _times(self) -> Floats:
-        """The information at the looks, the last of which is at 1."""
+    def _terms(self) -> Terms:
+        """The plan in shares of its units, its last look at 1."""
         if isinstance(self.looks, int):
-            return np.arange(1, self.looks + 1) / self.looks
-        return np.array(self.looks if self.looks[-1] == 1 else [*self.looks, 1.0])
+            times = (np.arange(1, self.looks + 1) / self.looks).tolist()
+        else:
+            times = self.looks if self.looks[-1] == 1 else [*self.looks, 1.0]
+        return Terms(tuple(times), self.spending, self.shape, self.futility, self.power)
 
     def _content(self, confidence: float, alternative: Alternative) -> tuple[dict[str, Column], Price]:
         plan = self._plan(confidence, alternative)
@@ -435,20 +305,20 @@ class GroupSequential(Design):
         look = np.searchsorted((plan.walk.t[1:] + plan.walk.t[:-1]) / 2, t)
         critical, futility = np.full(t.size, np.inf), np.full(t.size, -np.inf)
         judged = t > 0 if ready is None else ready & (t > 0)
-        for k, here in _groups(look, judged):
+        for k, here in groups(look, judged):
             critical[here] = plan.critical(k, t[here])
             futility[here] = np.minimum(plan.give_up(k, t[here]), critical[here])
         sides = _sides(alternative)
-        return _Looks(error=1 - confidence, sides=sides, critical=critical, plan=plan, look=look, t=t, judged=judged, futility=futility)
+        return Looks(error=1 - confidence, sides=sides, critical=critical, plan=plan, look=look, t=t, judged=judged, futility=futility)
 
     def _price(self, confidence: float, power: float, alternative: Alternative) -> Price:
         if self.futility is not None:
             return dataclasses.replace(self, power=power)._plan(confidence, alternative).price()
         error, sides = 1 - confidence, _sides(alternative)
         _demand_power(power, error)
-        return _priced(_stops(self, error, sides), power, error, sides)
+        return schedules.priced(schedules.stops(self._terms(), error, sides), power, error, sides)
 
-    def _plan(self, confidence: float, alternative: Alternative) -> _Plan:
+    def _plan(self, confidence: float, alternative: Alternative) -> Schedule:
         if self.futility is not None and alternative == "two-sided":
             raise ParameterError(
                 f"futility={self.futility!r} gives up one direction, but alternative='two-sided' has two; choose 'greater' or 'less', or "
@@ -456,8 +326,7 @@ class GroupSequential(Design):
                 code="parameter.futility",
             )
         _demand_power(self.power, 1 - confidence)
-        # In shares of the planned units all plans of one shape are one, so that many experiments share what is computed.
-        return _plan(dataclasses.replace(self, planned_n=1), 1 - confidence, _sides(alternative))
+        return schedules.schedule(self._terms(), 1 - confidence, _sides(alternative))
 
 
 @dataclass(frozen=True)
@@ -505,8 +374,8 @@ class AlwaysValid(Design):
 
     def _content(self, confidence: float, alternative: Alternative) -> tuple[dict[str, Column], Price]:
         error, sides = 1 - confidence, _sides(alternative)
-        walk = _mixture(error, sides)
-        rows = slice(_LOOKS // _ROWS - 1, None, _LOOKS // _ROWS)
+        walk = schedules.mixture(error, sides)
+        rows = slice(LOOKS // _ROWS - 1, None, LOOKS // _ROWS)
         price = self._price(confidence, _POWER, alternative)
         below, above = sequential.leaving(walk, [0.0, math.sqrt(price.most) * sequential.fixed_drift(_POWER, error, sides)])
         columns: dict[str, Column] = {
@@ -521,7 +390,7 @@ class AlwaysValid(Design):
         rho2 = mixtures.tuned(self.planned_n, error)
         judged = units > 0 if ready is None else ready & (units > 0)
         critical = np.where(judged, mixtures.critical(units, rho2, error, sides), np.inf)
-        return _Always(error=error, sides=sides, critical=critical, n=units, rho2=rho2, ready=judged, planned_n=self.planned_n)
+        return Always(error=error, sides=sides, critical=critical, n=units, rho2=rho2, ready=judged, planned_n=self.planned_n)
 
     def _ready(self, units: Floats, rare: Floats | None = None) -> Bools:
         enough = units >= self.burn_in
@@ -530,99 +399,7 @@ class AlwaysValid(Design):
     def _price(self, confidence: float, power: float, alternative: Alternative) -> Price:
         error, sides = 1 - confidence, _sides(alternative)
         _demand_power(power, error)
-        return _priced(_mixture(error, sides), power, error, sides)
-
-
-# ------------------------------------------------------------------------------------------------------------------- plans
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Plan:
-    """A plan at one error: the bounds that stop its test, and those that give it up under the drift that it is made for."""
-
-    design: GroupSequential
-    spending: Spending
-    error: float
-    walk: Walk
-    drift: float
-    lower: Walk
-
-    def leaving(self) -> tuple[Floats, Floats]:
-        """The chances to leave below and above at each look, under no effect and under the effect."""
-        return sequential.leaving(self.lower, [0.0, self.drift])
-
-    def price(self) -> Price:
-        """What the plan costs."""
-        return _price(self.lower, self.drift, sequential.fixed_drift(self.design.power, self.error, self.spending.sides))
-
-    def critical(self, look: int, t: Floats) -> Floats:
-        """The z that stop a test at a look that is at these times."""
-        log_error = math.log(self.error)
-        left = sequential.left_to_spend(self.spending, self.walk, look, t, log_error)
-        some = left > log_error + math.log(sequential.NEGLIGIBLE)
-        found = np.full(t.size, np.inf)
-        found[some] = sequential.bound(self.walk.arriving[look], t[some], left[some], self.spending.sides)
-        return found
-
-    def give_up(self, look: int, t: Floats) -> Floats:
-        """The z that give a test up at a look that is at these times; at the end each that does not stop it."""
-        if self.design.futility is None:
-            return np.full(t.size, -np.inf)
-        whole, spending = 1 - self.design.power, _type_two(self.design.futility)
-        given = np.flatnonzero(np.isfinite(self.lower.lower[:look]))
-        before = float(spending.spent(self.lower.t[given[-1]], whole)) if given.size else 0.0
-        found = sequential.lower_bound(self.lower.arriving[look], t, spending.spent(t, whole) - before, whole, self.drift)
-        return np.where(t >= 1, np.inf, found)
-
-
-def _type_two(family: Family) -> Spending:
-    return Spending(family, _FUTILITY_SHAPES.get(family, 0.0), 1)
-
-
-@functools.lru_cache(maxsize=64)
-def _plan(design: GroupSequential, error: float, sides: Literal[1, 2]) -> _Plan:
-    spending, walk = _spending(design, sides), _stops(design, error, sides)
-    if design.futility is None:
-        return _Plan(design, spending, error, walk, sequential.drift_for(design.power, walk), walk)
-    drift, lower = sequential.meeting(walk.t, walk.upper, _type_two(design.futility).spent(walk.t, 1 - design.power))
-    return _Plan(design, spending, error, walk, drift, sequential.walk(walk.t, lower, walk.upper, sequential.REACH + abs(drift)))
-
-
-@functools.lru_cache(maxsize=64)
-def _stops(design: GroupSequential, error: float, sides: Literal[1, 2]) -> Walk:
-    """The bounds that stop a test."""
-    t = design._times()
-    return sequential.spend(t, _spending(design, sides).spent(t, error), sides)
-
-
-def _spending(design: GroupSequential, sides: Literal[1, 2]) -> Spending:
-    usual = _SHAPES.get(design.spending, (0.0,))[0]
-    return Spending(design.spending, usual if design.shape is None else design.shape, sides)
-
-
-@functools.lru_cache(maxsize=64)
-def _levels(design: GroupSequential, sides: Literal[1, 2]) -> Levels:
-    return Levels.of(_spending(design, sides), design._times())
-
-
-@functools.lru_cache(maxsize=64)
-def _mixture(error: float, sides: Literal[1, 2]) -> Walk:
-    """The bounds of an always valid plan with a look at each per cent of its units, which are all the same in these."""
-    t = np.arange(1, _LOOKS + 1) / _LOOKS
-    upper = mixtures.critical(t, mixtures.tuned(1, error), error, sides)
-    return sequential.walk(t, -upper if sides == 2 else np.full(_LOOKS, -np.inf), upper)
-
-
-def _priced(walk: Walk, power: float, error: float, sides: int) -> Price:
-    return _price(walk, sequential.drift_for(power, walk), sequential.fixed_drift(power, error, sides))
-
-
-def _price(walk: Walk, drift: float, fixed: float) -> Price:
-    stops = np.add(*sequential.leaving(walk, [0.0, drift]))
-    stops[-1] = 1 - stops[:-1].sum(axis=0)
-    most = (drift / fixed) ** 2
-    no_effect, effect = (most * float(walk.t @ column) for column in stops.T)
-    return Price(most, no_effect, effect)
+        return schedules.priced(schedules.mixture(error, sides), power, error, sides)
 
 
 # ------------------------------------------------------------------------------------------------------------------ columns
@@ -669,12 +446,12 @@ def _shape(family: Family, given: float | None) -> float | None:
     """A shape that the family can have."""
     if given is None:
         return None
-    if family not in _SHAPES:
+    if family not in SHAPES:
         raise ParameterError(
-            f"shape={given!r} has nothing to act on, for spending={family!r} has no shape; leave it out, or choose one of {list(_SHAPES)}.",
+            f"shape={given!r} has nothing to act on, for spending={family!r} has no shape; leave it out, or choose one of {list(SHAPES)}.",
             code="parameter.shape",
         )
-    _, low, high = _SHAPES[family]
+    _, low, high = SHAPES[family]
     shape = float(_checks.number("shape", given))
     if not low <= shape <= high:
         raise ParameterError(

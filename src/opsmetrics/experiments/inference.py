@@ -17,10 +17,10 @@ from opsmetrics._kernels.arms import Arms
 from opsmetrics._kernels.contrasts import Pairs
 from opsmetrics.errors import DataError, ParameterError
 from opsmetrics.experiments import laws
-from opsmetrics.experiments.designs import Monitor
 from opsmetrics.experiments.laws import Bools, Law, Many, Question, Sides
 from opsmetrics.experiments.measured import Measured
 from opsmetrics.experiments.metrics import Kind, Mean, Metric, Proportion, Quantile
+from opsmetrics.experiments.monitors import Monitor
 
 FEW_EXPECTED: Final = 5.0
 """Below so many expected successes or failures in an arm an exact test takes over (W. G. Cochran, 1954, Biometrics 10, 417-451)."""

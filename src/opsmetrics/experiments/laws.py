@@ -11,8 +11,9 @@ import numpy.typing as npt
 from opsmetrics._frames import Floats, Ints
 from opsmetrics._kernels import multiplicity
 from opsmetrics._kernels.alternatives import Alternative
-from opsmetrics.experiments.designs import Design, Monitor
+from opsmetrics.experiments.designs import Design
 from opsmetrics.experiments.metrics import Metric
+from opsmetrics.experiments.monitors import Monitor
 
 Bools: TypeAlias = npt.NDArray[np.bool_]
 
