@@ -50,8 +50,14 @@ def understand(model: object) -> str | PurchaseModel[PurchaseFit] | PurchaseFit:
     """A model by its name, as it is before it is fitted, or a fit that customers can be valued by."""
     if isinstance(model, PurchaseModel):
         return model
-    if not isinstance(model, PurchaseFit):
+    if isinstance(model, str):
         return str(_checks.choice("model", model, get_args(Model)))
+    if not isinstance(model, PurchaseFit):
+        raise ParameterError(
+            f"model is of the type {type(model).__name__}; name one of {list(get_args(Model))}, or give om.BetaGeo(), "
+            "om.ModifiedBetaGeo() or om.ParetoNBD(), or the fit of one, which values have as .fit.",
+            code="parameter.model",
+        )
     if type(model) not in KINDS.values():
         raise ParameterError(
             f"model is a fit of {model.title}, which counts periods; values need a model of days: {', '.join(KINDS)}.",
@@ -77,7 +83,8 @@ def understand_spending(model: object) -> GammaGamma | GammaGammaFit:
         return GammaGamma()
     if not isinstance(model, (GammaGamma, GammaGammaFit)):
         raise ParameterError(
-            f"spend_model={_checks.short(model)} must be om.GammaGamma(), with a penalty or without, or a fit of it.",
+            f"spend_model is of the type {type(model).__name__}; give om.GammaGamma(), with a penalty or without, or a fit of it, which "
+            "values have as .spend_fit.",
             code="parameter.spend_model",
         )
     return model
