@@ -204,15 +204,9 @@ def usable(part: _parts.Part, observed: Observed, *, apart: bool = False) -> Row
 
 def _added(lines: Rows, order: Ints) -> Rows:
     """The lines of each order as one row."""
-    first = _first(order, lines.ticks)
+    first = sequences.firsts(order, lines.ticks)
     units = None if lines.units is None else grouping.sums(order, len(first), lines.units)
     return Rows(lines.codes[first], lines.ticks[first], units, first if lines.place is None else lines.place[first], lines.dropped)
-
-
-def _first(codes: Ints, ticks: Ints) -> Ints:
-    """The first row of each code: the earliest, and among equals the first of the input."""
-    order = sequences.order(codes, ticks)
-    return order[kernel.changes(codes[order])]
 
 
 def cells(rows: Rows, observed: Observed, customers: int) -> Cells:
@@ -244,7 +238,7 @@ def _refuse_no_period(earliest: int, observed: Observed) -> None:
 def first_values(rows: Rows, column: npt.NDArray[Any], customers: int) -> Ints:
     """For each customer, the code of a column in his first row: the earliest, and among equals the first of the input; -1 for nobody's."""
     found = np.full(customers, -1, dtype=np.int64)
-    first = _first(rows.codes, rows.ticks)
+    first = sequences.firsts(rows.codes, rows.ticks)
     found[rows.codes[first]] = rows.values(column)[first]
     return found
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from opsmetrics._kernels import quadrature, rising
+from opsmetrics._kernels import grouping, quadrature, rising
 from opsmetrics._kernels.histories import FOUR, PAIRS, Ints, Total, add_up, distinct, floats, longer
 
 if TYPE_CHECKING:
@@ -216,7 +216,7 @@ def _over_ages(alive: Callable[[Ints, Floats], Floats], functions: int, of: Ints
     """The same of one horizon and of many ages for each kind: smooth functions of the age's logarithm, which are interpolated."""
     if len(of) == 0:
         return np.empty((functions, 0))
-    present, of = np.unique(of, return_inverse=True)
+    present, of = grouping.dense(of, int(of.max()) + 1)
     at = np.log(age)
     low, high = np.full(len(present), np.inf), np.full(len(present), -np.inf)
     np.minimum.at(low, of, at)

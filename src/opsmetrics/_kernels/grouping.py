@@ -57,7 +57,7 @@ def together(keys: npt.NDArray[Any]) -> tuple[Ints, Ints, npt.NDArray[Any]]:
     return rows, *_runs(ordered, ordered[1:] != ordered[:-1])
 
 
-def dense(numbers: Ints, size: int) -> tuple[Ints, Ints]:
+def dense(numbers: npt.NDArray[np.integer], size: int) -> tuple[Ints, Ints]:
     """The distinct among whole numbers from 0 to `size`, in order, and which of them each is: what `np.unique` finds by sorting."""
     there = np.zeros(size, dtype=np.bool_)
     there[numbers] = True

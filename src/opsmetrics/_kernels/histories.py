@@ -61,12 +61,13 @@ class Histories:
         if len(self) == 0 or not self.bare:
             return self
         columns = (self.x, self.t_x, self.T)
-        if (self.weights == 1.0).all() and (packing := _Packing.of(columns)) is not None:
+        packing = _Packing.of(columns)
+        if packing is not None and (self.weights == 1.0).all():
             numbers = np.sort(packing.numbers)  # nothing has to come along, and numbers alone are sorted several times as fast
             starts = run_starts(numbers)
             x, t_x, T = packing.unpack(numbers[starts])
             return type(self)(x, t_x, T, np.diff(starts, append=len(numbers)).astype(np.float64))
-        order, codes = _runs(*columns)
+        order, codes = _runs(columns, packing)
         starts = run_starts(codes)
         one = order[starts]
         return type(self)(self.x[one], self.t_x[one], self.T[one], np.add.reduceat(self.weights[order], starts))
@@ -99,26 +100,24 @@ class Histories:
 def distinct(*columns: npt.NDArray[Any]) -> tuple[Ints, Ints]:
     """A row of each distinct combination of values of 64 bits, and which of the combinations each row has."""
     packing = _Packing.of(columns)
-    if packing is not None and (size := packing.size) <= _DENSE * len(packing.numbers):
-        there = np.zeros(size, dtype=np.bool_)
-        there[packing.numbers] = True
-        of = (np.cumsum(there) - 1)[packing.numbers]
-        one = np.empty(np.count_nonzero(there), dtype=np.int64)
+    if packing is not None and packing.size <= _DENSE * len(packing.numbers):
+        numbers, of = grouping.dense(packing.numbers, packing.size)
+        one = np.empty(len(numbers), dtype=np.int64)
         one[of] = np.arange(len(of))
         return one, of
-    order, codes = _runs(*columns, packing=packing)
+    order, codes = _runs(columns, packing)
     of = np.empty(len(order), dtype=np.int64)
     of[order] = codes
     return order[run_starts(codes)], of
 
 
-def _runs(*columns: npt.NDArray[Any], packing: _Packing | None = None) -> tuple[Ints, Ints]:
+def _runs(columns: Sequence[npt.NDArray[Any]], packing: _Packing | None) -> tuple[Ints, Ints]:
     """An order in which identical rows stand together, and dense codes along it.
 
     Whole numbers are packed in one. Of others a hash is sorted instead; runs are told by the values themselves, and where two runs of one
     hash interleave, by an exact sort.
     """
-    if (packing := packing or _Packing.of(columns)) is not None:
+    if packing is not None:
         order, codes, _ = grouping.together(packing.numbers)
         return order, codes
     values = [column + 0.0 if column.dtype == np.float64 else column for column in columns]  # -0.0 is 0.0

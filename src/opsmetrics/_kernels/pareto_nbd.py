@@ -60,7 +60,7 @@ class ParetoNBD:
         def block(own: ParetoNBD, x: Floats, t_x: Floats, T: Floats) -> Floats:
             mixture = own._mixture(x, t_x, T, REPORT_NODES)
             _, scores = own._scores(mixture, x)
-            slopes = [score[0] - (mixture.share * score).sum(axis=0) for score in scores]
+            slopes = [score[0] - _mean(mixture.share, score) for score in scores]
             return np.stack([mixture.share[0], *slopes])
 
         found = self._by_blocks(block, 5, x, t_x, T)

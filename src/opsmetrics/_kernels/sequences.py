@@ -82,6 +82,12 @@ def order(group: AnyInts, tick: Ints, minor: AnyInts | None = None) -> Ints:
     return rows
 
 
+def firsts(codes: AnyInts, tick: Ints) -> Ints:
+    """The first row of each code: the earliest, and among equals the first of the input."""
+    rows = order(codes, tick)
+    return rows[run_starts(codes[rows])]
+
+
 def _in_largest_unit(since: Ints) -> Ints:
     """Ticks in the largest unit that all of them are whole in: a log of seconds kept in microseconds needs twenty bits less."""
     for unit in _UNITS:
