@@ -164,7 +164,7 @@ def student(z: Floats, df: Floats) -> Floats:
 def quantile(level: Floats, df: Floats) -> Floats:
     """The value that T exceeds with this chance.
 
-    With many degrees of freedom it is the normal one and four terms in 1 / df, to the last digits in a tenth of the time: R. A. Fisher &
+    With many degrees of freedom it is the normal one and four terms in 1 / df, to the last digits and in less time: R. A. Fisher &
     E. A. Cornish (1960), The percentile points of distributions having known cumulants, Technometrics 2, 209.
     """
     from scipy.special import ndtri, stdtrit
