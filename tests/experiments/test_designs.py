@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 import math
 import pickle
@@ -10,10 +11,12 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.stats import norm
 
 from opsmetrics import errors
-from opsmetrics._kernels import mixtures
+from opsmetrics._kernels import mixtures, sequential
 from opsmetrics.experiments.designs import AlwaysValid, GroupSequential
 from tests.bad_input.cases import Case, check_refused, refuse
 from tests.support import reference
@@ -132,6 +135,45 @@ def test_the_nearest_planned_look_is_the_present_one():
     planned = GroupSequential([0.2, 0.4, 0.53, 0.8, 1], planned_n=10_000).boundaries().table
     assert early.facts()["look"] == [3]
     assert early.critical[0] == pytest.approx(planned["bound"][2], rel=1e-9)
+
+
+def test_looks_may_be_at_any_times():
+    """Each actual look takes the place of the planned one it is nearest to; planned looks that are still to come stay."""
+    moved = FIVE.looked_at([1_400, 4_100, 4_300])
+    assert moved.looks == (0.14, 0.41, 0.43, 0.6, 0.8, 1.0)
+    assert dataclasses.replace(moved, looks=5) == FIVE
+    assert FIVE.looked_at([1_400, 9_200]).looks == (0.14, 0.92)  # to which a last look at 1 is added
+    assert FIVE.looked_at([12_000]).looks == (1.0,)
+    assert FIVE.looked_at(np.array([2_000])).looks == (0.2, 0.4, 0.6, 0.8, 1.0)
+    third = moved._monitor(floats(4_300), 0.95, "two-sided")
+    assert third.facts()["look"] == [3]
+
+
+@given(
+    st.lists(st.integers(1, 99), min_size=1, max_size=8, unique=True).map(sorted),
+    st.sampled_from(["two-sided", "greater"]),
+    st.sampled_from(["obrien-fleming", "pocock", "hwang-shih-decani", "kim-demets"]),
+)
+@settings(max_examples=30, deadline=None)
+def test_a_plan_made_anew_at_every_look_keeps_its_error(percents, alternative, spending):
+    """A bound depends on the looks up to its own, so that those found on the way are those of one plan of all looks (Lan and DeMets)."""
+    asked, n = GroupSequential(3, planned_n=1_000, spending=spending), [10 * percent for percent in percents] + [1_000]
+    found = [float(asked.looked_at(n[: k + 1])._monitor(floats(n[k]), 0.95, alternative).critical[0]) for k in range(len(n))]
+    t = np.array(n) / 1_000
+    upper = np.minimum(found, 40.0)
+    below, above = sequential.exits(t, -upper if alternative == "two-sided" else np.full(t.size, -np.inf), upper, 0.0)
+    assert (below + above if alternative == "two-sided" else above).sum() == pytest.approx(0.05, rel=1e-6)
+
+
+def test_two_looks_near_one_planned_look_are_one_too_many_without_it():
+    """What `looked_at` is for: the plan alone takes all of the first four for its first look, and spends on each."""
+    plan, n = GroupSequential(2, planned_n=10_000, spending="pocock"), [3_000, 4_500, 6_000, 7_400, 10_000]
+    t = np.array(n) / 10_000
+    alone = plan._monitor(floats(*n), 0.95, "two-sided").critical
+    told = np.array([plan.looked_at(n[: k + 1])._monitor(floats(n[k]), 0.95, "two-sided").critical[0] for k in range(len(n))])
+    spent, kept = (sum(sequential.exits(t, -upper, upper, 0.0)).sum() for upper in (alone, told))
+    assert spent > 0.07
+    assert kept == pytest.approx(0.05, rel=1e-6)
 
 
 def test_a_look_beyond_the_plan_spends_what_is_left():
@@ -312,8 +354,8 @@ def test_a_thousand_looks_are_possible():
 
 # --------------------------------------------------------------------------------------------------------------- bad input
 
-LOOKS, PLANNED, SPENDING, SHAPE, FUTILITY, POWER = (
-    (errors.ParameterError, f"parameter.{name}") for name in ("looks", "planned_n", "spending", "shape", "futility", "power")
+LOOKS, PLANNED, SPENDING, SHAPE, FUTILITY, POWER, UNITS = (
+    (errors.ParameterError, f"parameter.{name}") for name in ("looks", "planned_n", "spending", "shape", "futility", "power", "counts")
 )
 
 
@@ -360,6 +402,17 @@ BAD = [
     refuse("power 1", plan(power=1), *POWER, "between 0 and 1"),
     refuse("power below the error", lambda: plan(power=0.04)().boundaries(), *POWER, "power=0.04", "0.05"),
     refuse("power below the error, price", lambda: AlwaysValid(10)._inflation(0.9, 0.1, "greater"), *POWER, "0.1"),
+    refuse("looked at nothing", lambda: FIVE.looked_at([]), *UNITS, "counts=[]", "one or more looks"),
+    refuse("looked at no list", lambda: FIVE.looked_at(500), *UNITS, "500"),
+    refuse("looked at text", lambda: FIVE.looked_at(["many"]), *UNITS, "'many'"),
+    refuse("looked at half a unit", lambda: FIVE.looked_at([10.5]), *UNITS, "10.5", "whole"),
+    refuse("looked at no unit", lambda: FIVE.looked_at([0, 10]), *UNITS, "0"),
+    refuse("looked back", lambda: FIVE.looked_at([500, 400]), *UNITS, "400 follows 500", "increase"),
+    refuse("looked twice at once", lambda: FIVE.looked_at([500, 500]), *UNITS, "500 follows 500"),
+    refuse("looked on after the end", lambda: FIVE.looked_at([10_000, 12_000]), *UNITS, "12000 follows 10000", "planned_n=10000"),
+    refuse("looked as shares", lambda: FIVE.looked_at([0.2, 0.4]), *UNITS, "0.2", "units"),
+    refuse("looked too close", lambda: FIVE.looked_at([5_000, 5_000.0]), *UNITS, "5000"),
+    refuse("looked almost at the end", lambda: GroupSequential(2, planned_n=10**6).looked_at([999_999]), *UNITS, "999999"),
     refuse("always planned_n", lambda: AlwaysValid(0), *PLANNED, "planned_n=0"),
     refuse("always planned_n text", lambda: AlwaysValid("many"), *PLANNED, "'many'"),
     refuse("burn_in negative", lambda: AlwaysValid(10, burn_in=-1), errors.ParameterError, "parameter.burn_in", "burn_in=-1"),

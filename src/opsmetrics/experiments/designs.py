@@ -216,8 +216,8 @@ class GroupSequential(Design):
 
     Each look spends a part of the error, by the information there is: the units that are in, as a fraction of those planned. A look need
     not come exactly when planned. The planned look that is nearest to the present units is taken to be the present one, and those before it
-    to have been at their times; the times must not be chosen by what the results look like. Units beyond the plan are allowed at the last
-    look only.
+    to have been at their times, unless `looked_at` says when they were. The times must not be chosen by what the results look like. Units
+    beyond the plan are allowed at the last look only.
 
     Parameters
     ----------
@@ -278,6 +278,39 @@ class GroupSequential(Design):
         if self.futility is not None:
             _checks.choice("futility", self.futility, get_args(Family))
         object.__setattr__(self, "power", _checks.fraction("power", self.power))
+
+    def looked_at(self, counts: Sequence[int]) -> GroupSequential:
+        """The plan with its looks at the times at which they were, however many they are.
+
+        A bound depends on the looks up to its own alone (Lan and DeMets), so a plan that is made anew at each look keeps its error: whoever
+        looks twice near one planned look, or at other times than planned, says so here.
+
+        Parameters
+        ----------
+        counts : sequence of int
+            Units over all variants at each look so far, the present one included; increasing. Only the last may reach `planned_n`.
+
+        Returns
+        -------
+        GroupSequential
+            With these looks, and those of the planned ones that are still to come: an actual look takes the place of the planned one that
+            is nearest to it.
+
+        Raises
+        ------
+        ParameterError
+            No look; units that are no whole numbers or do not increase; looks closer than 0.0001 of the plan, or after its end.
+
+        Examples
+        --------
+        >>> import opsmetrics as om
+        >>> plan = om.GroupSequential(5, planned_n=10_000)
+        >>> plan.looked_at([1_400, 4_100, 4_300]).looks
+        (0.14, 0.41, 0.43, 0.6, 0.8, 1.0)
+        """
+        been, planned = _been(counts, self.planned_n), np.array(self._terms().times)
+        coming = planned[int(np.argmin(np.abs(planned - been[-1]))) + 1 :]
+        return dataclasses.replace(self, looks=(*been, *coming.tolist()))
 
     def _terms(self) -> Terms:
         """The plan in shares of its units, its last look at 1."""
@@ -440,6 +473,23 @@ def _looks(given: Any) -> int | tuple[float, ...]:
                 code="parameter.looks",
             )
     return times
+
+
+def _been(counts: Any, planned_n: int) -> tuple[float, ...]:
+    """Looks that have been, as fractions of the plan; units beyond it belong to its end."""
+    given = _checks.listed("counts", counts)
+    if not given:
+        raise ParameterError("counts=[] must have one or more looks, each as the units over all variants.", code="parameter.counts")
+    units = [_checks.whole_number("counts", one, 1, 10**15, hint=" A look is told by its units over all variants.") for one in given]
+    ends = [*units, *([planned_n] if units[-1] < planned_n else [])]
+    for before, after in itertools.pairwise(ends):
+        if before >= planned_n or after - before < _CLOSEST * planned_n:
+            raise ParameterError(
+                f"counts={given} must increase by {_CLOSEST:g} of planned_n={planned_n} or more, and end where the plan does; "
+                f"{after} follows {before}.",
+                code="parameter.counts",
+            )
+    return tuple(min(one / planned_n, 1.0) for one in units)
 
 
 def _shape(family: Family, given: float | None) -> float | None:
