@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -119,6 +120,24 @@ def test_the_statistic_with_its_third_moment(name: str) -> None:
     close(row["statistic"], z)
     close(row["p_value"], p_value)
     assert ab(frame_of(A=control, B=treatment), om.Mean("y")).loc["B", "p_value"] != pytest.approx(p_value, rel=1e-4)
+
+
+def test_unequal_arms_without_a_third_moment_are_warned_of() -> None:
+    """At the skewness that the warning names the warning of known skewness begins; even arms and known moments have none."""
+
+    def told(third: float | None, n: int = 1_000) -> list[str]:
+        rows = [{"metric": "m", "variant": v, "n": k, "mean": 1.0, "variance": 4.0} for v, k in (("A", 9_000), ("B", n))]
+        known = pd.DataFrame(rows if third is None else [row | {"third_moment": third * 8.0} for row in rows])
+        return list(quietly(om.ab_test_from_stats, known, control="A", expected_split={"A": 0.9, "B": 0.1}).warnings)
+
+    (text,) = told(None)
+    assert "m in B" in text
+    assert "without third_moment" in text
+    named = float(re.search(r"skewness above ([\d.]+) ", text)[1])
+    assert "more than 1%" in told(1.02 * named)[0]
+    assert told(0.98 * named) == []
+    assert [text for text in told(None, n=8_000) if "skew" in text] == []
+    assert [text for text in told(None, n=9_000_000) if "skew" in text] != []
 
 
 # ------------------------------------------------------------------------------------------------------------- margins

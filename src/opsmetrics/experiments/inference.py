@@ -37,6 +37,9 @@ FEW_OUTCOMES: Final = 10
 TAIL_EXCESS: Final = 0.01
 """An error of a tail, predicted from the skewness, that is worth a warning."""
 
+USUAL_SKEWNESS: Final = 20.0
+"""That of the revenue of visitors of whom one in twenty buys: where statistics do not tell it, it may be so large."""
+
 
 @dataclass(frozen=True, slots=True)
 class Compared:
@@ -50,6 +53,7 @@ class Compared:
     method: str
     exact: Ints
     excess: Floats
+    bearable: Floats
     few: Bools
     corrigible: bool
     monitor: Monitor | None
@@ -273,23 +277,35 @@ def _compared(contest: Contest, law: Law, answer: _Answer, skews: tuple[Floats, 
     own_error = contrasts.welch(arms, treatment, baseline).error if contest.pooled else pairs.error
     return Compared(
         measured.layout.kind, measured.place[measured.test[treatment]], measured.variant[treatment], measured.variant[baseline], columns,
-        _method(contest), answer.exact, _excess(contest, law, skew), _few(contest), _corrigible(contest), law.monitor,
-        pairs.error, own_error, used, contest.sides.nulls[0][0], contest.sides.sign, many,
+        _method(contest), answer.exact, _excess(contest, law, skew), _bearable(contest, law), _few(contest), _corrigible(contest),
+        law.monitor, pairs.error, own_error, used, contest.sides.nulls[0][0], contest.sides.sign, many,
     )  # fmt: skip
 
 
 def _excess(contest: Contest, law: Law, skew: Floats) -> Floats:
-    """By how much the skewness moves the error of a tail: A phi(z) (2 z^2 + 1) / 6 for variances that each arm has by itself.
-
-    With the pooled variance it is A phi(z) (z^2 - 1) / 6. Where the skewness is corrected for: whether it is more than can be.
-    """
+    """By how much the skewness moves the error of a tail. Where it is corrected for: whether it is more than can be."""
     if contest.corrected:
         return np.where(np.abs(skew) > contrasts.MOST_SKEW, np.inf, 0.0)
-    if not contest.measured.cells.cubes.shape[1] or contest.measured.counted:
-        return np.zeros(len(skew))
+    return np.zeros(len(skew)) if contest.measured.counted else _moved(contest, law, skew)
+
+
+def _bearable(contest: Contest, law: Law) -> Floats:
+    """The skewness of units that moves the error of a tail by what is worth a warning; missing where their own is known."""
+    if contest.measured.layout.kind not in {"mean", "ratio"} or contest.measured.cells.cubes.shape[1]:
+        return np.full(len(contest.treatment), np.nan)
+    as_one = replace(contest.arms, unit_third=contest.arms.unit_variance**1.5)
+    with np.errstate(divide="ignore"):
+        return TAIL_EXCESS / _moved(contest, law, contrasts.skewness(as_one, contest.pairs, contest.treatment, contest.baseline))
+
+
+def _moved(contest: Contest, law: Law, skew: Floats) -> Floats:
+    """The error that a tail gains: A phi(z) (2 z^2 + 1) / 6 for variances that each arm has by itself.
+
+    With the pooled variance it is A phi(z) (z^2 - 1) / 6.
+    """
     z = np.where(np.isfinite(law.critical), law.critical, 0.0)
     curve = z**2 - 1 if contest.pooled else 2 * z**2 + 1
-    return np.asarray(np.abs(skew) * np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi) * curve / 6)
+    return np.asarray(np.abs(skew * curve) * np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi) / 6)
 
 
 def _few(contest: Contest) -> Bools:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from opsmetrics import _frames
 from opsmetrics._frames import Backend, Column, Floats, Ints
 from opsmetrics._kernels import contrasts
-from opsmetrics.experiments.inference import FEW_OUTCOMES, TAIL_EXCESS, Compared
+from opsmetrics.experiments.inference import FEW_OUTCOMES, TAIL_EXCESS, USUAL_SKEWNESS, Compared
 from opsmetrics.experiments.laws import normal
 from opsmetrics.experiments.measured import Measured
 from opsmetrics.experiments.splits import THRESHOLD
@@ -49,6 +49,7 @@ class Rows:
     method: Ints
     columns: Mapping[str, Floats]
     excess: Floats
+    bearable: Floats
     few: Bools
     corrigible: Bools
 
@@ -62,10 +63,10 @@ def in_order(compared: Sequence[Compared], adjusted: Floats | None) -> Rows:
     method = np.concatenate([3 * i + one.exact for i, one in enumerate(compared)])
     kind = np.repeat([KINDS.index(one.kind) for one in compared], [len(one.place) for one in compared])
     p = np.full(len(order), np.nan) if adjusted is None else adjusted[order]
+    excess, bearable, few = (np.concatenate([getattr(one, name) for one in compared])[order] for name in ("excess", "bearable", "few"))
+    corrigible = np.repeat([one.corrigible for one in compared], [len(one.place) for one in compared])[order]
     return Rows(
-        place, variant, baseline, kind[order], methods, method[order], columns | {"p_adjusted": p},
-        np.concatenate([one.excess for one in compared])[order], np.concatenate([one.few for one in compared])[order],
-        np.repeat([one.corrigible for one in compared], [len(one.place) for one in compared])[order],
+        place, variant, baseline, kind[order], methods, method[order], columns | {"p_adjusted": p}, excess, bearable, few, corrigible,
     )  # fmt: skip
 
 
@@ -176,10 +177,14 @@ def warnings_of(tests: Tests, rows: Rows, *, clustered: bool) -> list[str]:
     worst = float(np.max(rows.excess[~beyond & ~np.isnan(rows.excess)], initial=0.0))
     skewness = f"units are skewed and the arms of unequal size, so that the error of a tail is off by {_off(worst)} (rule: more than "
     skewness += f"{TAIL_EXCESS:.0%}); even the arms, or"
+    unknown = rows.bearable < USUAL_SKEWNESS
+    least = float(np.min(rows.bearable[unknown], initial=np.inf))
     found = {
         f"{skewness} use om.Mean(..., skew_correction=True)": skewed & rows.corrigible,
         f"{skewness} wait for more units": skewed & ~rows.corrigible,
         "units are so skewed that their third moment does not correct for it; wait for more units, or winsorize": beyond,
+        f"the arms are of unequal size, and without third_moment nobody knows how skewed units are; a skewness above {least:.2g} puts the "
+        f"error of a tail off by more than {TAIL_EXCESS:.0%}": unknown,
         f"fewer than {FEW_OUTCOMES} units have it, or lack it, in an arm": rows.few,
         "the mean of the control cannot be told from 0, so the lift is not bounded": endless & mean & ~np.isnan(rows.columns["lift"]),
         "nothing varies, a denominator is 0, or there are too few units, so there is nothing to test": np.isnan(rows.columns["statistic"]),
