@@ -7,6 +7,7 @@ the interval of the lift. So the p-value, the interval of the difference and tha
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -22,7 +23,7 @@ MOST_SKEW: Final = 2.0
 """A difference more skewed than this is too far from normal for its third moment to mend."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Pairs:
     """Two estimates for each comparison, the variances of both, their covariance, and the degrees of freedom (inf: normal)."""
 
@@ -33,12 +34,12 @@ class Pairs:
     covariance: Floats
     df: Floats
 
-    @property
+    @cached_property
     def difference(self) -> Floats:
         """Treatment less control."""
         return self.treatment - self.control
 
-    @property
+    @cached_property
     def error(self) -> Floats:
         """The standard error of the difference; missing where nothing varies."""
         variance = self.v_treatment + self.v_control - 2 * self.covariance

@@ -104,6 +104,10 @@ class Contest:
         units = self.measured.units
         return Many(self.measured.test[self.treatment], units[self.treatment], units[self.baseline])
 
+    def skewness(self, arms: Arms) -> Floats:
+        """That of each difference, if the units of the arms have these third moments."""
+        return contrasts.skewness(arms, self.pairs, self.treatment, self.baseline)
+
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
@@ -117,7 +121,8 @@ class _Answer:
 def compare(measured: Measured, metric: Metric, control: Ints | None, units: Floats, question: Question) -> Compared:
     """Compare arms: each with the arm `control` of its test, or all pairs. `units` are those of each test, for sequential designs."""
     contest = _contest(measured, metric, control, question)
-    skew = contrasts.skewness(contest.arms, contest.pairs, contest.treatment, contest.baseline)
+    known = measured.cells.cubes.shape[1] > 0
+    skew = contest.skewness(contest.arms) if known else np.zeros(len(contest.treatment))
     law = _law(contest, question, units)
     used = contrasts.bounded(skew, law.critical) if contest.corrected else np.zeros(len(skew))
     exactly = question.design is None and not question.dunnett
@@ -295,7 +300,7 @@ def _bearable(contest: Contest, law: Law) -> Floats:
         return np.full(len(contest.treatment), np.nan)
     as_one = replace(contest.arms, unit_third=contest.arms.unit_variance**1.5)
     with np.errstate(divide="ignore"):
-        return TAIL_EXCESS / _moved(contest, law, contrasts.skewness(as_one, contest.pairs, contest.treatment, contest.baseline))
+        return TAIL_EXCESS / _moved(contest, law, contest.skewness(as_one))
 
 
 def _moved(contest: Contest, law: Law, skew: Floats) -> Floats:
