@@ -20,9 +20,11 @@ from benchmarks import processes, simulated_customers
 from benchmarks.simulated_customers import Floats, Simulated
 from opsmetrics._kernels import forecasts
 from opsmetrics._kernels.histories import Histories
-from opsmetrics.lifetime_value import worth
+from opsmetrics.lifetime_value import outcomes
+from opsmetrics.lifetime_value.worth import Base, Models, Question
 
-REPLICATIONS, CUSTOMERS, SPAN = 1_000, 1_500, 180.0
+FITS, REPLICATIONS, CUSTOMERS, SPAN = 5_000, 1_000, 1_500, 180.0
+"""Shops that are fitted, to tell how often parameters lie in their intervals; so many of them look ahead as well."""
 CONFIDENCE = 0.9
 """Of the intervals of what customers bring."""
 AGES = np.arange(180.0, 541.0, 30.0)
@@ -52,11 +54,10 @@ AMOUNTS = {"p": 6.25, "q": 3.75, "v": 15.5}
 class Shop:
     """A simulated shop: what lay in its interval, and how purchases compare.
 
-    Whether parameters lay in their intervals; purchases predicted and made, of all and by band; whether the totals, and which share of
-    customers, lay in the intervals named; the transform of purchases in bins; and whether the model of buying came with a sentence.
+    Purchases predicted and made, of all and by band; whether the totals, and which share of customers, lay in the intervals named; the
+    transform of purchases in bins; and whether the model of buying came with a sentence.
     """
 
-    held: dict[str, bool]
     predicted: Floats
     actual: Floats
     totals: dict[tuple[str, str], float]
@@ -65,8 +66,19 @@ class Shop:
     told: bool
 
 
-def shop(task: tuple[str, int, int]) -> Shop:
-    """Simulate so many customers of a model, fit them, and look ahead."""
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A shop that was simulated and fitted: its customers, what each spent per purchase and later, and the models."""
+
+    made: Simulated
+    z: Floats
+    spent: Floats
+    models: Models
+    rng: np.random.Generator
+
+
+def fitted(task: tuple[str, int, int]) -> Fitted:
+    """Simulate so many customers of a model, and fit them."""
     model, customers, seed = task
     truth, rng = TRUTHS[model], np.random.default_rng([*model.encode(), seed])
     made = truth.made(rng, rng.choice(AGES, customers), SPAN, **truth.parameters)
@@ -75,15 +87,25 @@ def shop(task: tuple[str, int, int]) -> Shop:
     rows = {"frequency": made.x, "recency": made.t_x, "T": made.T, "monetary_value": z}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", om.OpsmetricsWarning)
-        models = worth.Models(truth.spec().fit(rows), om.GammaGamma().fit(rows))
-    histories, question = Histories.of(*made.history), worth.Question(SPAN, 0.0, 1.0, CONFIDENCE)
-    found, kinds = worth.worth(models, histories, z, question), worth.Kinds.of_rows(histories, z)
-    varied = worth.outcomes(models, kinds, histories, found, z, question)
-    sums = worth.totals(models, found, varied, np.zeros(customers, dtype=np.int64), 1, CONFIDENCE)
-    bands = [np.ones(customers, dtype=np.bool_), *((low <= made.x) & (made.x <= high) for low, high in BANDS.values())]
+        return Fitted(made, z, spent, Models(truth.spec().fit(rows), om.GammaGamma().fit(rows)), rng)
+
+
+def held(task: tuple[str, int, int]) -> dict[str, bool]:
+    """Whether each parameter lies in its interval of 95 %."""
+    models, parameters = fitted(task).models, TRUTHS[task[0]].parameters
+    return _held(models.buying, parameters) | _held(models.spending, AMOUNTS)
+
+
+def shop(task: tuple[str, int, int]) -> Shop:
+    """Simulate so many customers of a model, fit them, and look ahead."""
+    one = fitted(task)
+    made, z, spent, models, rng = one.made, one.z, one.spent, one.models, one.rng
+    base = Base.of(models, Histories.of(*made.history), z, Question(SPAN, 0.0, 1.0, CONFIDENCE))
+    found, kinds = base.worth, base.kinds
+    sums = outcomes.totals(base, np.zeros(len(z), dtype=np.int64), 1, rng)
+    bands = [np.ones(len(z), dtype=np.bool_), *((low <= made.x) & (made.x <= high) for low, high in BANDS.values())]
     low, high = forecasts.pit(models.buying._law(kinds.rows).counts(kinds.x, kinds.T, SPAN), kinds.of, found.alive, made.later)
     return Shop(
-        held=_held(models.buying, truth.parameters) | _held(models.spending, AMOUNTS),
         predicted=np.array([found.purchases[own].sum() for own in bands]),
         actual=np.array([made.later[own].sum() for own in bands], dtype=np.float64),
         totals={
@@ -93,8 +115,8 @@ def shop(task: tuple[str, int, int]) -> Shop:
             ("all value", "mean"): _inside(spent.sum(), sums["value_low"], sums["value_high"]),
         },
         each={
-            "purchases": _inside(made.later, *worth.purchase_ends(models, kinds, found.alive, question)),
-            "value": _inside(spent, *worth.value_ends(models, kinds, histories, found, z, question, rng)),
+            "purchases": _inside(made.later, *outcomes.purchase_ends(base)),
+            "value": _inside(spent, *outcomes.value_ends(base, rng)),
         },
         transform=forecasts.pit_histogram(low, high, BINS),
         told=bool(models.buying.warnings),
@@ -102,7 +124,6 @@ def shop(task: tuple[str, int, int]) -> Shop:
 
 
 def _held(fit: Any, parameters: Mapping[str, float]) -> dict[str, bool]:
-    """Whether each parameter lies in its interval of 95 %."""
     table = fit.summary.set_index("parameter")
     return {name: bool(table["low"][name] <= true <= table["high"][name]) for name, true in parameters.items()}
 
@@ -112,9 +133,9 @@ def _inside(actual: Any, low: Any, high: Any) -> float:
     return float(np.mean((low <= actual) & (actual <= high)))
 
 
-def shops(model: str, replications: int, customers: int = CUSTOMERS) -> list[Shop]:
-    """So many shops of a model."""
-    return processes.side_by_side(shop, [(model, customers, seed) for seed in range(replications)])
+def shops(model: str, replications: int, customers: int = CUSTOMERS) -> list[tuple[str, int, int]]:
+    """So many shops of a model, each with its seed."""
+    return [(model, customers, seed) for seed in range(replications)]
 
 
 def error(share: float, replications: int) -> float:
@@ -122,9 +143,9 @@ def error(share: float, replications: int) -> float:
     return float((share * (1 - share) / replications) ** 0.5)
 
 
-def covered(found: Sequence[Shop], names: Iterable[str]) -> dict[str, float]:
+def covered(found: Sequence[Mapping[str, bool]], names: Iterable[str]) -> dict[str, float]:
     """The share of shops in which each parameter lay in its interval."""
-    return {name: float(np.mean([one.held[name] for one in found])) for name in names}
+    return {name: float(np.mean([one[name] for one in found])) for name in names}
 
 
 def biases(found: Sequence[Shop]) -> dict[str, tuple[float, float]]:
@@ -135,7 +156,7 @@ def biases(found: Sequence[Shop]) -> dict[str, tuple[float, float]]:
     return dict(zip(["all", *BANDS], zip(off.mean(axis=0) / actual, off.mean(axis=0) / errors, strict=True), strict=True))
 
 
-def kept(found: Sequence[Shop], names: Iterable[str]) -> bool:
+def kept(found: Sequence[Mapping[str, bool]], names: Iterable[str]) -> bool:
     """Print how often parameters lay in their intervals, and tell whether that is as often as promised."""
     met = []
     for name, share in covered(found, names).items():
@@ -168,15 +189,16 @@ def line(what: str, told: str, good: bool) -> bool:
     return good
 
 
-def main(replications: int = REPLICATIONS, customers: int = CUSTOMERS) -> bool:
+def main(replications: int = REPLICATIONS, customers: int = CUSTOMERS, fits: int = FITS) -> bool:
     """Run, print, and tell whether every promise is kept."""
-    print(f"Recovery of lifetime value: {replications:,} shops of {customers:,} customers by model, {SPAN:g} days ahead")
+    print(f"Recovery of lifetime value: {fits:,} shops of {customers:,} customers by model, {replications:,} of them {SPAN:g} days ahead")
     met, everything = [], []
     for model, truth in TRUTHS.items():
-        found = shops(model, replications, customers)
+        inside = processes.side_by_side(held, shops(model, fits, customers))
+        found = processes.side_by_side(shop, shops(model, replications, customers))
         print(f"  {model}: {sum(one.told for one in found)} of {len(found):,} fits with a sentence")
-        met += [kept(found, truth.parameters), report(found)]
-        everything += found
+        met += [kept(inside, truth.parameters), report(found)]
+        everything += inside
     print(f"  Gamma-Gamma: {len(everything):,} shops")
     return all([*met, kept(everything, AMOUNTS)])
 

@@ -54,6 +54,17 @@ def endless(shape, chance):
     return (stats.nbinom.pmf(n, shape, chance) for n in count())
 
 
+@given(case=cases())
+def test_counts_of_those_who_buy_are_told_given_that_they_do(case):
+    table, *_ = case
+    found = forecasts.positive(iter(table.T))
+    for row, chances in zip(found, table, strict=True):
+        bought = chances[1:].sum()
+        expected = np.cumsum(chances[1:]) / bought if bought > 1e-12 else np.ones(len(chances) - 1)
+        assert row[: len(expected)] == pytest.approx(expected[: len(row)], abs=1e-9)
+        assert row[-1] == 1
+
+
 SHAPE, CHANCE = np.array([0.3, 2.0, 40.0, 900.0]), np.array([0.9, 0.2, 0.5, 0.3])
 
 

@@ -15,7 +15,7 @@ import pytest
 from scipy.special import gammaincinv, ndtri
 
 import opsmetrics as om
-from opsmetrics.lifetime_value import worth
+from opsmetrics.lifetime_value import outcomes
 from tests.lifetime_value.inputs import CDNOW, LAST_DAY, ORDERS, cdnow, orders_of, predicted, quiet
 from tests.support import Kind, columns_of, to_pandas
 
@@ -487,8 +487,7 @@ def test_a_mean_that_does_not_exist_is_told(orders: pd.DataFrame) -> None:
     totals = found.totals.iloc[0]
     assert totals["value"] == math.inf
     assert not math.isfinite(totals["value_high"])
-    assert math.isnan(totals["outcome_low"]) == math.isnan(totals["outcome_high"])
-    assert math.isnan(totals["outcome_low"]) or totals["outcome_low"] < totals["outcome_high"]
+    assert 0 < totals["outcome_low"] < totals["outcome_high"] < math.inf  # what will be brought has a distribution all the same
     assert np.isinf(found.table["value"][found.table["frequency"] == 0]).all()
     assert np.isfinite(found.table["value"][found.table["frequency"] > 1]).all()
     assert (found.table["value"] > 0).all()
@@ -497,13 +496,57 @@ def test_a_mean_that_does_not_exist_is_told(orders: pd.DataFrame) -> None:
 
 
 def test_a_variance_that_does_not_exist_is_told(orders: pd.DataFrame) -> None:
-    with pytest.warns(om.OpsmetricsWarning, match=r"have no variance \(q of the Gamma-Gamma model is 2 or less\)"):
-        found = ask(heavy(orders, 1.5))
-    totals = found.totals.iloc[0]
-    assert np.isnan(totals[["outcome_low", "outcome_high"]].astype(float)).all()
-    assert np.isfinite(totals[["value", "value_low", "value_high", "purchases_low", "purchases_high"]].astype(float)).all()
+    with pytest.warns(om.OpsmetricsWarning, match=r"q = 1\.\d+ is 2 or less, so the amounts of customers have no variance"):
+        found = ask(heavy(orders, 1.5), rng=1)
+    totals = found.totals.iloc[0].astype(float)
+    assert np.isfinite(totals).all()
+    assert totals["outcome_low"] < totals["value_low"]
+    assert totals["outcome_high"] > totals["value_high"]
     assert np.isfinite(found.table[["outcome_low", "outcome_high"]]).all(axis=None)
-    assert "unknown" in str(found)
+    assert "unknown" not in str(found)
+    again = quiet(ask, heavy(orders, 1.5), rng=1)
+    assert again.totals.equals(found.totals)
+    groups = found.table[["customer"]].assign(segment=np.where(found.table["frequency"] > 0, "again", "once"))
+    assert found.by(groups).table.equals(found.by(groups).table)  # drawn alike each time
+    one = found.by(groups.assign(segment="all")).table.iloc[0]
+    assert one["outcome_high"] == pytest.approx(totals["outcome_high"], rel=0.1)
+
+
+@pytest.mark.parametrize("q", [0.8, 1.4])
+def test_the_outcome_of_a_total_without_a_variance_is_that_of_simulated_customers(orders: pd.DataFrame, q: float) -> None:
+    """The same 800 customers lived through 2,000 times: counts by their probabilities, an amount of his own for each, purchases around it.
+
+    Parameters are all but known, so that only the customers vary.
+    """
+    spend = om.GammaGammaFit.from_dict(sure({"p": 3.0, "q": q, "v": 12.0}))
+    bought = quiet(ask, orders).fit
+    buying = om.ModifiedBetaGeoFit.from_dict(bought.to_dict() | sure(bought.params))
+    row = quiet(ask, orders, model=buying, spend_model=spend, confidence=0.9, rng=3, discount_rate=0).totals.iloc[0]
+    table = quiet(ask, orders, model=buying, spend_model=spend, discount_rate=0).table
+    people = table[["frequency", "recency", "T", "monetary_value"]].astype({"frequency": int})
+    random = np.random.default_rng(8)
+    chances = np.array([predicted(buying.purchase_probability(n, AHEAD, people)) for n in range(60)])
+    upto = chances.cumsum(axis=0)
+    shape, rate = 3.0 * table["frequency"] + q, 12.0 + table["frequency"] * table["monetary_value"].fillna(0)
+    sums = []
+    for _ in range(2_000):
+        n = (random.random(len(table)) > upto).sum(axis=0)
+        sums.append((random.gamma(3.0 * n) * rate / random.gamma(shape)).sum())
+    for end, level in (("low", 0.05), ("high", 0.95)):
+        reached = np.mean(np.array(sums) <= row[f"outcome_{end}"])
+        assert reached == pytest.approx(level, abs=0.03), (end, row[f"outcome_{end}"])
+
+
+def sure(params: Any) -> dict[str, Any]:
+    """A fit whose parameters are known to all digits, as it is saved."""
+    names = list(params)
+    none = {a: dict.fromkeys(names, 0.0) | {a: 1e-20} for a in names}
+    known = {
+        "log_likelihood": -1.0, "customers": 800.0, "converged": True, "reason": "converged", "evaluations": 3, "warnings": [],
+        "penalty": 0.0,
+    }  # fmt: skip
+    own = {"correlation": 0.0, "left_out": 0.0} if names == ["p", "q", "v"] else {}
+    return {"params": dict(params), "covariance": none} | known | own
 
 
 @pytest.mark.parametrize("model", ["bg_nbd", "mbg_nbd", "pareto_nbd", "auto", "auto_holdout"])
@@ -604,6 +647,6 @@ def test_the_interval_of_a_sum_knows_that_it_may_be_nothing(customers: int, chan
     sums = (bought * random.gamma(2.0, 10.0, bought.shape)).sum(axis=1)
     mean, variance = customers * chance * 20.0, customers * (chance * 600.0 - (chance * 20.0) ** 2)
     silence = (1 - chance) ** customers
-    low, high = (float(end[0]) for end in worth._ends(np.array([mean]), np.array([variance]), np.array([silence]), 0.95))
+    low, high = (float(end[0]) for end in outcomes._ends(np.array([mean]), np.array([variance]), np.array([silence]), 0.95))
     assert 0.93 < np.mean((low <= sums) & (sums <= high)) < 0.99
     assert (low == 0) == (silence >= 0.025)

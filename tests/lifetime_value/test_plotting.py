@@ -345,11 +345,6 @@ def test_few_customers_and_values_that_are_not_known(values: om.CLV[pd.DataFrame
     assert title(ax).endswith(f", without {unknown} of unknown value" if unknown else "2025-12-31")
 
 
-def test_a_total_whose_outcome_is_not_known(values: om.CLV[pd.DataFrame]) -> None:
-    ax = pretend(values, np.array([5.0, 2.25]), value=7.25, outcome_low=np.nan, outcome_high=np.nan).plot()
-    assert title(ax).endswith("\nAll together: 7.25 to come")
-
-
 def test_bars_and_intervals_of_groups(groups: om.CLVBreakdown[pd.DataFrame]) -> None:
     ax, table = groups.plot(), groups.table.sort_values("value", ascending=False, kind="stable")
     bars, mean, outcome = ax.containers
@@ -377,17 +372,16 @@ def test_the_most_valuable_of_many_groups(values: om.CLV[pd.DataFrame]) -> None:
 
 
 def test_groups_whose_value_is_not_known(groups: om.CLVBreakdown[pd.DataFrame]) -> None:
-    """Amounts without a mean, and amounts without a variance."""
+    """Amounts without a mean: only what they will come to has an interval."""
     table = groups.table.copy()
-    table.loc[0, ["value", "value_low", "value_high", "outcome_high"]] = np.inf
-    table.loc[1, ["outcome_low", "outcome_high"]] = np.nan
+    table.loc[0, ["value", "value_low", "value_high"]] = np.inf
     ax = dataclasses.replace(groups, _tables={"table": table}).plot()
     bars, mean, outcome = ax.containers
     assert texts(ax)[-1] == "unknown"
     assert ticks(ax.yaxis)[-1].startswith(table["segment"][0])
     assert bars[-1].get_width() == 0
     assert len(whiskers(mean)[~np.isnan(whiskers(mean)).any(axis=1)]) == len(table) - 1
-    assert len(whiskers(outcome)[~np.isnan(whiskers(outcome)).any(axis=1)]) == len(table) - 2
+    assert len(whiskers(outcome)[~np.isnan(whiskers(outcome)).any(axis=1)]) == len(table)
     check_words(ax)
 
 

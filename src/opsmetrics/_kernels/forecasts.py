@@ -63,6 +63,13 @@ def draws(counts: Iterable[Floats], size: int) -> Ints:
     return np.repeat(np.tile(np.arange(many.shape[1]), len(many)), many.ravel()).reshape(len(many), size)
 
 
+def positive(counts: Iterable[Floats]) -> Floats:
+    """P(Y <= n | Y > 0, alive) for n = 1, 2, ... along the second axis; 1 at once where nothing is ever bought."""
+    tails = [np.array(above) for _, above in _tails(counts)]
+    some = np.where(tails[0] > 0, tails[0], 1.0)
+    return 1 - np.stack([tail / some for tail in tails[1:]] or [0.0 * some], axis=1)
+
+
 def crps(counts: Iterable[Floats], pair: Ints, alive: Floats, actual: Ints) -> Floats:
     """The ranked probability score of each customer's forecast: the sum over n >= 0 of (P(Y <= n) - 1{actual <= n})^2; 0 is perfect.
 

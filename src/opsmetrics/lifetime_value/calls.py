@@ -14,7 +14,7 @@ from opsmetrics._frames import Column, Floats, Ints, Use
 from opsmetrics._results import SHOWN, Held, Result, Table, dropped_notes, shown, table_of
 from opsmetrics.customers import MissingCustomer, Refunds
 from opsmetrics.errors import ColumnError, DataError, ParameterError, warn
-from opsmetrics.lifetime_value import choices, doors, validations, worth
+from opsmetrics.lifetime_value import choices, doors, outcomes, validations
 from opsmetrics.lifetime_value.choices import Model
 from opsmetrics.lifetime_value.doors import DAYS_IN
 from opsmetrics.lifetime_value.fits import PurchaseFit, discounting, one_time_buyers
@@ -23,7 +23,7 @@ from opsmetrics.lifetime_value.specs import PurchaseModel
 from opsmetrics.lifetime_value.spending import GammaGamma, GammaGammaFit, law_of
 from opsmetrics.lifetime_value.summaries import clv_summary
 from opsmetrics.lifetime_value.validations import Validation
-from opsmetrics.lifetime_value.worth import Models, Question
+from opsmetrics.lifetime_value.worth import Base, Models, Question
 
 FrameT = TypeVar("FrameT")
 FrameT_co = TypeVar("FrameT_co", covariant=True)
@@ -201,10 +201,8 @@ class CLV(Result[FrameT_co]):
         models = Models(self.fit, self.spend_fit)
         door = doors.enter(self._tables["table"])
         z = _frames.columns("summary", self._tables["table"], [Use("z", "monetary_value", "number")])[1]["z"]
-        question = self._asked["question"]
-        found, kinds = worth.worth(models, door.histories, z, question), worth.Kinds.of_rows(door.histories, z)
-        varied = worth.outcomes(models, kinds, door.histories, found, z, question)
-        return worth.totals(models, found, varied, group, size, question.confidence)
+        base = Base.of(models, door.histories, z, self._asked["question"])
+        return outcomes.totals(base, group, size, np.random.default_rng(self._asked["seed"]))
 
 
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)
@@ -345,12 +343,20 @@ def clv(
     law_of(spending)
     if chosen.fit.model == "bg_nbd" and (once := int(np.count_nonzero(door.histories.x == 0))):
         warn(one_time_buyers(once))
+    if 1 < (q := spending.params["q"]) <= 2:
+        warn(
+            f"Gamma-Gamma: q = {q:.3g} is 2 or less, so the amounts of customers have no variance: a few of them decide what all bring, "
+            "and how far that may lie from its mean is drawn at random."
+        )
     z = _frames.columns("summary", summary.table, [Use("z", "monetary_value", "number")])[1]["z"]
-    content, totals = _values(models, door.histories, z, question, random)
+    base = Base.of(models, door.histories, z, question)
+    content = _columns(base, outcomes.value_ends(base, random))
+    seed = int(random.integers(2**63))  # of totals, which come out the same each time
+    totals = outcomes.totals(base, np.zeros(len(z), dtype=np.int64), 1, np.random.default_rng(seed))
     backend = door.frame.implementation
     tables = {
         "table": _frames.append(door.frame, content),
-        "totals": _frames.build(backend, totals),
+        "totals": _frames.build(backend, dict(totals)),
         "choice": _frames.build(backend, chosen.columns(backend)),
     }
     params = dict(summary.params) | {
@@ -359,7 +365,7 @@ def clv(
     }  # fmt: skip
     return CLV(
         _tables=tables, params=params, dropped=summary.dropped, customer=customer, fit=chosen.fit, spend_fit=spending, _orders=held,
-        _asked=asked | {"question": question},
+        _asked=asked | {"question": question, "seed": seed},
     )  # fmt: skip
 
 
@@ -376,17 +382,13 @@ def _question(horizon: object, discount_rate: object, margin: object, confidence
     return Question(float(span), discounting(discount_rate) / DAYS_IN["year"], share, _checks.fraction("confidence", confidence))
 
 
-def _values(
-    models: Models, rows: Any, z: Floats, question: Question, random: np.random.Generator
-) -> tuple[Mapping[str, Column], dict[str, Column]]:
-    """The columns of the table, and the row of totals."""
-    found, kinds = worth.worth(models, rows, z, question), worth.Kinds.of_rows(rows, z)
-    of_purchases, of_value = worth.spreads(models, found)
-    ends = around(found.purchases, of_purchases, question.confidence), around(found.value, of_value, question.confidence)
-    purchases = worth.purchase_ends(models, kinds, found.alive, question)
-    outcome = worth.value_ends(models, kinds, rows, found, z, question, random)
-    varied = worth.outcomes(models, kinds, rows, found, z, question)
-    content: dict[str, Column] = {
+def _columns(base: Base, outcome: Floats) -> dict[str, Column]:
+    """The columns of the table."""
+    found, level = base.worth, base.question.confidence
+    of_purchases, of_value = base.spreads()
+    ends = around(found.purchases, of_purchases, level), around(found.value, of_value, level)
+    purchases = outcomes.purchase_ends(base)
+    return {
         "p_alive": found.alive,
         "expected_purchases": found.purchases, "expected_purchases_low": ends[0][0], "expected_purchases_high": ends[0][1],
         "purchases_low": purchases[0], "purchases_high": purchases[1],
@@ -394,14 +396,6 @@ def _values(
         "value": found.value, "value_low": ends[1][0], "value_high": ends[1][1],
         "outcome_low": outcome[0], "outcome_high": outcome[1],
     }  # fmt: skip
-    everybody = np.zeros(len(rows), dtype=np.int64)
-    totals = worth.totals(models, found, varied, everybody, 1, question.confidence)
-    if np.isfinite(totals["value"]).all() and np.isnan(totals["outcome_low"]).any():
-        warn(
-            "the amounts of customers have no variance (q of the Gamma-Gamma model is 2 or less), so how far the total may lie from its "
-            "mean is not known: outcome_low and outcome_high of totals are missing."
-        )
-    return content, dict(totals)
 
 
 def _most_valuable(table: Any, customer: str) -> Any:
@@ -419,4 +413,4 @@ def _range(total: Mapping[str, Any], name: str) -> str:
 
 
 def _money(value: Any) -> str:
-    return "unknown" if value is None else f"{value:,.0f}"
+    return f"{value:,.0f}"

@@ -15,14 +15,14 @@ from opsmetrics._kernels import forecasts
 from opsmetrics._kernels.histories import Histories
 from opsmetrics._results import Held, Result, Table, dropped_notes, picture, shown
 from opsmetrics.errors import FitError
-from opsmetrics.lifetime_value import doors, worth
+from opsmetrics.lifetime_value import doors, outcomes
 from opsmetrics.lifetime_value.fits import PurchaseFit
 from opsmetrics.lifetime_value.fitted import LEVEL
 from opsmetrics.lifetime_value.models import fit_histories, told
 from opsmetrics.lifetime_value.spending import GammaGamma
 from opsmetrics.lifetime_value.summaries import CLVSummary, clv_summary
 from opsmetrics.lifetime_value.tracking import repeats_by_day
-from opsmetrics.lifetime_value.worth import Models, Question
+from opsmetrics.lifetime_value.worth import Base, Kinds, Models, Question, Worth
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -95,7 +95,7 @@ class Validation(Result[FrameT_co]):
     def _view(self) -> _render.View:
         columns, rows = _frames.head(self._tables["table"])
         _, covered = _frames.head(self._tables["coverage"])
-        told = ", ".join(f"{of} {_covered(str(of), float('nan') if share is None else float(str(share)))}" for of, _, share, *_ in covered)
+        told = ", ".join(f"{of} {_covered(str(of), float(str(share)))}" for of, _, share, *_ in covered)
         return _render.View(
             title=f"Validation of {self.model}: learned until {self.calibration_end}, held out {self.params['duration']:,} days",
             facts=shown(self.params),
@@ -190,8 +190,8 @@ def validate(orders: Held, models: Models, asked: Mapping[str, Any], calibration
     trial = _trial(orders, models, asked, calibration_end)
     told(trial.models.buying)
     question = Question(float(trial.duration), 0.0, 1.0, confidence)
-    found = worth.worth(trial.models, trial.rows, trial.z, question)
-    kinds = worth.Kinds.of_rows(trial.rows, trial.z)
+    base = Base.of(trial.models, trial.rows, trial.z, question)
+    found, kinds = base.worth, base.kinds
     backend = _frames.wrap("summary", trial.summary.table).implementation
     contents = {
         "table": _rules(backend, trial, kinds, found),
@@ -199,7 +199,7 @@ def validate(orders: Held, models: Models, asked: Mapping[str, Any], calibration
         "frequencies": _frequencies(backend, trial),
         "calibration": _calibration(trial, found),
         "pit": _pit(trial, kinds, found),
-        "coverage": _coverage(backend, trial, kinds, found, question),
+        "coverage": _coverage(backend, trial, base),
     }
     end = str(trial.summary.params["calibration_end"])
     params = dict(trial.summary.params) | {"model": trial.models.buying.title, "duration": trial.duration, "confidence": confidence}
@@ -211,14 +211,12 @@ def validate(orders: Held, models: Models, asked: Mapping[str, Any], calibration
 
 def _covered(of: str, share: float) -> str:
     """A share of customers; of a total, whether it lay inside."""
-    if np.isnan(share):
-        return "unknown"
     return f"{share:.0%}" if not of.startswith("all") else "yes" if share else "no"
 
 
 def _share_inside(actual: Floats, low: Floats, high: Floats) -> float:
-    """The share of values inside their intervals; missing where an interval is not known."""
-    return float("nan") if np.isnan(low).any() else float(np.mean((low <= actual) & (actual <= high)))
+    """The share of values inside their intervals."""
+    return float(np.mean((low <= actual) & (actual <= high)))
 
 
 def score(orders: Held, like: PurchaseFit, asked: Mapping[str, Any]) -> float:
@@ -228,7 +226,7 @@ def score(orders: Held, like: PurchaseFit, asked: Mapping[str, Any]) -> float:
     if not buying.params:
         return float("nan")
     alive = buying._law(half.rows).p_alive(half.rows.x, half.rows.t_x, half.rows.T)
-    return float(_crps(buying, worth.Kinds.of_rows(half.rows, half.z), half, alive).mean())
+    return float(_crps(buying, Kinds.of_rows(half.rows, half.z), half, alive).mean())
 
 
 def _trial(orders: Held, like: Models, asked: Mapping[str, Any], calibration_end: object) -> Trial:
@@ -264,7 +262,7 @@ def _middle(orders: Held, own: Mapping[str, Any]) -> dt.date:
     return last - dt.timedelta(days=oldest // 2)
 
 
-def _crps(buying: PurchaseFit, kinds: worth.Kinds, half: Half, alive: Floats) -> Floats:
+def _crps(buying: PurchaseFit, kinds: Kinds, half: Half, alive: Floats) -> Floats:
     scores = np.empty(len(half.rows))
     for block, own in kinds.blocks():
         counts = kinds.counts(buying, float(half.duration), block)
@@ -272,7 +270,7 @@ def _crps(buying: PurchaseFit, kinds: worth.Kinds, half: Half, alive: Floats) ->
     return scores
 
 
-def _rules(backend: Backend, trial: Trial, kinds: worth.Kinds, found: worth.Worth) -> dict[str, Column]:
+def _rules(backend: Backend, trial: Trial, kinds: Kinds, found: Worth) -> dict[str, Column]:
     """Scores of the model, and of rules that need none."""
     rows, actual = trial.rows, trial.bought
     rate = np.divide(rows.x, rows.T, out=np.zeros(len(rows)), where=rows.T > 0)
@@ -294,7 +292,7 @@ def _rules(backend: Backend, trial: Trial, kinds: worth.Kinds, found: worth.Wort
     }
 
 
-def _calibration(trial: Trial, found: worth.Worth) -> dict[str, Column]:
+def _calibration(trial: Trial, found: Worth) -> dict[str, Column]:
     groups = forecasts.calibration(found.purchases, trial.bought, GROUPS)
     half = LEVEL * groups.error
     return {
@@ -303,7 +301,7 @@ def _calibration(trial: Trial, found: worth.Worth) -> dict[str, Column]:
     }  # fmt: skip
 
 
-def _pit(trial: Trial, kinds: worth.Kinds, found: worth.Worth) -> dict[str, Column]:
+def _pit(trial: Trial, kinds: Kinds, found: Worth) -> dict[str, Column]:
     low, high = ends = np.empty((2, len(trial.rows)))
     for block, own in kinds.blocks():
         counts = kinds.counts(trial.models.buying, float(trial.duration), block)
@@ -327,13 +325,11 @@ def _frequencies(backend: Backend, trial: Trial) -> dict[str, Column]:
     }  # fmt: skip
 
 
-def _coverage(backend: Backend, trial: Trial, kinds: worth.Kinds, found: worth.Worth, question: Question) -> dict[str, Column]:
+def _coverage(backend: Backend, trial: Trial, base: Base) -> dict[str, Column]:
     """The share of outcomes inside their intervals."""
-    purchases = worth.purchase_ends(trial.models, kinds, found.alive, question)
-    outcome = worth.value_ends(trial.models, kinds, trial.rows, found, trial.z, question, np.random.default_rng(0))
-    varied = worth.outcomes(trial.models, kinds, trial.rows, found, trial.z, question)
-    everybody = np.zeros(len(trial.rows), dtype=np.int64)
-    sums = worth.totals(trial.models, found, varied, everybody, 1, question.confidence)
+    random = np.random.default_rng(0)
+    purchases, outcome = outcomes.purchase_ends(base), outcomes.value_ends(base, random)
+    sums = outcomes.totals(base, np.zeros(len(trial.rows), dtype=np.int64), 1, random)
     spent = np.maximum(trial.spent, 0.0)
     cases = {
         "purchases": (trial.bought, *purchases),
@@ -346,7 +342,7 @@ def _coverage(backend: Backend, trial: Trial, kinds: worth.Kinds, found: worth.W
     ends = [(np.nan,) * 3] * 2 + [tuple(float(part[0]) for part in case) for case in list(cases.values())[2:]]
     actual, low, high = np.array(ends).T
     return {
-        "of": _frames.words(backend, list(cases), np.arange(len(cases))), "nominal": np.full(len(cases), question.confidence),
+        "of": _frames.words(backend, list(cases), np.arange(len(cases))), "nominal": np.full(len(cases), base.question.confidence),
         "covered": np.array(covered), "expected": np.array(sums_of), "actual": actual, "low": low, "high": high,
     }  # fmt: skip
 

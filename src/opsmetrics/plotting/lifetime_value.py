@@ -228,8 +228,7 @@ def _total(result: CLV[Any]) -> str:
     (value,), (low,), (high,) = (numbers(read(result, "totals")[name]) for name in ("value", "outcome_low", "outcome_high"))
     if not math.isfinite(value):
         return ""
-    between = "" if math.isnan(low) else f" [{_money(low)}, {_money(high)}]"
-    return f"\nAll together: {_money(value)}{between} to come"
+    return f"\nAll together: {_money(value)} [{_money(low)}, {_money(high)}] to come"
 
 
 def _money(amount: float) -> str:

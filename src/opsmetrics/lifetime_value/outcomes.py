@@ -1,0 +1,192 @@
+"""What customers will do, and how far that may lie from the mean: intervals of each customer, and of sums.
+
+Given the parameters customers are independent, so the variances of what each does add up; what is not known of the parameters moves all of
+them together. Where amounts have no variance a sum has none, and what it may come to is drawn.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from opsmetrics._frames import Floats, Ints
+from opsmetrics._kernels import forecasts
+from opsmetrics.lifetime_value.fitted import around, deviation
+from opsmetrics.lifetime_value.spending import amounts_known, law_of
+from opsmetrics.lifetime_value.worth import Base
+
+DRAWS: Final = 1_000
+"""Outcomes drawn for each distinct history, and for a sum without a variance."""
+
+_TOGETHER: Final = 1_024
+"""Customers whose outcomes are drawn at a time."""
+
+_NEVER: Final = 1e-9
+"""A chance that is taken for none."""
+
+
+def purchase_ends(base: Base) -> Ints:
+    """The ends, low and high, of the interval in which each customer's purchases will lie."""
+    kinds, alive, ends = base.kinds, base.worth.alive, np.empty((2, len(base.rows)), dtype=np.int64)
+    for block, own in kinds.blocks():
+        counts = kinds.counts(base.models.buying, base.question.span, block)
+        ends[:, own] = forecasts.quantiles(counts, kinds.of[own] - block.start, alive[own], _levels(base.question.confidence))
+    return ends
+
+
+def value_ends(base: Base, random: np.random.Generator) -> Floats:
+    """The ends, low and high, of the interval in which each customer's value will lie.
+
+    The sum of n purchases is Gamma(p n) / Gamma(p x + q) times v + x z: a ratio of two Gammas that is drawn for each kind of history, with
+    n spread as its distribution is; those who are not alive buy nothing. Each purchase is discounted as the mean one.
+    """
+    kinds, alive, ends = base.kinds, base.worth.alive, np.empty((2, len(base.rows)))
+    law, beyond = law_of(base.models.spending), 1 - np.array(_levels(base.question.confidence))
+    for block, own in kinds.blocks():
+        n = forecasts.draws(kinds.counts(base.models.buying, base.question.span, block), DRAWS)
+        shape = law.p * kinds.spending_x[block] + law.q
+        ratio = np.sort(random.standard_gamma(law.p * n) / random.standard_gamma(np.broadcast_to(shape[:, None], n.shape)), axis=1)
+        target = 1 - beyond[:, None] / np.maximum(alive[own], 1e-300)
+        place = np.clip(np.ceil(target * DRAWS) - 1, 0, DRAWS - 1).astype(np.int64)
+        ends[:, own] = np.where(target > 0, ratio[kinds.of[own] - block.start, place], 0.0)
+    return ends * _money(base)
+
+
+def _money(base: Base) -> Floats:
+    """What a ratio of Gammas is worth to each customer."""
+    x, known = amounts_known(base.rows.x, base.z)
+    return np.asarray(base.question.margin * base.worth.discount * (law_of(base.models.spending).v + x * known))
+
+
+@dataclass(frozen=True, slots=True)
+class _Spread:
+    """What each customer does given the parameters: the chance to buy nothing, and the variances of purchases and of value.
+
+    The last is infinite where amounts have no variance.
+    """
+
+    nothing: Floats
+    purchases: Floats
+    value: Floats
+
+    @classmethod
+    def of(cls, base: Base) -> _Spread:
+        """Var(Y) of purchases, and of the sum of Y amounts: E(Y) E(M^2) / p + E(Y^2) E(M^2) - E(Y)^2 E(M)^2, M being the mean amount."""
+        kinds, found, law = base.kinds, base.worth, law_of(base.models.spending)
+        square, none = np.empty(len(kinds.x)), np.empty(len(kinds.x))
+        for block, _ in kinds.blocks():
+            counts = kinds.counts(base.models.buying, base.question.span, block)
+            none[block] = first = next(counts)
+            square[block] = forecasts.moments(itertools.chain([first], counts))[1]
+        squared = found.alive * square[kinds.of]
+        mean_square = law.second_moment(*amounts_known(base.rows.x, base.z))
+        known = np.isfinite(mean_square)
+        square_here, amount = np.where(known, mean_square, 0.0), np.where(known, found.amount, 0.0)
+        spent = found.purchases * square_here / law.p + squared * square_here - (found.purchases * amount) ** 2
+        spent = np.maximum(spent, 0.0) * (base.question.margin * found.discount) ** 2
+        nothing = 1 - found.alive * (1 - none[kinds.of])
+        return cls(nothing, np.maximum(squared - found.purchases**2, 0.0), np.where(known, spent, np.inf))
+
+
+# ------------------------------------------------------------------------------------------------------------------ sums
+
+
+def totals(base: Base, group: Ints, size: int, random: np.random.Generator) -> dict[str, npt.NDArray[Any]]:
+    """Sums of groups of customers with both intervals: of the mean, which the shared parameters move together, and of the outcome."""
+    found, spread, level = base.worth, _Spread.of(base), base.question.confidence
+    buying, spending = base.models.buying._log_covariance(), base.models.spending._log_covariance()
+
+    def sums(weights: Floats) -> Floats:
+        return np.asarray(np.bincount(group, weights=weights, minlength=size), dtype=np.float64)
+
+    with np.errstate(divide="ignore"):
+        silence = np.exp(sums(np.log(spread.nothing)))
+    content: dict[str, npt.NDArray[Any]] = {"customers": np.bincount(group, minlength=size)}
+    parts = {
+        ("expected_purchases", "purchases"): (found.purchases, [(buying, found.by_buying)], spread.purchases),
+        ("value", "outcome"): (found.value, [(buying, found.by_buying_discounted), (spending, found.by_spending)], spread.value),
+    }
+    for (mean, outcome), (values, slopes, variance) in parts.items():
+        total, shared = sums(values), np.zeros(size)
+        finite = np.where(np.isfinite(values), values, 0.0)
+        for covariance, rows in slopes:
+            shared = np.hypot(shared, deviation(covariance, np.stack([sums(finite * row) for row in rows])))
+        relative = shared / np.maximum(sums(finite), 1e-300)
+        content[mean] = total
+        content[f"{mean}_low"], content[f"{mean}_high"] = around(total, relative, level)
+        ends = _ends(total, sums(variance) + shared**2, silence, level)
+        if (endless := sums(np.isinf(variance)) > 0).any():
+            ends = np.where(endless, _drawn(base, spread, group, relative, random), ends)
+        content[f"{outcome}_low"], content[f"{outcome}_high"] = ends
+    content["purchases_low"], content["purchases_high"] = np.floor(content["purchases_low"]), np.ceil(content["purchases_high"])
+    return content
+
+
+def _ends(mean: Floats, variance: Floats, silence: Floats, level: float) -> Floats:
+    """The ends, low and high, of the interval of a sum with this mean and variance that is 0 with the chance `silence`.
+
+    What is above 0 is taken to be Gamma, which is never below 0, and normal where it is narrow. Missing where the variance is infinite.
+    """
+    from scipy.special import gammaincinv
+
+    gone = 1 - silence < _NEVER  # surely nothing
+    some, told = np.where(gone, 1.0, 1 - silence), np.isfinite(variance) & np.isfinite(mean)
+    own = np.where(told, mean, 0.0) / some
+    spread = (np.where(told, variance, 0.0) + np.where(told, mean, 0.0) ** 2) / some - own**2
+    known = (own > 0) & (spread > 0)
+    shape = np.where(known, own, 1.0) ** 2 / np.where(known, spread, 1.0)
+    ends = []
+    for tail in _levels(level):
+        above = np.clip((tail - silence) / some, 0.0, 1.0)
+        end = np.where(tail > silence, gammaincinv(shape, above) / shape * np.where(known, own, 0.0), 0.0)
+        ends.append(np.where(gone, 0.0, np.where(known, end, np.where(variance > 0, np.nan, mean))))
+    return np.stack(ends)
+
+
+def _drawn(base: Base, spread: _Spread, group: Ints, relative: Floats, random: np.random.Generator) -> Floats:
+    """The ends, low and high, of the interval of sums in which some values have no variance.
+
+    Who has none is drawn: whether he buys, how often, and for how much. The sum of the others is Gamma distributed, and what is not known
+    of the parameters moves both together.
+    """
+    size, ended = len(relative), np.isfinite(spread.value)
+    mean, variance = (np.bincount(group, np.where(ended, values, 0.0), size)[:, None] for values in (base.worth.value, spread.value))
+    some = (mean > 0) & (variance > 0)
+    scale = np.where(some, variance / np.where(some, mean, 1.0), 1.0)
+    sums = np.where(some, random.standard_gamma(mean / scale, (size, DRAWS)) * scale, mean)
+    money = _money(base)
+    for block, own in base.kinds.blocks():
+        wild = own[~ended[own]]
+        if not len(wild):
+            continue
+        counts = forecasts.positive(base.kinds.counts(base.models.buying, base.question.span, block))
+        for begin in range(0, len(wild), _TOGETHER):
+            who = wild[begin : begin + _TOGETHER]
+            customer, draw, ratio = _spent(base, who, 1 - spread.nothing[who], counts, block.start, random)
+            place = group[who[customer]] * DRAWS + draw
+            sums += np.bincount(place, ratio * money[who[customer]], size * DRAWS).reshape(size, DRAWS)
+    sums *= np.exp(relative[:, None] * random.standard_normal((size, DRAWS)))
+    return np.quantile(sums, _levels(base.question.confidence), axis=1)
+
+
+def _spent(base: Base, who: Ints, chance: Floats, counts: Floats, first: int, random: np.random.Generator) -> tuple[Ints, Ints, Floats]:
+    """The draws in which some customers buy: which of them, in which draw, and the ratio of Gammas of what each spends.
+
+    `counts` are the distribution functions of the numbers of purchases from 1 on, of the kinds from `first` on.
+    """
+    law, kind = law_of(base.models.spending), base.kinds.of[who] - first
+    level = random.random((len(who), DRAWS))
+    customer, draw = np.nonzero(level < chance[:, None])
+    row, within = kind[customer], level[customer, draw] / chance[customer]
+    steps = (counts + np.arange(len(counts))[:, None]).ravel()  # rows one above the other, so that one search answers for all
+    n = np.searchsorted(steps, row + within) - row * counts.shape[1] + 1
+    shape = (law.p * base.kinds.spending_x[base.kinds.of[who]] + law.q)[customer]
+    return customer, draw, random.standard_gamma(law.p * np.minimum(n, counts.shape[1])) / random.standard_gamma(shape)
+
+
+def _levels(level: float) -> tuple[float, float]:
+    return (1 - level) / 2, (1 + level) / 2
