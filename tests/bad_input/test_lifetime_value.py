@@ -149,6 +149,14 @@ def covariance(value: Any, names: Any = tuple(PARETO.params)) -> dict[str, Any]:
     return {a: dict.fromkeys(names, value) for a in names}
 
 
+def tilted(apart: float, size: float = 0.0) -> dict[str, Any]:
+    """A covariance whose entries for r and alpha differ, or are larger than their variances allow."""
+    found = json.loads(json.dumps(at(PARETO).to_dict()))["covariance"]
+    found["r"]["alpha"] += size + apart
+    found["alpha"]["r"] += size
+    return found
+
+
 def without(key: str) -> Callable[[], Any]:
     return lambda: om.ParetoNBDFit.from_dict({name: value for name, value in at(PARETO).to_dict().items() if name != key})
 
@@ -422,6 +430,9 @@ CASES_SAVED = [
         refuse(f"r {r!r}", saved(params=params(r=r)), P, "parameter.params", repr(r))
         for r in (-1.0, 0.0, math.nan, math.inf, "1", None, True)
     ],
+    refuse("r beyond measure", saved(params=params(r=1e308)), P, "parameter.params", "1e+308"),
+    refuse("r next to nothing", saved(params=params(r=1e-300)), P, "parameter.params", "1e-300"),
+    refuse("a coefficient beyond measure", saved(purchase_covariates=["z"], params=params(**{"purchase[z]": 1e9})), P, "parameter.params"),
     refuse("a parameter missing", saved(params={"r": 1.0}), P, "parameter.params", "'alpha'"),
     refuse("a parameter more", saved(params=params(q=1.0)), P, "parameter.params", "'q'"),
     refuse("parameters in a list", saved(params=[1, 2, 3, 4]), P, "parameter.params", "must be a mapping"),
@@ -432,6 +443,8 @@ CASES_SAVED = [
         refuse(f"covariance of {value!r}", saved(covariance=covariance(value)), P, "parameter.covariance")
         for value in (math.nan, "x", None)
     ],
+    refuse("covariance not symmetric", saved(covariance=tilted(1e-3)), P, "parameter.covariance", "'r'", "'alpha'", "symmetric"),
+    refuse("covariance beyond its variances", saved(covariance=tilted(0.0, 1e3)), P, "parameter.covariance", "'alpha'", "variances"),
     refuse("unit unknown", saved(unit="weeks"), *UNIT, "Did you mean 'week'?"),
     refuse("unit None", saved(unit=None), *UNIT),
     refuse("converged a text", saved(converged="no"), P, "parameter.converged", "'no'", "True or False"),
@@ -446,6 +459,7 @@ CASES_SAVED = [
     refuse("penalty None", saved(penalty=None), *PENALTY),
     refuse("log_likelihood text", saved(log_likelihood="x"), P, "parameter.log_likelihood"),
     refuse("covariates without coefficients", saved(purchase_covariates=["z"]), P, "parameter.params", "'purchase[z]'"),
+    refuse("covariates twice", saved(purchase_covariates=["z", "z"]), P, "parameter.purchase_covariates", "'z'", "once"),
     refuse("covariates a text", saved(purchase_covariates="z"), P, "parameter.purchase_covariates"),
     refuse("covariates a number", saved(dropout_covariates=[5]), P, "parameter.dropout_covariates"),
     refuse("amounts: a model of buying", lambda: om.GammaGammaFit.from_dict(at(PARETO).to_dict()), *SAVED, "'model'"),

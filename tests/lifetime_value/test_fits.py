@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import itertools
 import json
 import math
+import pickle
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -191,6 +193,17 @@ def test_specs_and_fits_are_immutable(model: Any) -> None:
     for thing, name in ((spec, "penalty"), (found, "params"), (found, "log_likelihood")):
         with pytest.raises(dataclasses.FrozenInstanceError):
             setattr(thing, name, 1.0)
+    for kept in (found.params, found.covariance, *found.covariance.values()):
+        before = dict(kept)
+        for change, arguments in (
+            ("__setitem__", ("r", 5.0)), ("__delitem__", ("r",)), ("__ior__", ({"r": 5.0},)), ("update", ({"r": 5.0},)), ("pop", ("r",)),
+            ("popitem", ()), ("clear", ()), ("setdefault", ("new", 1.0)),
+        ):  # fmt: skip
+            with pytest.raises(TypeError, match="a fit does not change"):
+                getattr(kept, change)(*arguments)
+        assert kept == before
+    assert copy.deepcopy(found) == pickle.loads(pickle.dumps(found)) == found
+    assert len({found, copy.deepcopy(found), spec}) == 2  # they may be keys
     assert spec == dataclasses.replace(spec)
     assert fit(model, histories(model)) == found  # nothing is random
 

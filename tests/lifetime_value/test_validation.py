@@ -297,6 +297,24 @@ def test_the_right_model_is_found_right() -> None:
     assert found.tracking["expected"].iloc[-1] == pytest.approx(found.tracking["actual"].iloc[-1], rel=0.08)
 
 
+def test_orders_of_two_days_cannot_be_split() -> None:
+    """By nobody's argument: a first half to learn from and a second to hold out take three days."""
+    random = np.random.default_rng(0)
+    first = pd.Timestamp("2025-03-01")
+    for days in (1, 2):
+        when = first + pd.to_timedelta(random.integers(0, days, 900), "D")
+        orders = pd.DataFrame({"customer": random.integers(0, 300, 900), "time": when, "amount": 5 + random.gamma(2, 3, 900).round(2)})
+        asked = {"as_of": first + pd.Timedelta(days=days - 1), "horizon": 30, "model": om.ModifiedBetaGeo(penalty=0.1)}
+        if days == 1:
+            with pytest.raises(om.FitError, match="no customer has a repeat purchase"):
+                quiet(om.clv, orders, **ORDERS, **asked)
+            continue
+        values = quiet(om.clv, orders, **ORDERS, **asked)
+        with pytest.raises(om.DataError, match=r"the orders span 2 days, .* three days or more") as caught:
+            values.validate()
+        assert caught.value.code == "data.span"
+
+
 def test_a_total_without_a_variance_has_an_interval_too() -> None:
     rng = np.random.default_rng(3)
     orders, _ = orders_of(600, 5)

@@ -631,7 +631,10 @@ def discounting(rate: object) -> float:
 
 
 def _words(argument: str, given: object) -> tuple[str, ...]:
-    return tuple(_checks.word(argument, name) for name in _checks.listed(argument, given))
+    found = tuple(_checks.word(argument, name) for name in _checks.listed(argument, given))
+    if twice := [name for name in found if found.count(name) > 1]:
+        raise ParameterError(f"{argument}={list(found)} has {twice[0]!r} twice; name each column once.", code=f"parameter.{argument}")
+    return found
 
 
 def _chance(counts: Any, x: int, alive: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import itertools
 import math
 import numbers
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,26 @@ from opsmetrics.errors import FitError, ParameterError
 LEVEL = 1.959963984540054
 """Of 95 % intervals of parameters."""
 
+FARTHEST = 600.0
+"""The largest logarithm of a parameter that floats hold with room to spare."""
+
+_ROUNDING = 1e-6
+
+
+class Kept(dict[str, Any]):
+    """The numbers of a fit by name: a dict that cannot be changed, and so may be a key itself."""
+
+    def _refuse(self, *_: object, **__: object) -> Any:
+        raise TypeError("a fit does not change; take a copy of its numbers with dict(...).")
+
+    __setitem__ = __delitem__ = __ior__ = update = pop = popitem = clear = setdefault = _refuse
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(frozenset(self.items()))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (dict(self),)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Fitted(abc.ABC):
@@ -32,6 +53,10 @@ class Fitted(abc.ABC):
     evaluations: int
     warnings: tuple[str, ...]
     penalty: float
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "params", Kept(self.params))
+        object.__setattr__(self, "covariance", Kept({name: Kept(row) for name, row in self.covariance.items()}))
 
     @property
     @abc.abstractmethod
@@ -143,18 +168,25 @@ def around(value: Floats, spread: Floats, level: float, *, odds: bool = False) -
 
 def read_estimates(saved: Mapping[str, object], names: Sequence[str], logs: int) -> dict[str, Any]:
     """The numbers of a saved fit, each checked."""
-    given = _checks.named("params", saved["params"], names) if saved["params"] else {}
-    params = {name: _finite("params", given[name]) for name in names if given}
+    found = _checks.named("params", saved["params"], names) if saved["params"] else {}
+    params = {name: _finite("params", found[name]) for name in names if found}
     if any(params[name] <= 0 for name in [*params][:logs]):
         raise ParameterError(f"params={params} must be above 0, but for coefficients.", code="parameter.params")
+    if any(abs(math.log(size) if place < logs else size) > FARTHEST for place, size in enumerate(params.values())):
+        raise ParameterError(
+            f"params={params} are beyond measure; logarithms of parameters, and coefficients, are {FARTHEST:g} at most in size.",
+            code="parameter.params",
+        )
     rows = _checks.named("covariance", saved["covariance"], list(params))
-    covariance = {name: _checks.named("covariance", rows[name], list(params)) for name in params}
-    for name, row in covariance.items():
+    given = {name: _checks.named("covariance", rows[name], list(params)) for name in params}
+    for name, row in given.items():
         _not_negative("covariance", row[name])
+    covariance = {a: {b: _finite("covariance", row[b]) for b in params} for a, row in given.items()}
+    _demand_covariance(covariance)
     likelihood, warnings = saved["log_likelihood"], _checks.listed("warnings", saved["warnings"])
     return {
         "params": params,
-        "covariance": {a: {b: _finite("covariance", row[b]) for b in params} for a, row in covariance.items()},
+        "covariance": covariance,
         "log_likelihood": -math.inf if likelihood is None else _finite("log_likelihood", likelihood),
         "customers": _not_negative("customers", saved["customers"]),
         "converged": _flag("converged", saved["converged"]),
@@ -163,6 +195,21 @@ def read_estimates(saved: Mapping[str, object], names: Sequence[str], logs: int)
         "warnings": tuple(str(line) for line in warnings),
         "penalty": _not_negative("penalty", saved["penalty"]),
     }
+
+
+def _demand_covariance(covariance: Mapping[str, Mapping[str, float]]) -> None:
+    """Entries that covariances can have, but for rounding."""
+    for a, b in itertools.combinations(covariance, 2):
+        one, other, most = covariance[a][b], covariance[b][a], math.sqrt(covariance[a][a]) * math.sqrt(covariance[b][b])
+        if abs(one - other) > _ROUNDING * max(most, abs(one)):
+            raise ParameterError(
+                f"covariance has {one:g} for {a!r} and {b!r}, but {other:g} the other way round; it must be symmetric.",
+                code="parameter.covariance",
+            )
+        if abs(one) > (1 + _ROUNDING) * most:
+            raise ParameterError(
+                f"covariance has {one:g} for {a!r} and {b!r}, whose variances allow {most:g} at most.", code="parameter.covariance"
+            )
 
 
 def _flag(argument: str, value: object) -> bool:

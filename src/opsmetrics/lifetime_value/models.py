@@ -18,10 +18,7 @@ from opsmetrics.lifetime_value.doors import DAYS_IN
 from opsmetrics.lifetime_value.estimation import MANY, SOME, Estimate, estimate
 from opsmetrics.lifetime_value.families import FAMILIES, Family
 from opsmetrics.lifetime_value.fits import PurchaseFit, parameter_names
-from opsmetrics.lifetime_value.fitted import estimated
-
-_FARTHEST = 600.0
-"""The largest logarithm of a parameter that floats hold with room to spare."""
+from opsmetrics.lifetime_value.fitted import FARTHEST, estimated
 
 FitT = TypeVar("FitT", bound=PurchaseFit)
 
@@ -64,7 +61,7 @@ def fit_histories(
         )
     found, scale = _estimate(family, histories.merged(), names, penalty)
     timed = [scale if name in family.timed else 1.0 for name in family.parameters]
-    if np.abs(found.theta[:4]).max() > _FARTHEST:
+    if np.abs(found.theta[:4]).max() > FARTHEST:
         raise FitError(
             f"{[*purchase, *dropout]} lie so far from 0 that a parameter at 0 of them is no number; subtract their means first.",
             code="fit.covariates",

@@ -14,7 +14,7 @@ from opsmetrics._frames import Backend, Column, Floats, Ints, Use
 from opsmetrics._kernels import forecasts
 from opsmetrics._kernels.histories import Histories
 from opsmetrics._results import Held, Result, Table, dropped_notes, picture, shown
-from opsmetrics.errors import FitError
+from opsmetrics.errors import DataError, FitError
 from opsmetrics.lifetime_value import doors, outcomes
 from opsmetrics.lifetime_value.fits import PurchaseFit
 from opsmetrics.lifetime_value.fitted import LEVEL
@@ -257,6 +257,11 @@ def _middle(orders: Held, own: Mapping[str, Any]) -> dt.date:
     """The day in the middle between the first order and the end."""
     summary = clv_summary(orders.frame, **own)
     oldest = int(_frames.columns("summary", summary.table, [Use("T", "T", "number")])[1]["T"].max())
+    if oldest < 2:
+        raise DataError(
+            f"the orders span {oldest + 1} days, but a first half to learn from and a second to hold out take three days or more.",
+            code="data.span",
+        )
     end = _checks.moment("as_of", summary.params["as_of"])
     last = end.day if end.day is not None else dt.date.fromisoformat(end.text[:10])
     return last - dt.timedelta(days=oldest // 2)
