@@ -308,12 +308,13 @@ def _slices(chunk: Chunk, uses: Sequence[Use]) -> Iterator[Callable[[], Part]]:
         columns = {_ROW: rows.astype(rows_type)}
         if selected:
             columns |= {_KEY: keys} | {name: column.take(rows) for name, column in values.items()}
-        place = np.zeros(len(keys), dtype=np.uint8)
+        place, begins = np.zeros(len(keys), dtype=np.uint8), [0]
         for cut in cuts:
-            place += keys >= cut
+            above = keys >= cut
+            place += above
+            begins.append(len(keys) - int(np.count_nonzero(above)))
         order = np.argsort(place, kind="stable")
-        begins = np.cumsum(np.bincount(place + np.uint8(1), minlength=len(cuts) + 2))
-        return begins, {name: column.take(order) for name, column in columns.items()}
+        return np.array([*begins, len(keys)]), {name: column.take(order) for name, column in columns.items()}
 
     sample = np.sort(keys_of(slice(0, len(chunk), max(1, len(chunk) // _SAMPLE))))
     cuts = np.unique(sample[np.arange(1, _SLICES) * len(sample) // _SLICES])

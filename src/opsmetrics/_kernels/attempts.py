@@ -284,14 +284,13 @@ def _least(starts: Ints, keys: Sequence[npt.NDArray[np.integer]], size: int) -> 
     """In each run the place with the least keys, the earlier key first, then the earliest place."""
     if size == 0 or not keys:
         return starts
-    sizes = np.diff(starts, append=size)
     place, runs = np.arange(size), starts
     for key in keys[:-1]:
-        least = np.minimum.reduceat(key[place], runs)
-        place = place[key[place] == np.repeat(least, sizes)]
+        least = np.minimum.reduceat(key.take(place), runs)
+        place = place[key.take(place) == np.repeat(least, np.diff(runs, append=len(place)))]
         runs = np.searchsorted(place, starts)  # every run keeps a place, so these are where the runs now begin
-        sizes = np.diff(runs, append=len(place))
-    return np.asarray(np.minimum.reduceat(keys[-1][place].astype(np.int64) * size + place, runs) % size)
+    last = keys[-1] if len(place) == size else keys[-1].take(place)
+    return np.asarray(np.minimum.reduceat(last.astype(np.int64) * size + place, runs) % size)
 
 
 def apart(log: Log, plan: Plan, found: Attempts) -> Ints:
@@ -327,9 +326,9 @@ def apart(log: Log, plan: Plan, found: Attempts) -> Ints:
 
 def fill_optional(log: Log, plan: Plan, found: Attempts) -> Filled:
     """The rows of all steps: optional ones take the first row between the required rows around them, or after the last one reached (2)."""
-    depth = found.depth
     if len(plan.required) == plan.size:
         return found.filled
+    depth = found.depth
     filled = np.full((plan.size, len(found.limit)), NOT_FILLED, dtype=np.int32)
     filled[list(plan.required)] = found.filled
     size, ends = len(log), _tie_ends(log)

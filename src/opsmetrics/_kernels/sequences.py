@@ -20,6 +20,8 @@ AnyInts = npt.NDArray[np.integer]
 LARGEST = int(np.iinfo(np.int64).max)
 _KEY_BITS = 63
 _LARGEST_32 = int(np.iinfo(np.int32).max)
+_SEARCH = 16
+"""A search by halves costs about as much as so many rows of a running count."""
 
 _UNITS = sorted({ticks // parts for ticks in TICKS_PER_DAY.values() for parts in (1, 24, 1_440, 86_400, 86_400_000)} - {0, 1}, reverse=True)
 """Whole days, hours, minutes, seconds and milliseconds in ticks of any unit."""
@@ -155,9 +157,11 @@ def run_ends(values: AnyInts) -> Ints:
 def following(mask: Bools, begin: AnyInts, nth: int = 1) -> Ints:
     """The n-th position from each of these on (itself included) where the mask holds; the length of the mask where there is none."""
     size = len(mask)
+    places = np.append(np.flatnonzero(mask), np.full(nth, size))
+    if len(begin) * _SEARCH < size:
+        return np.asarray(places.take(np.searchsorted(places, begin) + (nth - 1), mode="clip"))
     before: AnyInts = np.zeros(size + 1, dtype=np.int32 if size <= _LARGEST_32 else np.int64)
     np.cumsum(mask, out=before[1:])
-    places = np.append(np.flatnonzero(mask), np.full(nth, size))
     return np.asarray(places.take(before.take(begin) + (nth - 1)))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -49,7 +50,7 @@ class Rules:
     carry: Carry | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Paths:
     """One path per key (or per attempt): when each step was taken, in ticks, missing where it was not; by step, then by path.
 
@@ -74,7 +75,7 @@ class Paths:
     def __len__(self) -> int:
         return int(self.ticks.shape[1])
 
-    @property
+    @cached_property
     def taken(self) -> npt.NDArray[np.bool_]:
         """Which steps were taken."""
         return np.asarray(self.ticks != MISSING)

@@ -106,13 +106,13 @@ def interval(found: Rates, confidence: float) -> tuple[Floats, Floats]:
 def _waits(paths: Paths) -> tuple[list[Ints], list[Ints]]:
     """For each step, the ticks since the step taken before it and since the entry, of those who took it."""
     step, whole = [np.empty(0, dtype=np.int64)], [np.empty(0, dtype=np.int64)]
-    last, taken = paths.ticks[0], paths.taken
-    for ticks, there in zip(paths.ticks[1:], taken[1:], strict=True):
+    entry, last = paths.ticks[0], paths.ticks[0].copy()
+    for ticks, there in zip(paths.ticks[1:], paths.taken[1:], strict=True):
         rows = np.flatnonzero(there)
-        step.append(ticks[rows] - last[rows])
-        whole.append(ticks[rows] - paths.ticks[0][rows])
-        last = last.copy()
-        last[rows] = ticks[rows]
+        here = ticks[rows]
+        step.append(here - last[rows])
+        whole.append(here - entry[rows])
+        last[rows] = here
     return step, whole
 
 
