@@ -13,7 +13,7 @@ import importlib.util
 import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar, cast
+from typing import Any, Final, Literal, TypeAlias, TypeVar, cast
 
 import narwhals.stable.v2 as nw
 import numpy as np
@@ -21,11 +21,8 @@ import numpy.typing as npt
 
 from opsmetrics import _checks
 from opsmetrics._clock import Clock
-from opsmetrics._kernels import calendars, texts
+from opsmetrics._kernels import calendars
 from opsmetrics.errors import ColumnError, DataError, nearest
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 T = TypeVar("T")
 FrameT = TypeVar("FrameT")
@@ -370,44 +367,20 @@ def positions_among(series: nw.Series[Any], words: Sequence[Any]) -> npt.NDArray
             return _places(native, words).astype(small)
         native = native.array.__arrow_array__()
     import pyarrow as pa
-
-    values = native.cast(native.type.value_type) if pa.types.is_dictionary(native.type) else native
-    if pa.types.is_string_view(values.type):
-        values = values.cast(pa.large_string())
-    parts = [_positions_in(part, words, series.dtype) for part in (values.chunks if isinstance(values, pa.ChunkedArray) else [values])]
-    return np.concatenate([np.empty(0, dtype=small), *parts]) if len(parts) != 1 else parts[0].astype(small, copy=False)
-
-
-def _positions_in(values: pa.Array, words: Sequence[Any], dtype: Any) -> npt.NDArray[Any]:
-    """The place of each value of one piece of an Arrow column in a list of words; a few texts are looked for by their bytes."""
-    import pyarrow as pa
     import pyarrow.compute as pc
 
-    other, kept = len(words), slice(values.offset, values.offset + len(values))
-    few = [word.encode(errors="surrogatepass") for word in words if isinstance(word, str)] if other <= FEW else []
-    if len(few) == other and _is_plain_text(values.type) and max(map(len, few), default=0) <= texts.LONGEST:
-        validity, offsets, data = values.buffers()
-        begins: npt.NDArray[np.integer] = np.frombuffer(
-            offsets or bytes(8), np.int64 if pa.types.is_large_string(values.type) else np.int32
-        )
-        places = texts.places_among(begins[kept.start : kept.stop + 1], np.frombuffer(data or b"", dtype=np.uint8), few)
-    else:
-        found = pc.index_in(values, pa.array(_fitting(dtype, words), values.type), skip_nulls=True)
-        kept = slice(found.offset, found.offset + len(found))
-        validity, data = found.buffers()
-        places = np.frombuffer(data, dtype=np.int32)[kept].astype(np.min_scalar_type(other))
-        values = found
-    if values.null_count:  # read off the bitmap: filling nulls takes Arrow as long as the search, and numpy's choice by mask a third of it
-        bits = np.unpackbits(np.frombuffer(validity, dtype=np.uint8), bitorder="little")[kept]
+    plain_values = native.cast(native.type.value_type) if pa.types.is_dictionary(native.type) else native
+    if pa.types.is_string_view(plain_values.type):
+        plain_values = plain_values.cast(pa.large_string())
+    found = pc.index_in(plain_values, pa.array(_fitting(series.dtype, words), plain_values.type), skip_nulls=True)
+    found = found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
+    validity, data = found.buffers()
+    places = np.frombuffer(data, dtype=np.int32)[found.offset : found.offset + len(found)].astype(small)
+    if found.null_count:  # read off the bitmap: filling nulls takes Arrow as long as the search, and numpy's choice by mask a third of it
+        bits = np.unpackbits(np.frombuffer(validity, dtype=np.uint8), bitorder="little")[found.offset : found.offset + len(found)]
         places *= bits
-        places += (bits ^ 1) * places.dtype.type(other)
+        places += (bits ^ 1) * small.type(other)
     return places
-
-
-def _is_plain_text(kind: pa.DataType) -> bool:
-    import pyarrow as pa
-
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 @functools.cache
