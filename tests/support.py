@@ -15,6 +15,8 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
+from opsmetrics import _output
+
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
@@ -53,9 +55,8 @@ KINDS = [
 
 def columns_of(native: Any) -> dict[str, list[Any]]:
     """A table as plain Python columns: missing is None, stamps are datetimes, so that tables of different kinds compare."""
-    from opsmetrics import _frames
 
-    names, rows = _frames.head(native)
+    names, rows = _output.head(native)
     return {name: [row[i] for row in rows] for i, name in enumerate(names)}
 
 

@@ -28,7 +28,7 @@ MODULES = tuple(name.removeprefix("opsmetrics").removeprefix(".") or "__init__" 
 """Modules by their names inside the package: "errors", "_kernels.rates", "segments"; "__init__" is the package itself."""
 
 GROUND = {
-    "errors", "_checks", "_clock", "_frames", "_kernels", "_lines", "_marks", "_parts", "_patterns", "_render", "_results",
+    "errors", "_checks", "_clock", "_frames", "_kernels", "_lines", "_marks", "_output", "_parts", "_patterns", "_render", "_results",
     "activity", "customers", "events",
 }  # fmt: skip
 """Families of modules that any topic may stand on."""
@@ -42,9 +42,10 @@ MAY_IMPORT = {
     "_frames": {"errors", "_checks", "_clock", "_kernels"},
     "_lines": {"errors", "_frames"},
     "_marks": {"errors", "_checks", "_clock", "_frames", "_kernels"},
+    "_output": {"_checks", "_clock", "_frames"},
     "_parts": {"errors", "_checks", "_clock", "_frames", "_kernels", "_marks"},
     "_patterns": {"errors", "_marks"},
-    "_results": {"errors", "_frames", "_render", "plotting"},
+    "_results": {"errors", "_frames", "_output", "_render", "plotting"},
     "activity": GROUND - {"customers", "events"},
     "customers": GROUND - {"activity", "events"},
     "events": GROUND - {"activity", "customers"},
@@ -186,7 +187,7 @@ def test_plotting_knows_results_only():
     from opsmetrics._results import Result
 
     for found in [i for i in IMPORTS if family(i.module) == "plotting" and i.family]:
-        if found.family not in {"_frames", "_results", "errors", "plotting"}:
+        if found.family not in {"_frames", "_output", "_results", "errors", "plotting"}:
             assert found.names, f"{found}: name the result class instead of the module"
             members = [getattr(importlib.import_module(found.target), name) for name in found.names]
             assert all(isinstance(m, type) and (issubclass(m, Result) or hasattr(m, "plot")) for m in members), found
@@ -223,7 +224,7 @@ def test_kernels_know_numpy_and_special_functions_only():
 
 
 def test_only_the_boundary_knows_narwhals():
-    assert {i.module for i in IMPORTS if i.library == "narwhals"} == {"_frames"}
+    assert {i.module for i in IMPORTS if i.library == "narwhals"} == {"_frames", "_output"}
 
 
 @pytest.mark.parametrize("module", ["errors", "_checks", "_clock", "_render"])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar, cast, o
 
 import numpy as np
 
-from opsmetrics import _frames, _render
+from opsmetrics import _frames, _output, _render
 from opsmetrics.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -106,14 +106,14 @@ class Result(Generic[FrameT_co]):
 
     def _view(self) -> _render.View:
         """What the result shows of itself."""
-        columns, rows = _frames.head(self._tables["table"], SHOWN)
+        columns, rows = _output.head(self._tables["table"], SHOWN)
         return _render.View(
             title=type(self).__name__,
             facts=shown(self.params),
             columns=columns,
             rows=rows,
             ids=[name for name in (getattr(self, "customer", None),) if name is not None],
-            total_rows=_frames.height(self._tables["table"]),
+            total_rows=_output.height(self._tables["table"]),
             notes=dropped_notes(self.dropped),
         )
 
@@ -223,7 +223,7 @@ def dropped_notes(dropped: Mapping[str, int]) -> list[str]:
 
 
 def _records(table: object) -> list[dict[str, object]]:
-    names, rows = _frames.head(table)
+    names, rows = _output.head(table)
     return [dict(zip(names, (plain(v) for v in row), strict=True)) for row in rows]
 
 

@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from opsmetrics import _checks, _frames, _lines, _parts
+from opsmetrics import _checks, _frames, _lines, _output, _parts
 from opsmetrics._clock import Clock
 from opsmetrics._frames import Column, Ints, Use, Values
 from opsmetrics._kernels import calendars, grouping, sequences
@@ -320,7 +320,7 @@ def _joined_groups(tallies: Sequence[Tally], use: Use | None) -> tuple[Values | 
 
 def group_column(names: Values, positions: Ints) -> Column:
     """The names of groups by position; null for those without a value."""
-    return _frames.take_or_null(names, np.where(positions == len(names), -1, positions))
+    return _output.take_or_null(names, np.where(positions == len(names), -1, positions))
 
 
 def by_size(counts: Ints, names: Values) -> Ints:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 import numpy as np
 import numpy.typing as npt
 
-from opsmetrics import _checks, _frames, _lines, _parts, _render
+from opsmetrics import _checks, _frames, _lines, _output, _parts, _render
 from opsmetrics._frames import Column, Ints, Use
 from opsmetrics._kernels import calendars, grouping, purchases
 from opsmetrics._results import SHOWN, Result, Table, dropped_notes, shown
@@ -70,8 +70,8 @@ class CustomerSummary(Result[FrameT_co]):
     refund_only = Table()
 
     def _view(self) -> _render.View:
-        columns, rows = _frames.head(self._tables["table"], SHOWN)
-        total, apart = _frames.height(self._tables["table"]), _frames.height(self._tables["refund_only"])
+        columns, rows = _output.head(self._tables["table"], SHOWN)
+        total, apart = _output.height(self._tables["table"]), _output.height(self._tables["refund_only"])
         note = [f"{apart:,} customers have refunds only; see .refund_only"] if apart else []
         return _render.View(
             title=f"Customer summary: {total:,} customers",
@@ -352,13 +352,13 @@ def _finish(
         "revenue": net,
         "refunded": grouping.money(p.refunded),
         "tenure": today - clock.days(p.first),
-        "first_order": _frames.stamps(backend, p.first, clock),
-        "last_order": _frames.stamps(backend, p.last, clock),
+        "first_order": _output.stamps(backend, p.first, clock),
+        "last_order": _output.stamps(backend, p.last, clock),
     }
     alone: dict[str, Column] = {"refunds": back.refunds, "refunded": grouping.money(back.refunded)}
     tables = {
-        "table": _frames.build(backend, {customer: buyers.customers} | measures),
-        "refund_only": _frames.build(backend, {customer: apart.customers} | alone),
+        "table": _output.build(backend, {customer: buyers.customers} | measures),
+        "refund_only": _output.build(backend, {customer: apart.customers} | alone),
     }
     params["refund_only"] = len(apart.customers)
     return CustomerSummary(_tables=tables, params=params, dropped=dict(facts.dropped), customer=customer)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 import numpy as np
 import numpy.typing as npt
 
-from opsmetrics import _checks, _frames
+from opsmetrics import _checks, _frames, _output
 from opsmetrics.errors import DataError
 
 if TYPE_CHECKING:
@@ -114,13 +114,13 @@ def make_orders(customers: int = 1_000, *, kind: Kind = "pandas", rng: int | np.
         "amount": np.concatenate([cents, -cents[back]]),
     }
     rows = np.lexsort((columns["order_id"], columns["time"]))
-    backend = _frames.backend(kind)
+    backend = _output.backend(kind)
     width = max(5, len(str(count)))
     names = [f"C{number:0{width}d}" for number in range(1, count + 1)]
-    return _frames.build(
+    return _output.build(
         backend,
         {
-            "customer": _frames.words(backend, names, columns["customer"][rows]),
+            "customer": _output.words(backend, names, columns["customer"][rows]),
             "order_id": columns["order_id"][rows],
             "time": (_YEAR_START + columns["time"][rows].astype("timedelta64[s]")).astype("datetime64[us]"),
             "amount": columns["amount"][rows] / 100,
@@ -189,16 +189,16 @@ def make_events(customers: int = 1_000, *, kind: Kind = "pandas", rng: int | np.
     when = second[event, visit]
     rows = np.lexsort((event, visit, when))
     event, visit, when = event[rows], visit[rows], when[rows]
-    backend = _frames.backend(kind)
+    backend = _output.backend(kind)
     width = max(5, len(str(count)))
     names = [f"C{number:0{width}d}" for number in range(1, count + 1)]
-    return _frames.build(
+    return _output.build(
         backend,
         {
-            "customer": _frames.words(backend, names, visitor[visit]),
+            "customer": _output.words(backend, names, visitor[visit]),
             "time": (_YEAR_START + when.astype("timedelta64[s]")).astype("datetime64[us]"),
-            "event": _frames.words(backend, [_NAMES.get(name, name) for name in _EVENTS], event),
-            "channel": _frames.words(backend, _CHANNELS, channel[visitor[visit]]),
+            "event": _output.words(backend, [_NAMES.get(name, name) for name in _EVENTS], event),
+            "channel": _output.words(backend, _CHANNELS, channel[visitor[visit]]),
             "product": product[visit],
             "amount": np.where(event == _EVENTS.index("pay"), cents[visit], 0) / 100,
         },
@@ -279,14 +279,14 @@ def make_experiment(units: int = 10_000, *, kind: Kind = "pandas", rng: int | np
     level = random.normal(_of(_PRICES, country), 0.6)
     cents = _spending(random, level, orders)
     before = _spending(random, level, np.where(ordered_before, 1 + random.binomial(sessions - 1, 0.1), 0))
-    backend = _frames.backend(kind)
+    backend = _output.backend(kind)
     width = max(5, len(str(count)))
-    return _frames.build(
+    return _output.build(
         backend,
         {
-            "unit": _frames.words(backend, [f"U{number:0{width}d}" for number in range(1, count + 1)], np.arange(count)),
-            "variant": _frames.words(backend, _VARIANTS, variant),
-            "country": _frames.words(backend, _COUNTRIES, country),
+            "unit": _output.words(backend, [f"U{number:0{width}d}" for number in range(1, count + 1)], np.arange(count)),
+            "variant": _output.words(backend, _VARIANTS, variant),
+            "country": _output.words(backend, _COUNTRIES, country),
             "sessions": sessions,
             "converted": converted,
             "orders": orders,
@@ -311,8 +311,8 @@ def _spending(random: np.random.Generator, level: npt.NDArray[np.float64], order
 
 def _or_null(backend: _frames.Backend, numbers: npt.NDArray[np.float64], known: npt.NDArray[np.bool_]) -> _frames.Values:
     """Numbers as a column, null where they are not known."""
-    column = _frames.like(_frames.series(backend, [0.0], None), numbers)
-    return _frames.take_or_null(column, np.where(known, np.arange(len(numbers)), -1))
+    column = _frames.like(_output.series(backend, [0.0], None), numbers)
+    return _output.take_or_null(column, np.where(known, np.arange(len(numbers)), -1))
 
 
 def load_cdnow() -> pd.DataFrame:

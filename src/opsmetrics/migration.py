@@ -8,7 +8,7 @@ from typing import Any, Final, TypeAlias, TypeVar, overload
 
 import numpy as np
 
-from opsmetrics import _checks, _frames, _render
+from opsmetrics import _checks, _frames, _output, _render
 from opsmetrics._frames import Column, Ints, Use
 from opsmetrics._kernels import grouping, rates
 from opsmetrics._results import SHOWN_LABELS, Result, Table, table_of
@@ -62,8 +62,8 @@ class Transitions(Result[FrameT_co]):
     rates = Table()
 
     def _view(self) -> _render.View:
-        columns, rows = _frames.head(self._tables["shares"], SHOWN_LABELS)
-        _, found = _frames.head(self._tables["rates"])
+        columns, rows = _output.head(self._tables["shares"], SHOWN_LABELS)
+        _, found = _output.head(self._tables["rates"])
         spoken = {f"{row[0]} rate": f"{row[3]:.1%} [{row[4]:.1%}, {row[5]:.1%}]" for row in found if row[3] is not None}
         return _render.View(
             title="Transitions: share of each source (row) by target (column)",
@@ -71,7 +71,7 @@ class Transitions(Result[FrameT_co]):
             columns=columns,
             rows=rows,
             shares=columns[1:],
-            total_rows=_frames.height(self._tables["shares"]),
+            total_rows=_output.height(self._tables["shares"]),
             notes=["counts: .counts; one row per move: .table"],
         )
 
@@ -224,20 +224,20 @@ def _result(
     happened, started = moves[at_source, at_target], totals[at_source]
     low, high = rates.wilson(happened, started, confidence)
     long: dict[str, Column] = {
-        "source": _frames.words(backend, sources, at_source),
-        "target": _frames.words(backend, targets, at_target),
+        "source": _output.words(backend, sources, at_source),
+        "target": _output.words(backend, targets, at_target),
         "customers": happened,
         "share": happened / started,
         "share_low": low,
         "share_high": high,
     }
     shares = grouping.ratio(moves, totals[:, None])
-    rows = _frames.words(backend, sources, np.arange(len(sources)))
+    rows = _output.words(backend, sources, np.arange(len(sources)))
     tables = {
-        "table": _frames.build(backend, long),
-        "counts": _frames.build(backend, {"source": rows, **{name: moves[:, i] for i, name in enumerate(targets)}}),
-        "shares": _frames.build(backend, {"source": rows, **{name: shares[:, i] for i, name in enumerate(targets)}}),
-        "rates": _frames.build(backend, _rates(backend, moves, ordered, special, confidence)),
+        "table": _output.build(backend, long),
+        "counts": _output.build(backend, {"source": rows, **{name: moves[:, i] for i, name in enumerate(targets)}}),
+        "shares": _output.build(backend, {"source": rows, **{name: shares[:, i] for i, name in enumerate(targets)}}),
+        "rates": _output.build(backend, _rates(backend, moves, ordered, special, confidence)),
     }
     return Transitions(_tables=tables, params=params, dropped={})
 
@@ -279,7 +279,7 @@ def _rates(backend: _frames.Backend, moves: Ints, ordered: bool, special: _Speci
         found["top lost"] = int(inner[np.ix_(top, lapsed)].sum() + moves[top, -1].sum()), int(moves[top].sum())
     customers, of = (np.array(numbers, dtype=np.int64) for numbers in zip(*found.values(), strict=True))
     low, high = rates.wilson(customers, of, confidence)
-    direction = _frames.words(backend, list(found), np.arange(len(found)))
+    direction = _output.words(backend, list(found), np.arange(len(found)))
     return {
         "direction": direction, "customers": customers, "of": of, "rate": grouping.ratio(customers, of), "rate_low": low, "rate_high": high,
     }  # fmt: skip

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 import numpy as np
 import numpy.typing as npt
 
-from opsmetrics import _checks, _frames, _parts, _render
+from opsmetrics import _checks, _frames, _output, _parts, _render
 from opsmetrics._clock import Clock
 from opsmetrics._frames import Backend, Column, Floats, Ints, Use, Values
 from opsmetrics._kernels import grouping, rates, sequences
@@ -63,8 +63,8 @@ class Sessions(Result[FrameT_co]):
     events = Table()
 
     def _view(self) -> _render.View:
-        columns, rows = _frames.head(self._tables["table"], 10)
-        total = _frames.height(self._tables["table"])
+        columns, rows = _output.head(self._tables["table"], 10)
+        total = _output.height(self._tables["table"])
         return _render.View(
             title=f"Sessions: {total:,}", facts=shown(self.params), columns=columns, rows=rows, ids=(self.customer,), total_rows=total,
             notes=["your rows with their session: .events", *dropped_notes(self.dropped)],
@@ -132,14 +132,14 @@ def sessionize(events: FrameT, *, customer: str, time: str, gap: str | dt.timede
     rows = np.lexsort((columns["session"], _frames.rank(customers, "customer")[person]))
     content: dict[str, Column] = {
         customer: _frames.take(customers, person[rows]), "session": columns["session"][rows],
-        "start": _frames.stamps(source.backend, columns["start"][rows], source.clock),
-        "end": _frames.stamps(source.backend, columns["end"][rows], source.clock), "events": columns["events"][rows],
+        "start": _output.stamps(source.backend, columns["start"][rows], source.clock),
+        "end": _output.stamps(source.backend, columns["end"][rows], source.clock), "events": columns["events"][rows],
         "seconds": (columns["end"] - columns["start"])[rows] / float(source.clock.per_second),
     }  # fmt: skip
     tables = {
-        "table": _frames.build(source.backend, content),
-        "events": _frames.append(
-            native, {"session": _frames.whole_or_null(source.backend, numbers, known) if not known.all() else numbers}
+        "table": _output.build(source.backend, content),
+        "events": _output.append(
+            native, {"session": _output.whole_or_null(source.backend, numbers, known) if not known.all() else numbers}
         ),
     }
     params: dict[str, object] = {"columns": {"customer": customer, "time": time}, "gap": _checks.spoken(span or 0)}
@@ -214,8 +214,8 @@ class PathTransitions(Result[FrameT_co]):
     nodes = Table()
 
     def _view(self) -> _render.View:
-        columns, rows = _frames.head(self._tables["table"], SHOWN_LABELS)
-        total = _frames.height(self._tables["table"])
+        columns, rows = _output.head(self._tables["table"], SHOWN_LABELS)
+        total = _output.height(self._tables["table"])
         return _render.View(
             title=f"Path transitions: {self.params['paths']:,} paths of {self.params['customers']:,} customers", facts=shown(self.params),
             columns=columns, rows=rows, bars=("share",), ids=("source", "target"), total_rows=total,
@@ -376,13 +376,13 @@ def _result(moves: _Moves, backend: Backend, clock: Clock, confidence: float, pa
     alphabet = np.argsort(np.argsort(np.array(spoken, dtype=object)))
     rows = np.lexsort((alphabet[target], alphabet[source], -counts))
     content: dict[str, Column] = {
-        "source": _frames.words(backend, spoken, source[rows]), "target": _frames.words(backend, spoken, target[rows]),
+        "source": _output.words(backend, spoken, source[rows]), "target": _output.words(backend, spoken, target[rows]),
         "transitions": counts[rows], "customers": _people(code, moves, len(kinds))[rows], "share": share[rows], "share_low": low[rows],
         "share_high": high[rows], "median_seconds": np.asarray(waits, dtype=np.float64)[rows],
     }  # fmt: skip
     paths = int(np.count_nonzero(moves.source == len(names)))
     tables = {
-        "table": _frames.build(backend, content),
+        "table": _output.build(backend, content),
         "nodes": _nodes(moves, backend, names, (source, target, share, low, high), counts, out, paths, confidence),
     }
     params |= {"paths": paths, "customers": len(np.unique(moves.person)), "confidence": confidence}
@@ -436,8 +436,8 @@ def _nodes(
     exits[2, never] = rates.wilson(0, customers[never], confidence)[1]  # customers are clusters
     rows = np.lexsort((np.argsort(np.argsort(np.array(names, dtype=object))), -out[:size]))
     content: dict[str, Column] = {
-        "event": _frames.words(backend, names, rows), "visits": out[:size][rows], "customers": customers[rows],
+        "event": _output.words(backend, names, rows), "visits": out[:size][rows], "customers": customers[rows],
         "entry_rate": grouping.ratio(entries, paths)[rows], "exit_rate": exits[0][rows], "exit_rate_low": exits[1][rows],
         "exit_rate_high": exits[2][rows],
     }  # fmt: skip
-    return _frames.build(backend, content)
+    return _output.build(backend, content)

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import special, stats
 
-from opsmetrics import _frames
+from opsmetrics import _output
 from opsmetrics._kernels import splits as kernel
 from opsmetrics.errors import OpsmetricsWarning, ParameterError
 from opsmetrics.experiments.splits import srm_of, srm_of_each, srm_test
@@ -209,13 +209,13 @@ def test_a_broken_split_is_noticed_while_the_test_runs():
 
 
 def test_the_caller_of_any_kind_of_frame_gets_his_own():
-    found = srm_of(["A", "B"], np.array([5000, 5100]), None, _frames.backend("polars"), peeking=False)
+    found = srm_of(["A", "B"], np.array([5000, 5100]), None, _output.backend("polars"), peeking=False)
     assert isinstance(found.table, pl.DataFrame)
     assert found.p_value == srm_test({"A": 5000, "B": 5100}).p_value
 
 
 def test_nobody_at_all_is_no_mismatch():
-    found = srm_of(["A", "B"], np.array([0, 0]), None, _frames.backend("pandas"), peeking=False)
+    found = srm_of(["A", "B"], np.array([0, 0]), None, _output.backend("pandas"), peeking=False)
     assert math.isnan(found.p_value)
     assert not found.mismatch
     assert found.to_dict()["params"]["p_value"] is None
@@ -225,7 +225,7 @@ def test_nobody_at_all_is_no_mismatch():
 def test_many_experiments_are_tested_each_by_itself(peeking):
     counts = np.array([[5000, 5100, 0], [8000, 7000, 7500], [3, 2, 0], [0, 400, 390]])
     by = {"test": nw.new_series("test", ["a", "b", "c", "d"], nw.String(), backend="pandas")}
-    found = srm_of_each(_frames.backend("pandas"), by, ["A", "B", "C"], counts, None, peeking=peeking)
+    found = srm_of_each(_output.backend("pandas"), by, ["A", "B", "C"], counts, None, peeking=peeking)
     table = columns_of(found.table)
     alone = [srm_test({i: int(n) for i, n in enumerate(row) if n}, peeking=peeking) for row in counts]
     assert table["test"] == ["a", "b", "c", "d"]
@@ -240,7 +240,7 @@ def test_one_alarm_among_ten_thousand_experiments_is_expected():
     counts = np.full((10_000, 2), 5000)
     counts[17] = [5180, 4820]  # p = 0.0003
     by = {"test": nw.new_series("test", [str(i) for i in range(10_000)], nw.String(), backend="pandas")}
-    found = srm_of_each(_frames.backend("pandas"), by, ["A", "B"], counts, {"A": 1, "B": 1}, peeking=False)
+    found = srm_of_each(_output.backend("pandas"), by, ["A", "B"], counts, {"A": 1, "B": 1}, peeking=False)
     assert columns_of(found.table)["mismatch"][17] is True
     assert found.params["mismatches"] == 1
     assert not found.mismatch
@@ -248,11 +248,11 @@ def test_one_alarm_among_ten_thousand_experiments_is_expected():
 
 def test_the_planned_shares_of_an_experiment_are_those_of_its_own_variants():
     by = {"test": nw.new_series("test", ["a"], nw.String(), backend="pandas")}
-    found = srm_of_each(_frames.backend("pandas"), by, ["A", "B", "C"], np.array([[600, 310, 0]]), {"A": 2, "B": 1, "C": 3}, peeking=False)
+    found = srm_of_each(_output.backend("pandas"), by, ["A", "B", "C"], np.array([[600, 310, 0]]), {"A": 2, "B": 1, "C": 3}, peeking=False)
     assert found.p_value == pytest.approx(srm_test({"A": 600, "B": 310}, expected_split={"A": 2, "B": 1}).p_value, rel=1e-12)
-    alone = srm_of_each(_frames.backend("pandas"), {}, ["A", "B"], np.array([[600, 310]]), {"A": 2, "B": 1}, peeking=False)
+    alone = srm_of_each(_output.backend("pandas"), {}, ["A", "B"], np.array([[600, 310]]), {"A": 2, "B": 1}, peeking=False)
     assert columns_of(alone.table)["observed"] == [600, 310]
-    single = srm_of_each(_frames.backend("pandas"), by, ["A", "B"], np.array([[600, 0]]), None, peeking=False)
+    single = srm_of_each(_output.backend("pandas"), by, ["A", "B"], np.array([[600, 0]]), None, peeking=False)
     assert columns_of(single.table)["p_value"] == [None]
     assert not single.mismatch
 

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import opsmetrics as om
-from opsmetrics import _frames, _parts
+from opsmetrics import _frames, _output, _parts
 from opsmetrics._frames import Use
 from opsmetrics.lifecycles import kpis
 from opsmetrics.lifecycles.kpis import Reached, kpi_table, reached
@@ -221,7 +221,7 @@ def test_the_table_as_plain_python_counts_it(seed: int, size: int, grouped: bool
     codes = [random.choice([0, 2]) for _ in range(size)]
     channel = [random.choice(["web", "ads", "app", None]) for _ in range(size)]
     did = [[random.random() < 0.5 for _ in range(size)] for _ in names]
-    backend = _frames.backend("pandas")
+    backend = _output.backend("pandas")
     group = None
     if grouped:
         series = nw.new_series("channel", channel, nw.String(), backend=backend)
@@ -251,7 +251,7 @@ def test_the_table_as_plain_python_counts_it(seed: int, size: int, grouped: bool
 
 
 def test_groups_may_be_numbers_or_flags() -> None:
-    backend = _frames.backend("polars")
+    backend = _output.backend("polars")
     for values in ([3, 1, 3], [True, False, True]):
         series = nw.new_series("g", values, backend=backend)
         group = ("g", *_frames.encode(series, Use("by", "g", "label")))

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
 
-from opsmetrics import _checks, _frames, _parts, _patterns, _render, activity
+from opsmetrics import _checks, _frames, _output, _parts, _patterns, _render, activity
 from opsmetrics._frames import Backend, Column, Ints, Use
 from opsmetrics._kernels import cohorts as kernel
 from opsmetrics._kernels import rates
@@ -50,12 +50,12 @@ class Activation(Result[FrameT_co]):
     overall = Table()
 
     def _view(self) -> _render.View:
-        columns, rows = _frames.head(self._tables["table"], SHOWN_LABELS)
-        names, (whole,) = _frames.head(self._tables["overall"])
+        columns, rows = _output.head(self._tables["table"], SHOWN_LABELS)
+        names, (whole,) = _output.head(self._tables["overall"])
         told = dict(zip(names, whole, strict=True))
         rate = told["rate"]
         total = f"{rate:.1%}" if isinstance(rate, float) else "nobody was followed for the whole span"
-        count = _frames.height(self._tables["table"])
+        count = _output.height(self._tables["table"])
         return _render.View(
             title=f"Activation: {told['activated'] or 0:,} of {told['eligible']:,} eligible customers ({total})",
             facts=shown(self.params),
@@ -192,10 +192,10 @@ def _finish(found: Tally, log: Log, confidence: float) -> dict[str, Any]:
     """The table by period, and the whole."""
     backend, counts = log.source.backend, found.counts[:, 0]
     numbers = found.base + np.arange(counts.shape[1])
-    head: dict[str, Column] = {"period": _frames.days(backend, log.observed.periods.start(numbers))}
+    head: dict[str, Column] = {"period": _output.days(backend, log.observed.periods.start(numbers))}
     return {
-        "table": _frames.build(backend, head | _rates(backend, counts, confidence)),
-        "overall": _frames.build(backend, _rates(backend, counts.sum(axis=1, keepdims=True), confidence)),
+        "table": _output.build(backend, head | _rates(backend, counts, confidence)),
+        "overall": _output.build(backend, _rates(backend, counts.sum(axis=1, keepdims=True), confidence)),
     }
 
 
@@ -203,5 +203,5 @@ def _rates(backend: Backend, counts: Ints, confidence: float) -> dict[str, Colum
     customers, eligible, activated = counts
     known = eligible > 0
     columns: dict[str, Column] = {"customers": customers, "eligible": eligible}
-    columns["activated"] = _frames.whole_or_null(backend, activated, known)
+    columns["activated"] = _output.whole_or_null(backend, activated, known)
     return columns | rates.columns("rate", activated, eligible, confidence, known)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from opsmetrics import _frames, _parts, _render, activity
+from opsmetrics import _output, _parts, _render, activity
 from opsmetrics._frames import Column
 from opsmetrics._kernels import cohorts as kernel
 from opsmetrics._kernels import grouping
@@ -51,7 +51,7 @@ class Stickiness(Result[FrameT_co]):
     active_days = Table()
 
     def _view(self) -> _render.View:
-        columns, rows = _frames.head(self._tables["table"])
+        columns, rows = _output.head(self._tables["table"])
         kept = [place for place, name in enumerate(columns) if name not in {"truncated", "complete"}]
         truncated, complete = columns.index("truncated"), columns.index("complete")
         shown_rows = rows[-SHOWN:]
@@ -138,8 +138,8 @@ def stickiness(
     found, often = (activity.add_up(tallies) for tallies in zip(*parts, strict=True))
     activity.demand_activity(found.counts, log.observed, log.columns)
     tables = {
-        "table": _frames.build(log.source.backend, _days(found, log, length)),
-        "active_days": _frames.build(log.source.backend, _often(often)),
+        "table": _output.build(log.source.backend, _days(found, log, length)),
+        "active_days": _output.build(log.source.backend, _often(often)),
     }
     params = activity.params_of(log) | log.observed.facts | {"window": length}
     return Stickiness(_tables=tables, params=params, dropped=dict(found.dropped))
@@ -162,7 +162,7 @@ def _days(found: Tally, log: Log, window: int) -> dict[str, Column]:
     numbers = found.base + np.arange(len(came))
     complete = numbers <= log.observed.over
     return {
-        "day": _frames.days(log.source.backend, log.observed.periods.start(numbers)),
+        "day": _output.days(log.source.backend, log.observed.periods.start(numbers)),
         "dau": came,
         f"wau_{WEEK}d": weekly,
         f"mau_{window}d": monthly,

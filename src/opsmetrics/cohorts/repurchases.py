@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias, TypeVar, get_args
 
 import numpy as np
 
-from opsmetrics import _checks, _frames, _lines, _parts, _render, activity
+from opsmetrics import _checks, _lines, _output, _parts, _render, activity
 from opsmetrics._frames import Column, Ints
 from opsmetrics._kernels import cohorts as kernel
 from opsmetrics._kernels import rates
@@ -46,7 +46,7 @@ class Repurchase(Result[FrameT_co]):
     """
 
     def _view(self) -> _render.View:
-        columns, rows = _frames.head(self._tables["table"])
+        columns, rows = _output.head(self._tables["table"])
         notes = ["within: first-time buyers who were followed that long"]
         return _render.View(
             title="Buyers who buy again",
@@ -78,8 +78,8 @@ class NextPeriod(Result[FrameT_co]):
     """
 
     def _view(self) -> _render.View:
-        columns, rows = _frames.head(self._tables["table"], SHOWN_LABELS)
-        count = _frames.height(self._tables["table"])
+        columns, rows = _output.head(self._tables["table"], SHOWN_LABELS)
+        count = _output.height(self._tables["table"])
         return _render.View(
             title=f"Buyers of a period who buy in the next: {count:,} periods",
             facts=shown(self.params),
@@ -189,7 +189,7 @@ def repurchase_rate(
     found = activity.add_up(_parts.fold(log.source, bind(_partial_repeats, rules=rules)))
     _lines.demand_orders(found.dropped, log.columns)
     activity.demand_activity(found.counts[:1], log.observed, log.columns)
-    table = _frames.build(log.source.backend, _measures(found.counts[:, 0, 0], spans, level))
+    table = _output.build(log.source.backend, _measures(found.counts[:, 0, 0], spans, level))
     params = activity.params_of(log) | log.observed.facts | {
         "same_day": same_day, "within": list(spans), "window": length, "confidence": level, "buyers": int(found.counts[0].sum()),
     }  # fmt: skip
@@ -294,7 +294,7 @@ def next_period_rate(
     log = activity.observe("orders", orders, uses, tz=tz, as_of=as_of, period=period, week_start=week_start)
     found = activity.add_up(_parts.fold(log.source, bind(_partial_returns, log=log)))
     activity.demand_activity(found.counts, log.observed, log.columns)
-    table = _frames.build(log.source.backend, _periods(found, log, level))
+    table = _output.build(log.source.backend, _periods(found, log, level))
     params = activity.params_of(log, activity.period_of("period", period), week_start) | log.observed.facts | {"confidence": level}
     return NextPeriod(_tables={"table": table}, params=params, dropped=dict(found.dropped))
 
@@ -313,8 +313,8 @@ def _periods(found: Tally, log: Log, confidence: float) -> dict[str, Column]:
     numbers = (found.base + np.arange(len(buyers)))[there]
     known = numbers + 1 <= log.observed.over
     columns: dict[str, Column] = {
-        "period": _frames.days(log.source.backend, log.observed.periods.start(numbers)),
+        "period": _output.days(log.source.backend, log.observed.periods.start(numbers)),
         "buyers": buyers[there],
-        "returned": _frames.whole_or_null(log.source.backend, returned[there], known),
+        "returned": _output.whole_or_null(log.source.backend, returned[there], known),
     }
     return columns | rates.columns("rate", returned[there], buyers[there], confidence, known)

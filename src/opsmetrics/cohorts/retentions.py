@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias, TypeVar, get_args
 
 import numpy as np
 
-from opsmetrics import _checks, _frames, _lines, _parts, _render, activity
+from opsmetrics import _checks, _frames, _lines, _output, _parts, _render, activity
 from opsmetrics._frames import Backend, Column, Floats, Ints, Use
 from opsmetrics._kernels import cohorts as kernel
 from opsmetrics._kernels import grouping, rates
@@ -67,17 +67,17 @@ class Retention(Result[FrameT_co]):
     average = Table()
 
     def _view(self) -> _render.View:
-        columns, rows = _frames.head(self._tables["triangle"], SHOWN_LABELS)
+        columns, rows = _output.head(self._tables["triangle"], SHOWN_LABELS)
         kept = 2 + _SHOWN_AGES
         notes = [f"ages up to {columns[-1]}: .triangle"] if len(columns) > kept else []
         return _render.View(
-            title=f"Retention: {_frames.height(self._tables['triangle']):,} cohorts",
+            title=f"Retention: {_output.height(self._tables['triangle']):,} cohorts",
             facts=shown(self.params),
             columns=columns[:kept],
             rows=[row[:kept] for row in rows],
             ids=() if self.params["cohort"] == FIRST else ("cohort",),
             shares=columns[2:],
-            total_rows=_frames.height(self._tables["triangle"]),
+            total_rows=_output.height(self._tables["triangle"]),
             notes=[*notes, "with intervals: .table, over all cohorts: .average", *dropped_notes(self.dropped)],
         )
 
@@ -292,7 +292,7 @@ class _Cohorts:
         """The columns of some cohorts and ages, missing where nobody can have reached the age yet."""
         values, base, known = self.values[at], self.base[at], self.eligible[at] > 0
         if asked.value == "customers":
-            retained = _frames.whole_or_null(backend, values, known)
+            retained = _output.whole_or_null(backend, values, known)
             return {"retained": retained} | rates.columns("retention", values, base, asked.confidence, known)
         told: dict[str, Column] = {"base": self._told(backend, asked, base, known), "retained": self._told(backend, asked, values, known)}
         return told | {"retention": self.retention(asked)[at]}
@@ -300,7 +300,7 @@ class _Cohorts:
     def _told(self, backend: Backend, asked: _Asked, sums: Ints, known: Bools) -> Any:
         """Sums as they are told: orders are whole, money is in its unit."""
         if asked.value == "orders":
-            return _frames.whole_or_null(backend, sums, known)
+            return _output.whole_or_null(backend, sums, known)
         return np.where(known, grouping.money(sums), np.nan)
 
 
@@ -315,7 +315,7 @@ def _finish(found: Tally, asked: _Asked) -> dict[str, Any]:
         order = np.flatnonzero(counts[1].any(axis=1))
         first = order + (seen.last - (ages - 1))
         row, age = np.nonzero(np.arange(ages) <= seen.last - first[:, None])
-        names = _frames.days(backend, asked.log.observed.periods.start(first))
+        names = _output.days(backend, asked.log.observed.periods.start(first))
         period = asked.log.observed.periods.start(first[row] + age)
     else:
         order = activity.by_size(counts, found.groups)
@@ -324,11 +324,11 @@ def _finish(found: Tally, asked: _Asked) -> dict[str, Any]:
         period = np.full(len(row), np.iinfo(np.int64).min)
     cohorts = _Cohorts.of(counts[:, order], asked.kind, seen.last - seen.over)
     size = cohorts.size[row] if found.groups is None else cohorts.eligible[row, age]
-    content: dict[str, Column] = {"cohort": _frames.take(names, row), "age": age, "period": _frames.days(backend, period), "size": size}
+    content: dict[str, Column] = {"cohort": _frames.take(names, row), "age": age, "period": _output.days(backend, period), "size": size}
     content |= cohorts.columns(backend, asked, (row, age))
     triangle: dict[str, Column] = {"cohort": names, "size": cohorts.size}
     triangle |= {str(number): line for number, line in enumerate(cohorts.retention(asked).T.copy())}
     total = cohorts.total()
     average: dict[str, Column] = {"age": np.arange(ages), "size": total.eligible[0]}
     average |= total.columns(backend, asked, (np.zeros(ages, dtype=np.int64), np.arange(ages)))
-    return {name: _frames.build(backend, made) for name, made in (("table", content), ("triangle", triangle), ("average", average))}
+    return {name: _output.build(backend, made) for name, made in (("table", content), ("triangle", triangle), ("average", average))}

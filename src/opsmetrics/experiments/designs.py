@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, get_args
 import numpy as np
 import numpy.typing as npt
 
-from opsmetrics import _checks, _frames, _render
+from opsmetrics import _checks, _output, _render
 from opsmetrics._frames import Column, Floats
 from opsmetrics._kernels import mixtures, sequential
 from opsmetrics._kernels.alternatives import Alternative
@@ -67,7 +67,7 @@ class Boundaries(Result[FrameT_co]):
     """
 
     def _view(self) -> _render.View:
-        columns, rows = _frames.head(self._tables["table"])
+        columns, rows = _output.head(self._tables["table"])
         small = [columns.index(name) for name in ("nominal_p", "spent") if name in columns]
         told = [[f"{value:.2g}" if i in small else value for i, value in enumerate(row)] for row in rows]
         never = any(value == math.inf for row in rows for value in row)
@@ -131,7 +131,7 @@ class Design(abc.ABC):
         level = _checks.fraction("confidence", confidence)
         direction = _checks.choice("alternative", alternative, get_args(Alternative))
         columns, price = self._content(level, direction)
-        table = _frames.build(_frames.backend("pandas"), columns)
+        table = _output.build(_output.backend("pandas"), columns)
         units = self.planned_n / price.most
         params = {
             "design": type(self).__name__, **self.to_dict(), "confidence": level, "alternative": direction, "inflation": price.most,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from opsmetrics import _checks, _frames, _render
+from opsmetrics import _checks, _output, _render
 from opsmetrics._frames import Column, Floats
 from opsmetrics._kernels.alternatives import Alternative
 from opsmetrics._results import SHOWN, Result, Table, shown
@@ -77,7 +77,7 @@ class Plan(Result[FrameT_co]):
 
     def _view(self) -> _render.View:
         question, found, size = self._question, self._found, abs(self._question.baseline.value)
-        columns, rows = _frames.head(self._tables["table"], SHOWN)
+        columns, rows = _output.head(self._tables["table"], SHOWN)
         finding = f"a difference of {found.effect:.6g}" + (f" ({found.effect / size:+.1%})" if size else "")
         if question.hypothesis != "superiority":
             finding = f"{question.hypothesis} within {question.margin:.6g} where there is {finding}"
@@ -86,7 +86,7 @@ class Plan(Result[FrameT_co]):
             facts=shown(self.params),
             columns=columns,
             rows=rows,
-            total_rows=_frames.height(self._tables["table"]),
+            total_rows=_output.height(self._tables["table"]),
             notes=[*question.notes(found.n), "power by effect: .curve"],
         )
 
@@ -114,7 +114,7 @@ class Duration(Result[FrameT_co]):
 
     def _view(self) -> _render.View:
         told = self.params
-        columns, rows = _frames.head(self._tables["table"])
+        columns, rows = _output.head(self._tables["table"])
         step = _WEEK * math.ceil(len(rows) / _WEEK / SHOWN)
         weeks = "1 whole week" if told["weeks"] == 1 else f"{told['weeks']} whole weeks"
         return _render.View(
@@ -433,7 +433,7 @@ def _plan(question: PlanQuestion, effect: float, power: float, exact: float, uni
         "power": question.power_at(effects, exact / most),
     }
     names = ["treatment"] if len(units) == 2 else [f"treatment {i}" for i in range(1, len(units))]
-    variants = _frames.words(_frames.backend("pandas"), ["control", *names], np.arange(len(units)))
+    variants = _output.words(_output.backend("pandas"), ["control", *names], np.arange(len(units)))
     table: dict[str, Column] = {"variant": variants, "n": np.array(units), "share": np.array(question.shares)}
     spec = getattr(question.sequential, "to_dict", None)
     params: dict[str, object] = {
@@ -449,7 +449,7 @@ def _plan(question: PlanQuestion, effect: float, power: float, exact: float, uni
 
 
 def _pandas(columns: Mapping[str, Column]) -> Any:
-    return _frames.build(_frames.backend("pandas"), columns)
+    return _output.build(_output.backend("pandas"), columns)
 
 
 def _parts(n: float, shares: Sequence[float]) -> list[int]:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from opsmetrics import _checks, _frames, _render
+from opsmetrics import _checks, _output, _render
 from opsmetrics._frames import Backend, Column, Floats
 from opsmetrics._kernels import posteriors
 from opsmetrics._results import SHOWN_LABELS, Result
@@ -42,7 +42,7 @@ class BayesReadout(Result[FrameT_co]):
     """
 
     def _view(self) -> _render.View:
-        columns, rows = _frames.head(self._tables["table"], SHOWN_LABELS)
+        columns, rows = _output.head(self._tables["table"], SHOWN_LABELS)
         return _render.View(
             title="Bayesian readout (no protection against peeking)",
             facts={"prior": self.params["prior"], "confidence": self.params["confidence"]},
@@ -51,7 +51,7 @@ class BayesReadout(Result[FrameT_co]):
                   for row in rows],
             bars=("probability_best",),
             shares=("probability_best",),
-            total_rows=_frames.height(self._tables["table"]),
+            total_rows=_output.height(self._tables["table"]),
             notes=[f"no conjugate prior, left out: {', '.join(self.params['left_out'])}"] if self.params["left_out"] else [],  # type: ignore[arg-type]
         )  # fmt: skip
 
@@ -71,10 +71,10 @@ def read_out(
     place, variant = (np.concatenate(arrays) for arrays in zip(*((own.place[own.test], own.variant) for own, _ in able), strict=True))
     order = np.lexsort((variant, place))
     columns: dict[str, Column] = {name: np.concatenate([one[name] for one in found])[order] for name in found[0]}
-    head = reports.head(backend, tests, place[order]) | {"variant": _frames.labels(backend, tests.variants, variant[order])}
+    head = reports.head(backend, tests, place[order]) | {"variant": _output.labels(backend, tests.variants, variant[order])}
     names = [tests.metrics[tests.metric[at]] for own, _ in entries if not _conjugate(own) for at in own.place.tolist()]
     told = {"prior": list(shapes), "confidence": params["confidence"], "left_out": list(dict.fromkeys(names))}
-    return BayesReadout(_tables={"table": _frames.build(backend, head | columns)}, params=told, dropped={})
+    return BayesReadout(_tables={"table": _output.build(backend, head | columns)}, params=told, dropped={})
 
 
 def _conjugate(own: Measured) -> bool:

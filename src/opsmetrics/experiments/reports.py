@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from opsmetrics import _frames
+from opsmetrics import _frames, _output
 from opsmetrics._frames import Backend, Column, Floats, Ints
 from opsmetrics._kernels import contrasts
 from opsmetrics.experiments.inference import FEW_OUTCOMES, TAIL_EXCESS, USUAL_SKEWNESS, Compared
@@ -90,23 +90,23 @@ RESERVED: Final = frozenset({"metric", "kind", "variant", "baseline", "method", 
 def table(backend: Backend, tests: Tests, rows: Rows) -> Any:
     """The main table of the result."""
     columns = head(backend, tests, rows.place)
-    columns["kind"] = _frames.words(backend, KINDS, rows.kind)
+    columns["kind"] = _output.words(backend, KINDS, rows.kind)
     columns |= _sides(backend, tests, rows.variant, rows.baseline)
     numbers: dict[str, Column] = {name: rows.columns[name] for name in _ORDER}
     for name in ("n", "n_baseline"):
         numbers[name] = rows.columns[name].astype(np.int64)
-    return _frames.build(backend, columns | numbers | {"method": _frames.words(backend, rows.methods, rows.method)})
+    return _output.build(backend, columns | numbers | {"method": _output.words(backend, rows.methods, rows.method)})
 
 
 def head(backend: Backend, tests: Tests, place: Ints) -> dict[str, Column]:
     """The columns that name a test."""
     by: dict[str, Column] = {name: _frames.take(values, tests.experiment[place]) for name, values in tests.by.items()}
-    return by | {"metric": _frames.words(backend, tests.metrics, tests.metric[place])}
+    return by | {"metric": _output.words(backend, tests.metrics, tests.metric[place])}
 
 
 def _sides(backend: Backend, tests: Tests, variant: Ints, baseline: Ints) -> dict[str, Column]:
     """The columns that name what is compared."""
-    return {name: _frames.labels(backend, tests.variants, codes) for name, codes in (("variant", variant), ("baseline", baseline))}
+    return {name: _output.labels(backend, tests.variants, codes) for name, codes in (("variant", variant), ("baseline", baseline))}
 
 
 def statistics(backend: Backend, tests: Tests, measured: Sequence[Measured], strata: Sequence[object]) -> Any:
@@ -118,10 +118,10 @@ def statistics(backend: Backend, tests: Tests, measured: Sequence[Measured], str
     order = np.lexsort((variant, place))
     columns = head(backend, tests, place[order])
     kind = np.repeat([KINDS.index(own.layout.kind) for own in measured], [len(cells) for cells in kept])
-    columns |= {"kind": _frames.words(backend, KINDS, kind[order]), "variant": _frames.labels(backend, tests.variants, variant[order])}
+    columns |= {"kind": _output.words(backend, KINDS, kind[order]), "variant": _output.labels(backend, tests.variants, variant[order])}
     if strata != [None]:
         stratum = np.concatenate([cells % own.strata for own, cells in zip(measured, kept, strict=True)])[order]
-        columns["stratum"] = _frames.labels(backend, strata, stratum)
+        columns["stratum"] = _output.labels(backend, strata, stratum)
     found = [{name: values[cells] for name, values in columns_of(own).items()} for own, cells in zip(measured, kept, strict=True)]
     names = dict.fromkeys(name for one in found for name in one)
     numbers: dict[str, Column] = {
@@ -130,7 +130,7 @@ def statistics(backend: Backend, tests: Tests, measured: Sequence[Measured], str
     }
     sizes = np.concatenate([own.sizes[cells] for own, cells in zip(measured, kept, strict=True)])[order]
     numbers = {"units": sizes.astype(np.int64), **numbers, "n": np.asarray(numbers["n"]).astype(np.int64)}
-    return _frames.build(backend, columns | numbers)
+    return _output.build(backend, columns | numbers)
 
 
 def sequential(backend: Backend, tests: Tests, compared: Sequence[Compared]) -> Any:
@@ -138,7 +138,7 @@ def sequential(backend: Backend, tests: Tests, compared: Sequence[Compared]) -> 
     place, variant, baseline, order = _sorted(compared)
     parts = [_standing(one) for one in compared]
     columns = head(backend, tests, place) | _sides(backend, tests, variant, baseline)
-    return _frames.build(backend, columns | {name: np.concatenate([part[name] for part in parts])[order] for name in parts[0]})
+    return _output.build(backend, columns | {name: np.concatenate([part[name] for part in parts])[order] for name in parts[0]})
 
 
 def _standing(one: Compared) -> dict[str, npt.NDArray[Any]]:

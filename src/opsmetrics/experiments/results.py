@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from opsmetrics import _frames, _render
+from opsmetrics import _frames, _output, _render
 from opsmetrics._results import SHOWN_LABELS, Result, Table, dropped_notes, plain, shown
 from opsmetrics.experiments.measured import Measured
 from opsmetrics.experiments.metrics import Metric
@@ -58,8 +58,8 @@ class ABTest(Result[FrameT_co]):
     sequential = Table()
 
     def _view(self) -> _render.View:
-        columns, rows = _frames.head(self.table, SHOWN_LABELS)
-        height = _frames.height(self.table)
+        columns, rows = _output.head(self.table, SHOWN_LABELS)
+        height = _output.height(self.table)
         records = [dict(zip(columns, row, strict=True)) for row in rows]
         by = [str(name) for name in plain(self.params["by"]) or ()]
         listed = [_row(record, by, self.params["correction"] is not None) for record in records]

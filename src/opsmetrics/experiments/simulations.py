@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 
 import numpy as np
 
-from opsmetrics import _checks, _frames, _render
+from opsmetrics import _checks, _output, _render
 from opsmetrics._frames import Backend, Column, Floats
 from opsmetrics._kernels import rates
 from opsmetrics._results import SHOWN_LABELS, Result, dropped_notes, shown
@@ -49,7 +49,7 @@ class AACheck(Result[FrameT_co]):
     """
 
     def _view(self) -> _render.View:
-        columns, rows = _frames.head(self._tables["table"], SHOWN_LABELS)
+        columns, rows = _output.head(self._tables["table"], SHOWN_LABELS)
         level = 1 - float(self.params["confidence"])  # type: ignore[arg-type]
         names = ("false_positive_rate_low", "false_positive_rate_high")
         places = [columns.index(name) for name in names]
@@ -64,7 +64,7 @@ class AACheck(Result[FrameT_co]):
             facts=shown(self.params),
             columns=columns,
             rows=rows,
-            total_rows=_frames.height(self._tables["table"]),
+            total_rows=_output.height(self._tables["table"]),
             notes=[verdict, *dropped_notes(self.dropped)],
         )
 
@@ -160,7 +160,7 @@ def aa_check(
         whole, _ = measures.thick(measures.stacked(drawn[name]).filled())
         tested = inference.compare(whole, metric, np.zeros(times, dtype=np.int64), np.zeros(times), question)
         counts[name], methods[name] = _counts(tested, len(names), question.alpha), tested.method
-    table = _frames.build(people.backend, _columns(people.backend, counts, methods, names, question.confidence))
+    table = _output.build(people.backend, _columns(people.backend, counts, methods, names, question.confidence))
     params = {
         "columns": {name: column for name, column in (("cluster", cluster), ("strata", strata)) if column is not None},
         "metrics": {name: str(metric) for name, metric in specs.items()}, "repeats": times, "units": people.units,
@@ -195,10 +195,10 @@ def _columns(
     told, above, below = (np.concatenate([count[i] for count in counts.values()]) for i in range(3))
     metric = np.repeat(np.arange(len(metrics)), others)
     head: dict[str, Column] = {
-        "metric": _frames.words(backend, metrics, metric),
-        "variant": _frames.words(backend, [str(name) for name in names[1:]], np.tile(np.arange(others), len(metrics))),
+        "metric": _output.words(backend, metrics, metric),
+        "variant": _output.words(backend, [str(name) for name in names[1:]], np.tile(np.arange(others), len(metrics))),
         "repeats": told.astype(np.int64), "false_positives": (above + below).astype(np.int64),
     }  # fmt: skip
     sides = {f"{side}_rate": np.where(told > 0, hits / np.maximum(told, 1), np.nan) for side, hits in (("above", above), ("below", below))}
     found = rates.columns("false_positive_rate", above + below, told, confidence)
-    return head | found | sides | {"method": _frames.words(backend, list(methods.values()), metric)}
+    return head | found | sides | {"method": _output.words(backend, list(methods.values()), metric)}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 import numpy as np
 
-from opsmetrics import _checks, _frames, _render
+from opsmetrics import _checks, _frames, _output, _render
 from opsmetrics._frames import Backend, Column, Floats, Ints
 from opsmetrics._kernels import mixtures
 from opsmetrics._kernels import splits as kernel
@@ -74,7 +74,7 @@ class SRMTest(Result[FrameT_co]):
         return self.params["mismatch"] is True
 
     def _view(self) -> _render.View:
-        columns, rows = _frames.head(self.table, SHOWN_LABELS)
+        columns, rows = _output.head(self.table, SHOWN_LABELS)
         verdict = "SAMPLE RATIO MISMATCH: do not read the results" if self.mismatch else "the split is as planned"
         return _render.View(
             title=f"SRMTest - {verdict}",
@@ -82,7 +82,7 @@ class SRMTest(Result[FrameT_co]):
             columns=columns,
             rows=rows,
             ids=["variant"],
-            total_rows=_frames.height(self.table),
+            total_rows=_output.height(self.table),
             notes=["look for the reason first: the assignment, redirects, the log, a filter"] if self.mismatch else [],
         )
 
@@ -142,7 +142,7 @@ def srm_test(
     if not isinstance(peeking, (bool, np.bool_)):
         raise ParameterError(f"peeking={peeking!r} must be True or False.", code="parameter.peeking")
     variants, looks = _counts(counts, peeking=bool(peeking))
-    return srm_of(variants, looks, expected_split, _frames.backend("pandas"), peeking=bool(peeking))
+    return srm_of(variants, looks, expected_split, _output.backend("pandas"), peeking=bool(peeking))
 
 
 def srm_of(variants: Sequence[object], counts: Ints, expected_split: object, backend: Backend, *, peeking: bool) -> SRMTest[Any]:
@@ -154,15 +154,15 @@ def srm_of(variants: Sequence[object], counts: Ints, expected_split: object, bac
     units = int(last.sum())
     _warn_of_few(found, last, shares)
     table: dict[str, Column] = {
-        "variant": _frames.labels(backend, variants, np.arange(len(variants))), "observed": last, "expected": units * shares,
+        "variant": _output.labels(backend, variants, np.arange(len(variants))), "observed": last, "expected": units * shares,
         "share": last / units if units else np.full(len(shares), np.nan), "expected_share": shares,
     }  # fmt: skip
-    tables: dict[str, Any] = {"table": Later(lambda: _frames.build(backend, table))}
+    tables: dict[str, Any] = {"table": Later(lambda: _output.build(backend, table))}
     if peeking:
         history: dict[str, Column] = {
             "look": np.arange(1, len(looks) + 1), "units": looks.sum(axis=1), "evidence": found.statistic, "p_value": found.p,
         }  # fmt: skip
-        tables["looks"] = _frames.build(backend, history)
+        tables["looks"] = _output.build(backend, history)
     statistic = float(found.statistic.max())
     params: dict[str, object] = {
         "method": found.method, "statistic": _known(statistic), "df": len(shares) - 1 if found.method == _PEARSON else None,
@@ -196,7 +196,7 @@ def srm_of_each(
     least = float(min(np.nanmin(columns["p_value"], initial=1.0) * experiments, 1.0))
     flagged = columns["p_value"] < THRESHOLD
     head: dict[str, Column] = {name: _frames.take(values, np.arange(experiments)) for name, values in by.items()}
-    table = _frames.build(backend, head | {"units": counts.sum(axis=1)} | columns | {"mismatch": flagged})
+    table = _output.build(backend, head | {"units": counts.sum(axis=1)} | columns | {"mismatch": flagged})
     params: dict[str, object] = {
         "method": _MIXTURE if peeking else _PEARSON, "p_value": least, "threshold": THRESHOLD, "mismatch": least < THRESHOLD,
         "peeking": peeking, "looks": 1, "units": int(counts.sum()), "experiments": experiments, "mismatches": int(flagged.sum()),

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from opsmetrics import _checks, _frames, _render
+from opsmetrics import _checks, _frames, _output, _render
 from opsmetrics._frames import Backend, Column, Floats, Ints
 from opsmetrics._kernels import grouping, multiplicity, proportions, survival
 from opsmetrics._results import SHOWN_LABELS, Result, Table, dropped_notes, shown
@@ -60,7 +60,7 @@ class FunnelBreakdown(Result[FrameT_co]):
     _labels: Sequence[str]
 
     def _view(self) -> _render.View:
-        columns, rows = _frames.head(self._tables["table"], SHOWN_LABELS)
+        columns, rows = _output.head(self._tables["table"], SHOWN_LABELS)
         keep = [i for i, name in enumerate(columns) if not name.startswith("p90") and name != "tied"]
         return _render.View(
             title=f"Funnel by {self.params['by']}",
@@ -69,7 +69,7 @@ class FunnelBreakdown(Result[FrameT_co]):
             rows=[[row[i] for i in keep] for row in rows],
             bars=("conversion",),
             ids=(str(self.params["by"]),),
-            total_rows=_frames.height(self._tables["table"]),
+            total_rows=_output.height(self._tables["table"]),
             notes=dropped_notes(self.dropped),
         )
 
@@ -94,7 +94,7 @@ class FunnelComparison(Result[FrameT_co]):
     """
 
     def _view(self) -> _render.View:
-        columns, rows = _frames.head(self._tables["table"], SHOWN_LABELS)
+        columns, rows = _output.head(self._tables["table"], SHOWN_LABELS)
         names = ("difference", "difference_low", "difference_high")
         return _render.View(
             title=f"Funnel by {self.params['by']}, against {self.params['baseline']}",
@@ -108,7 +108,7 @@ class FunnelComparison(Result[FrameT_co]):
                 for row in rows
             ],
             ids=(columns[0],),
-            total_rows=_frames.height(self._tables["table"]),
+            total_rows=_output.height(self._tables["table"]),
             notes=[
                 *([f"fewer than {FEW} entries on a side: {self.params['few']}"] if self.params["few"] else []),
                 *dropped_notes(self.dropped),
@@ -139,8 +139,8 @@ class StepTimes(Result[FrameT_co]):
     histogram = Table()
 
     def _view(self) -> _render.View:
-        columns, rows = _frames.head(self._tables["histogram"])
-        _, found = _frames.head(self._tables["table"])
+        columns, rows = _output.head(self._tables["histogram"])
+        _, found = _output.head(self._tables["table"])
         facts = shown(self.params) | {f"{row[0]:.0%}": _render.span(row[1]) for row in found}
         return _render.View(
             title=f"Time from {self.params['from']} to {self.params['to']}: {self.params['customers']:,} customers",
@@ -168,7 +168,7 @@ class ConversionCurve(Result[FrameT_co]):
     """
 
     def _view(self) -> _render.View:
-        columns, rows = _frames.head(self._tables["table"])
+        columns, rows = _output.head(self._tables["table"])
         step = max(1, -(-len(rows) // 12))
         picked = rows[::step] + (rows[-1:] if len(rows) and (len(rows) - 1) % step else [])
         return _render.View(
@@ -198,12 +198,12 @@ class NextEvents(Result[FrameT_co]):
     """
 
     def _view(self) -> _render.View:
-        columns, rows = _frames.head(self._tables["table"], SHOWN_LABELS)
+        columns, rows = _output.head(self._tables["table"], SHOWN_LABELS)
         other = self.params["instead_of"]
         return _render.View(
             title=f"The next event after {self.params['after']}{f', instead of {other}' if other else ''}",
             facts=shown(self.params), columns=columns, rows=rows, bars=("share",), ids=("event",),
-            total_rows=_frames.height(self._tables["table"]), notes=dropped_notes(self.dropped),
+            total_rows=_output.height(self._tables["table"]), notes=dropped_notes(self.dropped),
         )  # fmt: skip
 
 
@@ -249,17 +249,17 @@ def breakdown(
     names = tables.measures(paths.take(np.empty(0, dtype=np.int64)), reading)
     content: dict[str, Column] = {}
     if periods:
-        content["period"] = _frames.days(backend, np.repeat(values, steps))
+        content["period"] = _output.days(backend, np.repeat(values, steps))
     else:
-        distinct = paths.values if paths.values is not None else _frames.series(backend, [], _frames.TEXT)
-        content[by] = _frames.take_or_null(distinct, np.repeat(values, steps))
-    content["step"] = _frames.words(backend, reading.labels, np.tile(np.arange(steps), len(found)))
+        distinct = paths.values if paths.values is not None else _output.series(backend, [], _frames.TEXT)
+        content[by] = _output.take_or_null(distinct, np.repeat(values, steps))
+    content["step"] = _output.words(backend, reading.labels, np.tile(np.arange(steps), len(found)))
     content |= {name: np.concatenate([part[name] for part in parts] or [empty[:0]]) for name, empty in names.items()}
     if periods:
         counts = [int(np.count_nonzero(immature[group])) for group in found]
         content["immature"] = np.repeat(np.array(counts, dtype=np.int64), steps)
     return FunnelBreakdown(
-        _tables={"table": _frames.build(backend, content)},
+        _tables={"table": _output.build(backend, content)},
         params={"by": by, **params},
         dropped=dict(paths.dropped or {}),
         _labels=reading.labels,
@@ -290,14 +290,14 @@ def comparison(
     steps = np.arange(1, len(reading.labels))
     content = [_against(of[code], base, steps, reading.confidence) for code in others]
     columns: dict[str, Column] = {
-        by: _frames.take_or_null(paths.values, np.repeat(np.array(others), len(steps))) if paths.values is not None else np.empty(0),
-        "step": _frames.words(backend, reading.labels, np.tile(steps, len(others))),
+        by: _output.take_or_null(paths.values, np.repeat(np.array(others), len(steps))) if paths.values is not None else np.empty(0),
+        "step": _output.words(backend, reading.labels, np.tile(steps, len(others))),
     }
     joined = {name: np.concatenate([part[name] for part in content]) for name in content[0]}
     joined["p_adjusted"] = multiplicity.adjust(joined["p_value"], "holm")
     few = [str(distinct[code]) for code in (own, *others) if of[code].base[0] < FEW]
     return FunnelComparison(
-        _tables={"table": _frames.build(backend, columns | joined)},
+        _tables={"table": _output.build(backend, columns | joined)},
         params={"by": by, "baseline": baseline, "denominator": denominator, **params, "few": few or None},
         dropped=dict(paths.dropped or {}),
     )
@@ -338,7 +338,7 @@ def times(
     }  # fmt: skip
     table: dict[str, Column] = {"quantile": np.array(levels), "seconds": tables.quantiles(waits, levels, reading.clock)}
     return StepTimes(
-        _tables={"table": _frames.build(backend, table), "histogram": _frames.build(backend, histogram)},
+        _tables={"table": _output.build(backend, table), "histogram": _output.build(backend, histogram)},
         params={"from": reading.labels[first], "to": reading.labels[last], "customers": int(spans.size)},
         dropped=dict(paths.dropped or {}),
     )
@@ -371,7 +371,7 @@ def curve(
         "conversion_high": 1 - found.low,
     }  # fmt: skip
     facts = {"customers": len(paths), "converted": int(converted.sum()), **params}
-    return ConversionCurve(_tables={"table": _frames.build(backend, content)}, params=facts, dropped=dict(paths.dropped or {}))
+    return ConversionCurve(_tables={"table": _output.build(backend, content)}, params=facts, dropped=dict(paths.dropped or {}))
 
 
 def next_events(paths: Paths, reading: Reading, backend: Backend, after: int, confidence: float) -> NextEvents[Any]:
@@ -392,7 +392,7 @@ def next_events(paths: Paths, reading: Reading, backend: Backend, after: int, co
     waits = [np.empty(0, dtype=np.int64) if chosen.wait is None else chosen.wait[group] for group in found]
     medians = [tables.quantiles(wait[wait != MISSING], (0.5,), reading.clock)[0] for wait in waits]
     content: dict[str, Column] = {
-        "event": _frames.series(backend, [spoken[code] if code >= 0 else NOTHING for code in codes], _frames.TEXT),
+        "event": _output.series(backend, [spoken[code] if code >= 0 else NOTHING for code in codes], _frames.TEXT),
         reading.counted: share.taken, "share": grouping.ratio(share.taken, len(chosen)), "share_low": low, "share_high": high,
         "median_seconds": np.array(medians, dtype=np.float64),
     }  # fmt: skip
@@ -400,4 +400,4 @@ def next_events(paths: Paths, reading: Reading, backend: Backend, after: int, co
         "after": reading.labels[after], "instead_of": reading.labels[later[0]] if later else None, reading.counted: len(chosen),
         "confidence": confidence,
     }  # fmt: skip
-    return NextEvents(_tables={"table": _frames.build(backend, content)}, params=params, dropped=dict(paths.dropped or {}))
+    return NextEvents(_tables={"table": _output.build(backend, content)}, params=params, dropped=dict(paths.dropped or {}))

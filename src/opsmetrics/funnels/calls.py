@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, get_args, ov
 
 import numpy as np
 
-from opsmetrics import _checks, _frames, _parts
+from opsmetrics import _checks, _frames, _output, _parts
 from opsmetrics._frames import Use
 from opsmetrics._kernels import grouping, rates, sequences
 from opsmetrics._kernels.attempts import Exclusion, Plan
@@ -195,7 +195,7 @@ def funnel(
     labels = tuple(f"at least {k} of {plan.size}" for k in range(1, plan.size + 1)) if order == "any" else wanted.labels
     reading = tables.Reading(labels, wanted, clock, level, "attempts" if plan.totals else "customers", clustered=plan.totals or bool(held))
     asked = Asked(Held("log", log), tuple(uses), columns, marker, rules, reading, source.backend, latest(log, uses[1]), tz)
-    table = _frames.build(source.backend, {"step": _frames.series(source.backend, labels, _frames.TEXT), **tables.measures(paths, reading)})
+    table = _output.build(source.backend, {"step": _output.series(source.backend, labels, _frames.TEXT), **tables.measures(paths, reading)})
     params: dict[str, object] = {
         "columns": {use.argument: use.column for use in uses} | {"event": columns.event}, "steps": list(wanted.labels),
         "window": None if span is None else _checks.spoken(span),
@@ -260,14 +260,14 @@ def funnel_from_counts(counts: Mapping[str, int] | Sequence[tuple[str, int]], *,
         )
     before = np.concatenate((taken[:1], taken[:-1]))
     low, high = rates.wilson(taken, taken[0], level)
-    backend = _frames.backend("pandas")
+    backend = _output.backend("pandas")
     if taken[0]:
         low[0] = high[0] = 1.0  # whoever enters has entered
     unknown = np.full(len(taken), np.nan)
-    table = _frames.build(
+    table = _output.build(
         backend,
         {
-            "step": _frames.series(backend, names, _frames.TEXT), "customers": taken, "conversion": grouping.ratio(taken, taken[0]),
+            "step": _output.series(backend, names, _frames.TEXT), "customers": taken, "conversion": grouping.ratio(taken, taken[0]),
             "conversion_low": low, "conversion_high": high, "step_conversion": grouping.ratio(taken, before),
             "dropped": before - taken, "tied": np.zeros(len(taken), dtype=np.int64), "median_step_seconds": unknown,
             "p90_step_seconds": unknown.copy(), "median_seconds": unknown.copy(), "p90_seconds": unknown.copy(),

@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeVar, get_args
 import numpy as np
 import numpy.typing as npt
 
-from opsmetrics import _checks, _frames, _parts, _render, events
+from opsmetrics import _checks, _output, _parts, _render, events
 from opsmetrics._frames import Backend, Use
 from opsmetrics._kernels import periods
 from opsmetrics._marks import Marker
@@ -386,7 +386,7 @@ class Funnel(Result[FrameT_co]):
         return kept | {name: value for name, value in more.items() if value is not None}
 
     def _view(self) -> _render.View:
-        columns, rows = _frames.head(self._tables["table"])
+        columns, rows = _output.head(self._tables["table"])
         keep = [i for i, name in enumerate(columns) if name not in _HIDDEN and not (self._paths is None and name.endswith("_seconds"))]
         counted = columns[1]
         entered, last = (rows[0][1], rows[-1][1]) if rows else (0, 0)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from opsmetrics import _frames
+from opsmetrics import _frames, _output
 from opsmetrics._clock import Clock
 from opsmetrics._frames import Backend, Column, Floats, Ints, Use
 from opsmetrics._kernels import grouping, rates
@@ -137,7 +137,7 @@ def customers_frame(
     paths: Paths, reading: Reading, backend: Backend, customer: Use, hold: Sequence[Use], immature: npt.NDArray[np.bool_]
 ) -> Any:
     """One row per path, in the order of customers and of what is held constant, then of time."""
-    nobody = _frames.series(backend, [], _frames.TEXT)
+    nobody = _output.series(backend, [], _frames.TEXT)
     ids = _frames.concat(paths.customers) if paths.customers else nobody
     sides = paths.held or [(np.empty(0, dtype=np.int64), nobody)] * len(hold)
     keys = [
@@ -149,7 +149,7 @@ def customers_frame(
     content: dict[str, Column] = {customer.column: _frames.take(ids, ordered.person)}
     content |= {use.column: _frames.take(values, codes[order]) for use, (codes, values) in zip(hold, sides, strict=True)}
     content |= {"level": ordered.level, "immature": immature[order]}
-    content |= {f"time_{number}": _frames.stamps(backend, ticks, reading.clock) for number, ticks in enumerate(ordered.ticks, 1)}
+    content |= {f"time_{number}": _output.stamps(backend, ticks, reading.clock) for number, ticks in enumerate(ordered.ticks, 1)}
     if ordered.row is not None:
-        content |= {f"row_{number}": _frames.whole_or_null(backend, rows, rows >= 0) for number, rows in enumerate(ordered.row, 1)}
-    return _frames.build(backend, content)
+        content |= {f"row_{number}": _output.whole_or_null(backend, rows, rows >= 0) for number, rows in enumerate(ordered.row, 1)}
+    return _output.build(backend, content)

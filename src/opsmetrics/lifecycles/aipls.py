@@ -12,7 +12,7 @@ from typing import Literal, TypeVar
 
 import numpy as np
 
-from opsmetrics import _checks, _frames, _parts, _render, activity
+from opsmetrics import _checks, _frames, _output, _parts, _render, activity
 from opsmetrics._frames import Use
 from opsmetrics._kernels import calendars
 from opsmetrics._patterns import Of, word
@@ -124,7 +124,7 @@ class AIPL(Result[FrameT_co]):
         return AIPLFlow(_tables=tables, params=params, dropped={})
 
     def _view(self) -> _render.View:
-        columns, rows = _frames.head(self._tables["table"])
+        columns, rows = _output.head(self._tables["table"])
         notes = ["the stage of each customer: .customers"]
         notes += ["by channel of first touch: .channels"] if "channels" in self._tables else []
         return _render.View(

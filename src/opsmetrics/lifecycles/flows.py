@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 
 import numpy as np
 
-from opsmetrics import _frames, _render
+from opsmetrics import _frames, _output, _render
 from opsmetrics._frames import Column, Ints, Use, Values
 from opsmetrics._kernels import rates
 from opsmetrics._results import Result, Table, dropped_notes, shown
@@ -69,7 +69,7 @@ class AIPLFlow(Result[FrameT_co]):
     channels = Table()
 
     def _view(self) -> _render.View:
-        columns, rows = _frames.head(self._tables["table"])
+        columns, rows = _output.head(self._tables["table"])
         kept = [place for place, name in enumerate(columns) if not name.endswith(("_low", "_high"))]
         notes = ["moves from stage to stage: .moves"] + (["by channel of first touch: .channels"] if "channels" in self._tables else [])
         return _render.View(
@@ -107,8 +107,8 @@ def flow(asked: Asked, before: Holders, after: Holders, confidence: float) -> tu
     move = source * (SIZE + 1) + target
     moves = np.bincount(move, minlength=(SIZE + 1) ** 2).reshape(SIZE + 1, SIZE + 1)
     tables = {
-        "table": _frames.build(asked.backend, _balance(asked, moves[None], confidence)),
-        "moves": _frames.build(asked.backend, _moves(asked, moves)),
+        "table": _output.build(asked.backend, _balance(asked, moves[None], confidence)),
+        "moves": _output.build(asked.backend, _moves(asked, moves)),
     }
     if before.channel is not None:
         tables["channels"] = _by_channel(asked, before, after, (old, new), move, confidence)
@@ -130,7 +130,7 @@ def _balance(asked: Asked, moves: Ints, confidence: float) -> dict[str, Column]:
         "new": moves[:, SIZE, :SIZE],
         "end": moves[:, :, :SIZE].sum(axis=1),
     }
-    content: dict[str, Column] = {"stage": _frames.words(asked.backend, asked.names, np.tile(np.arange(SIZE), len(moves)))}
+    content: dict[str, Column] = {"stage": _output.words(asked.backend, asked.names, np.tile(np.arange(SIZE), len(moves)))}
     content |= {name: values.ravel() for name, values in counts.items()}
     start = counts["start"].ravel()
     for name in OUT:
@@ -141,8 +141,8 @@ def _balance(asked: Asked, moves: Ints, confidence: float) -> dict[str, Column]:
 def _moves(asked: Asked, moves: Ints) -> dict[str, Column]:
     source, target = np.nonzero(moves)
     return {
-        "source": _frames.words(asked.backend, [*asked.names, ENTRY], source),
-        "target": _frames.words(asked.backend, [*asked.names, EXIT], target),
+        "source": _output.words(asked.backend, [*asked.names, ENTRY], source),
+        "target": _output.words(asked.backend, [*asked.names, EXIT], target),
         "customers": moves[source, target],
     }
 
@@ -157,8 +157,8 @@ def _by_channel(asked: Asked, before: Holders, after: Holders, codes: tuple[Ints
     order, place = by_size("channel", channel, values)
     cells = (SIZE + 1) ** 2
     moves = np.bincount(place * cells + move, minlength=len(order) * cells).reshape(len(order), SIZE + 1, SIZE + 1)
-    content: dict[str, Column] = {column: _frames.take_or_null(values, np.repeat(order, SIZE))}
-    return _frames.build(asked.backend, content | _balance(asked, moves, confidence))
+    content: dict[str, Column] = {column: _output.take_or_null(values, np.repeat(order, SIZE))}
+    return _output.build(asked.backend, content | _balance(asked, moves, confidence))
 
 
 def _channels(before: Holders, after: Holders, column: str) -> tuple[Ints, Ints, Values]:

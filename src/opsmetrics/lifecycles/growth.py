@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from opsmetrics import _checks, _frames, _parts, _render, activity
+from opsmetrics import _checks, _output, _parts, _render, activity
 from opsmetrics._frames import Column, Ints, Use
 from opsmetrics._kernels import grouping, growth, rates
 from opsmetrics._kernels.growth import Accounts, Money
@@ -295,13 +295,13 @@ def _finish(found: Tally, since: int, log: Log, asked: _Asked, column: str | Non
     head: dict[str, Column] = {}
     if column is not None and found.groups is not None:
         head[column] = activity.group_column(found.groups, np.repeat(order, len(numbers)))
-    head["period"] = _frames.days(log.source.backend, np.tile(starts, len(order)))
+    head["period"] = _output.days(log.source.backend, np.tile(starts, len(order)))
     foot = {"truncated": np.tile(starts < known, len(order)), "complete": np.tile(complete, len(order))}
     users = Accounts(*counts[: len(growth.CUSTOMERS)])
-    tables = {"table": _frames.build(log.source.backend, head | _customer_columns(users, foot["complete"], asked.confidence) | foot)}
+    tables = {"table": _output.build(log.source.backend, head | _customer_columns(users, foot["complete"], asked.confidence) | foot)}
     if len(counts) > len(growth.CUSTOMERS):
         money = Money(*counts[len(growth.CUSTOMERS) :])
-        tables["revenue"] = _frames.build(log.source.backend, head | _money_columns(money, foot["complete"]) | foot)
+        tables["revenue"] = _output.build(log.source.backend, head | _money_columns(money, foot["complete"]) | foot)
     return tables, {"truncated": int((starts < known).sum()), "incomplete": int((~complete).sum())} | observed.facts
 
 
@@ -336,18 +336,18 @@ def _money_columns(money: Money, complete: Any) -> dict[str, Column]:
 
 def _view(result: Result[Any], title: str, ids: tuple[str, ...]) -> _render.View:
     """The table without the columns that only a machine reads; what is not over, or not known yet, is marked."""
-    columns, rows = _frames.head(result._tables["table"], SHOWN_LABELS)
+    columns, rows = _output.head(result._tables["table"], SHOWN_LABELS)
     kept = [place for place, name in enumerate(columns) if name not in _HIDDEN]
     truncated, complete = columns.index("truncated"), columns.index("complete")
     flags = ["not over" if not row[complete] else "history too short" if row[truncated] else "" for row in rows]
     notes = [f"{flag}: {meaning}" for flag, meaning in _FLAGS.items() if flag in flags]
     notes += ["the money's accounts: .revenue"] if "revenue" in result._tables else []
     return _render.View(
-        title=f"{title}: {_frames.height(result._tables['table']):,} rows",
+        title=f"{title}: {_output.height(result._tables['table']):,} rows",
         facts=shown(result.params),
         columns=[*(columns[place] for place in kept), "note"],
         rows=[[*(row[place] for place in kept), flag] for row, flag in zip(rows, flags, strict=True)],
         ids=ids,
-        total_rows=_frames.height(result._tables["table"]),
+        total_rows=_output.height(result._tables["table"]),
         notes=[*notes, *dropped_notes(result.dropped)],
     )

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from opsmetrics import _frames
+from opsmetrics import _frames, _output
 from opsmetrics._frames import Backend, Column, Ints, Values
 from opsmetrics._kernels import grouping
 from opsmetrics._results import Later
@@ -47,20 +47,20 @@ def tables(holders: Holders, asked: Asked) -> dict[str, Any]:
     backend, names = asked.backend, asked.names
     counts = np.bincount(holders.level, minlength=SIZE)
     content: dict[str, Column] = {
-        "stage": _frames.words(backend, names, np.arange(SIZE)),
+        "stage": _output.words(backend, names, np.arange(SIZE)),
         "customers": counts,
         "customer_share": grouping.ratio(counts, counts.sum()),
     }
-    found = {"table": _frames.build(backend, content), "customers": Later(_customers(holders, asked))}
+    found = {"table": _output.build(backend, content), "customers": Later(_customers(holders, asked))}
     if holders.channel is not None:
         codes, values = holders.channel
         order, place = by_size("channel", codes, values)
         split: dict[str, Column] = {
-            asked.columns["channel"]: _frames.take_or_null(values, np.repeat(order, SIZE)),
-            "stage": _frames.words(backend, names, np.tile(np.arange(SIZE), len(order))),
+            asked.columns["channel"]: _output.take_or_null(values, np.repeat(order, SIZE)),
+            "stage": _output.words(backend, names, np.tile(np.arange(SIZE), len(order))),
             "customers": np.bincount(place * SIZE + holders.level, minlength=len(order) * SIZE),
         }
-        found["channels"] = _frames.build(backend, split)
+        found["channels"] = _output.build(backend, split)
     return found
 
 
@@ -72,12 +72,12 @@ def _customers(holders: Holders, asked: Asked) -> Callable[[], Any]:
         rows = np.arange(len(holders.level)) if order is None else order
         content: dict[str, Column] = {
             asked.columns["customer"]: _frames.take(holders.people, rows),
-            "stage": _frames.words(asked.backend, asked.names, holders.level[rows]),
+            "stage": _output.words(asked.backend, asked.names, holders.level[rows]),
         }
         if holders.channel is not None:
             codes, values = holders.channel
-            content[asked.columns["channel"]] = _frames.take_or_null(values, codes[rows])
-        return _frames.build(asked.backend, content)
+            content[asked.columns["channel"]] = _output.take_or_null(values, codes[rows])
+        return _output.build(asked.backend, content)
 
     return make
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from opsmetrics import _checks, _frames, _parts, activity, events
+from opsmetrics import _checks, _frames, _output, _parts, activity, events
 from opsmetrics._frames import Backend, Column, Ints, Use, Values
 from opsmetrics._kernels import calendars, rates
 from opsmetrics.errors import DataError, ParameterError, warn
@@ -172,11 +172,11 @@ def kpi_table(
     hits = np.array([np.bincount(key[line], minlength=size) for line in reached], dtype=np.int64).reshape(len(names), size)
     customers = np.repeat(population[there], len(names))
     found = hits[:, there].T.ravel()
-    content: dict[str, Column] = {"stage": _frames.words(backend, stages, np.repeat(there // len(order), len(names)))}
+    content: dict[str, Column] = {"stage": _output.words(backend, stages, np.repeat(there // len(order), len(names)))}
     if group is not None:
-        content[group[0]] = _frames.take_or_null(group[2], np.repeat(order[there % len(order)], len(names)))
+        content[group[0]] = _output.take_or_null(group[2], np.repeat(order[there % len(order)], len(names)))
     content |= {
-        "kpi": _frames.words(backend, names, np.tile(np.arange(len(names)), len(there))), "customers": customers, "reached": found,
+        "kpi": _output.words(backend, names, np.tile(np.arange(len(names)), len(there))), "customers": customers, "reached": found,
         **rates.columns("rate", found, customers, confidence),
     }  # fmt: skip
-    return _frames.build(backend, content)
+    return _output.build(backend, content)

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, TypeVar, overload
 
 import numpy as np
 
-from opsmetrics import _checks, _frames, _lines, _parts, _render, activity
+from opsmetrics import _checks, _frames, _lines, _output, _parts, _render, activity
 from opsmetrics._frames import Column, Floats, Ints, Use
 from opsmetrics._kernels import survival
 from opsmetrics._kernels.survival import Returning
@@ -164,8 +164,8 @@ class StageModel:
         _tell(starts, curves, reasons, levels[0])
         backend, names = log.source.backend, self.names[2:]
         tables = {
-            "table": _frames.build(backend, _limit_columns(backend, names, starts, events, censored, curves, limits, reasons)),
-            "curves": _frames.build(backend, _curve_columns(backend, starts, curves)),
+            "table": _output.build(backend, _limit_columns(backend, names, starts, events, censored, curves, limits, reasons)),
+            "curves": _output.build(backend, _curve_columns(backend, starts, curves)),
         }
         params = activity.params_of(log) | {
             "horizon": span, "p_dormant": levels[0], "p_churned": levels[1], "bands": list(starts), "stages": list(self.names),
@@ -215,7 +215,7 @@ class FittedStages(Result[FrameT_co]):
     curves = Table()
 
     def _view(self) -> _render.View:
-        columns, rows = _frames.head(self._tables["table"], SHOWN_LABELS)
+        columns, rows = _output.head(self._tables["table"], SHOWN_LABELS)
         return _render.View(
             title="Stages of the life cycle, fitted",
             facts=shown(self.params),
@@ -275,7 +275,7 @@ class FittedStages(Result[FrameT_co]):
         found = self.stages.assign(summary, customer=customer)
         _checks.free("customer", found.customer, ("return_probability",))
         frame = _frames.in_memory(found._tables["table"])
-        table = _frames.append(frame, {"return_probability": self._chances(frame)})
+        table = _output.append(frame, {"return_probability": self._chances(frame)})
         return replace(found, _tables={**found._tables, "table": table}, segment_names=self.names)
 
     def _chances(self, frame: _frames.Eager) -> Floats:
@@ -400,19 +400,19 @@ def _limit_columns(
     days = [np.array([-1 if found[place] is None else found[place] for found in limits], dtype=np.int64) for place in (0, 1)]
     longest = np.array([len(curve.probability) - 1 for curve in curves], dtype=np.int64)
     return {
-        "stage": _frames.words(backend, names, rows), "orders": _frames.words(backend, _spoken(starts), rows),
+        "stage": _output.words(backend, names, rows), "orders": _output.words(backend, _spoken(starts), rows),
         "customers": censored.sum(axis=1), "gaps": (events + censored).sum(axis=1), "returned": events.sum(axis=1),
-        "dormant_after": _frames.whole_or_null(backend, days[0], days[0] >= 0),
-        "churned_after": _frames.whole_or_null(backend, days[1], days[1] >= 0),
-        "longest_known": _frames.whole_or_null(backend, longest, longest >= 0),
-        "reason": _frames.words(backend, reasons, rows),
+        "dormant_after": _output.whole_or_null(backend, days[0], days[0] >= 0),
+        "churned_after": _output.whole_or_null(backend, days[1], days[1] >= 0),
+        "longest_known": _output.whole_or_null(backend, longest, longest >= 0),
+        "reason": _output.words(backend, reasons, rows),
     }  # fmt: skip
 
 
 def _curve_columns(backend: _frames.Backend, starts: tuple[int, ...], curves: Sequence[Returning]) -> dict[str, Column]:
     sizes = [len(curve.probability) for curve in curves]
     return {
-        "orders": _frames.words(backend, _spoken(starts), np.repeat(np.arange(_BANDS), sizes)),
+        "orders": _output.words(backend, _spoken(starts), np.repeat(np.arange(_BANDS), sizes)),
         "recency": np.concatenate([np.arange(size) for size in sizes]),
         "at_risk": np.concatenate([curve.watched for curve in curves]),
         "survival": np.concatenate([curve.survival for curve in curves]),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import numpy as np
 
-from opsmetrics import _checks, _frames, _render
+from opsmetrics import _checks, _frames, _output, _render
 from opsmetrics._frames import Column, Ints, Use
 from opsmetrics._kernels import grouping
 from opsmetrics._patterns import Of
@@ -69,8 +69,8 @@ class Staged(Result[FrameT_co]):
     overlapping = Table()
 
     def _view(self) -> _render.View:
-        columns, rows = _frames.head(self._tables["stages"], SHOWN_LABELS)
-        total, several = _frames.height(self._tables["table"]), _frames.height(self._tables["overlaps"])
+        columns, rows = _output.head(self._tables["stages"], SHOWN_LABELS)
+        total, several = _output.height(self._tables["table"]), _output.height(self._tables["overlaps"])
         notes = ["customers with their stage: .table"]
         notes += ["customers who hold the rules of several stages: .overlaps, .overlapping"] if several else []
         notes += [
@@ -84,7 +84,7 @@ class Staged(Result[FrameT_co]):
             columns=columns,
             rows=rows,
             bars=("customer_share",),
-            total_rows=_frames.height(self._tables["stages"]),
+            total_rows=_output.height(self._tables["stages"]),
             notes=[*notes, *dropped_notes(self.dropped)],
         )
 
@@ -199,8 +199,8 @@ class StageKPIs(Result[FrameT_co]):
     """
 
     def _view(self) -> _render.View:
-        columns, rows = _frames.head(self._tables["table"], SHOWN_LABELS)
-        total = _frames.height(self._tables["table"])
+        columns, rows = _output.head(self._tables["table"], SHOWN_LABELS)
+        total = _output.height(self._tables["table"])
         return _render.View(
             title=f"Rates by stage: {total:,}",
             facts=shown(self.params),
@@ -244,14 +244,14 @@ class StageHistory(Result[FrameT_co]):
     moves = Table()
 
     def _view(self) -> _render.View:
-        columns, rows = _frames.head(self._tables["counts"], SHOWN_LABELS)
+        columns, rows = _output.head(self._tables["counts"], SHOWN_LABELS)
         return _render.View(
             title="Stages over time",
             facts=shown(self.params),
             columns=columns,
             rows=rows,
             bars=("customer_share",),
-            total_rows=_frames.height(self._tables["counts"]),
+            total_rows=_output.height(self._tables["counts"]),
             notes=["moves between the dates: .moves; the stage of each customer: .table", *dropped_notes(self.dropped)],
         )
 
@@ -274,20 +274,20 @@ def staged(names: Sequence[str], frame: _frames.Eager, place: Ints, held: Bools,
     later, first = later[order], first[order]
     rows = np.arange(len(names))
     tables = {
-        "table": _frames.append(frame, {STAGE: _frames.words(backend, names, place)}),
-        "stages": _frames.build(
+        "table": _output.append(frame, {STAGE: _output.words(backend, names, place)}),
+        "stages": _output.build(
             backend,
             {
-                STAGE: _frames.words(backend, names, rows),
+                STAGE: _output.words(backend, names, rows),
                 "customers": winners,
                 "customer_share": grouping.ratio(winners, len(place)),
                 "matched": matched,
                 "taken": lost,
             },
         ),
-        "overlaps": _frames.build(
+        "overlaps": _output.build(
             backend,
-            {STAGE: _frames.words(backend, names, first), ALSO: _frames.words(backend, names, later), "customers": also[later, first]},
+            {STAGE: _output.words(backend, names, first), ALSO: _output.words(backend, names, later), "customers": also[later, first]},
         ),
         "overlapping": Later(lambda: _overlapping(names, frame, place, taken, customer)),
     }
@@ -307,9 +307,9 @@ def _overlapping(names: Sequence[str], frame: _frames.Eager, place: Ints, taken:
     """Who holds the rules of more stages than his own: by customer, then by stage."""
     person, also = np.nonzero(taken.T)
     who: dict[str, Column] = {"row": person} if customer is None else {customer: _frames.take(frame[customer], person)}
-    return _frames.build(
+    return _output.build(
         frame.implementation,
-        who | {STAGE: _frames.words(frame.implementation, names, place[person]), ALSO: _frames.words(frame.implementation, names, also)},
+        who | {STAGE: _output.words(frame.implementation, names, place[person]), ALSO: _output.words(frame.implementation, names, also)},
     )
 
 
@@ -322,16 +322,16 @@ def history(names: Sequence[str], summaries: Sequence[CustomerSummary[Any]], pla
     at, stage = np.divmod(np.arange(counts.size), len(names))
     tables: dict[str, Any] = {
         "table": Later(lambda: _long(frames, places, names, dates, customer)),
-        "counts": _frames.build(
+        "counts": _output.build(
             backend,
             {
-                AS_OF: _frames.words(backend, dates, at),
-                STAGE: _frames.words(backend, names, stage),
+                AS_OF: _output.words(backend, dates, at),
+                STAGE: _output.words(backend, names, stage),
                 "customers": counts.ravel(),
                 "customer_share": grouping.ratio(counts, counts.sum(axis=1, keepdims=True)).ravel(),
             },
         ),
-        "moves": _frames.build(backend, _moves([frame[customer] for frame in frames], places, names, dates, customer)),
+        "moves": _output.build(backend, _moves([frame[customer] for frame in frames], places, names, dates, customer)),
     }
     last = summaries[-1]
     params = {name: value for name, value in last.params.items() if name not in {"as_of", "window", "frequency", "monetary", "refund_only"}}
@@ -343,12 +343,12 @@ def history(names: Sequence[str], summaries: Sequence[CustomerSummary[Any]], pla
 def _long(frames: Sequence[_frames.Eager], places: Sequence[Ints], names: Sequence[str], dates: Sequence[str], customer: str) -> Any:
     """One row per date and customer."""
     backend = frames[0].implementation
-    return _frames.build(
+    return _output.build(
         backend,
         {
-            AS_OF: _frames.words(backend, dates, np.repeat(np.arange(len(dates)), [len(place) for place in places])),
+            AS_OF: _output.words(backend, dates, np.repeat(np.arange(len(dates)), [len(place) for place in places])),
             customer: _frames.concat([frame[customer] for frame in frames]),
-            STAGE: _frames.words(backend, names, np.concatenate(places)),
+            STAGE: _output.words(backend, names, np.concatenate(places)),
         },
     )
 
@@ -369,9 +369,9 @@ def _moves(
         (np.array(column, dtype=np.int64) for column in zip(*rows, strict=True)) if rows else np.zeros((4, 0), np.int64)
     )
     return {
-        "before": _frames.words(backend, dates, before),
-        "after": _frames.words(backend, dates, before + 1),
-        "source": _frames.words(backend, sources, source_of),
-        "target": _frames.words(backend, names, target),
+        "before": _output.words(backend, dates, before),
+        "after": _output.words(backend, dates, before + 1),
+        "source": _output.words(backend, sources, source_of),
+        "target": _output.words(backend, names, target),
         "customers": count,
     }

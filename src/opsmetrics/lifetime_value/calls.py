@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 
 import numpy as np
 
-from opsmetrics import _checks, _frames, _render
+from opsmetrics import _checks, _frames, _output, _render
 from opsmetrics._frames import Column, Floats, Ints, Use
 from opsmetrics._results import SHOWN, Held, Result, Table, dropped_notes, shown, table_of
 from opsmetrics.customers import MissingCustomer, Refunds
@@ -80,9 +80,9 @@ class CLV(Result[FrameT_co]):
     choice = Table()
 
     def _view(self) -> _render.View:
-        names, rows = _frames.head(self._tables["totals"])
+        names, rows = _output.head(self._tables["totals"])
         total = dict(zip(names, rows[0], strict=True))
-        columns, best = _frames.head(_most_valuable(self._tables["table"], self.customer))
+        columns, best = _output.head(_most_valuable(self._tables["table"], self.customer))
         sure = f"{self.params['confidence']:.0%}"
         notes = [
             f"all customers: value {_money(total['value'])}; {sure} intervals: of the mean {_range(total, 'value')}, of the outcome "
@@ -91,12 +91,12 @@ class CLV(Result[FrameT_co]):
             *self.fit.warnings, *self.spend_fit.warnings, *dropped_notes(self.dropped),
         ]  # fmt: skip
         return _render.View(
-            title=f"Customer lifetime value: {_frames.height(self._tables['table']):,} customers, {self.fit.title}",
+            title=f"Customer lifetime value: {_output.height(self._tables['table']):,} customers, {self.fit.title}",
             facts=shown(self.params),
             columns=columns,
             rows=best,
             ids=[self.customer],
-            total_rows=_frames.height(self._tables["table"]),
+            total_rows=_output.height(self._tables["table"]),
             notes=notes,
         )
 
@@ -150,11 +150,11 @@ class CLV(Result[FrameT_co]):
         content = self._sums(group, len(names) + 1)
         some = np.flatnonzero(content["customers"])
         place = np.where(some < len(names), some, -1)
-        columns: dict[str, Column] = {label: _frames.take_or_null(names, place)}
+        columns: dict[str, Column] = {label: _output.take_or_null(names, place)}
         columns |= {name: values[some] for name, values in content.items()}
         params = {name: self.params[name] for name in ("model", "as_of", "horizon", "discount_rate", "margin", "confidence")}
         return CLVBreakdown(
-            _tables={"table": _frames.build(own.implementation, columns)}, params=params | {"label": label}, dropped={}, label=label
+            _tables={"table": _output.build(own.implementation, columns)}, params=params | {"label": label}, dropped={}, label=label
         )
 
     def validate(self, *, calibration_end: str | dt.date | dt.datetime | np.datetime64 | None = None) -> Validation[FrameT_co]:
@@ -355,9 +355,9 @@ def clv(
     totals = outcomes.totals(base, np.zeros(len(z), dtype=np.int64), 1, np.random.default_rng(seed))
     backend = door.frame.implementation
     tables = {
-        "table": _frames.append(door.frame, content),
-        "totals": _frames.build(backend, dict(totals)),
-        "choice": _frames.build(backend, chosen.columns(backend)),
+        "table": _output.append(door.frame, content),
+        "totals": _output.build(backend, dict(totals)),
+        "choice": _output.build(backend, chosen.columns(backend)),
     }
     params = dict(summary.params) | {
         "model": chosen.fit.title, "chosen_by": chosen.why, "horizon": int(question.span), "discount_rate": float(discount_rate),

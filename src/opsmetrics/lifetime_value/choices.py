@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, TypeAlias, get_args
 
 import numpy as np
 
-from opsmetrics import _checks, _frames
+from opsmetrics import _checks, _output
 from opsmetrics._frames import Backend, Column, Floats
 from opsmetrics._kernels.histories import Histories
 from opsmetrics._results import Held
@@ -36,7 +36,7 @@ class Chosen:
     def columns(self, backend: Backend) -> dict[str, Column]:
         """One row per model that was fitted."""
         content: dict[str, Column] = {
-            "model": _frames.words(backend, [fit.title for fit in self.candidates], np.arange(len(self.candidates))),
+            "model": _output.words(backend, [fit.title for fit in self.candidates], np.arange(len(self.candidates))),
             "log_likelihood": np.array([fit.log_likelihood for fit in self.candidates]),
             "aic": np.array([fit.aic for fit in self.candidates]),
             "converged": np.array([fit.converged for fit in self.candidates]),

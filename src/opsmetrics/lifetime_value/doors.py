@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from opsmetrics import _checks, _frames
+from opsmetrics import _checks, _frames, _output
 from opsmetrics._frames import Floats, Use
 from opsmetrics._kernels.histories import Histories
 from opsmetrics._results import Result, table_of
@@ -84,7 +84,7 @@ def _from_arrays(arrays: Mapping[str, Any]) -> Any:
     lengths = {name: values.shape for name, values in columns.items()}
     if any(len(shape) != 1 for shape in lengths.values()) or len(set(lengths.values())) > 1:
         raise DataError(f"summary has arrays of the shapes {lengths}; they must be of one length, one row per customer.", code="data.kind")
-    return _frames.build(_frames.backend("pandas"), columns)
+    return _output.build(_output.backend("pandas"), columns)
 
 
 def _array(name: str, values: Any) -> npt.NDArray[Any]:

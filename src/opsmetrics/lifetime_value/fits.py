@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, overload
 
 import numpy as np
 
-from opsmetrics import _checks, _frames, _render
+from opsmetrics import _checks, _output, _render
 from opsmetrics._frames import Column, Floats, Ints
 from opsmetrics._kernels.histories import Histories, distinct
 from opsmetrics._results import SHOWN, Result, dropped_notes, picture, plain, shown
@@ -64,14 +64,14 @@ class Predictions(Result[FrameT_co]):
     unit: str
 
     def _view(self) -> _render.View:
-        columns, rows = _frames.head(self._tables["table"], SHOWN)
+        columns, rows = _output.head(self._tables["table"], SHOWN)
         return _render.View(
             title=f"Predictions of {self.params['model']}",
             facts=shown(self.params),
             columns=columns,
             rows=rows,
             ids=[] if self.customer is None else [self.customer],
-            total_rows=_frames.height(self._tables["table"]),
+            total_rows=_output.height(self._tables["table"]),
             notes=dropped_notes(self.dropped),
         )
 
@@ -602,9 +602,9 @@ class PurchaseFit(Fitted):
             columns |= {f"{name}_low": low, f"{name}_high": high}
             facts["confidence"] = level
         params = {"model": self.title, "unit": self.unit} | facts
-        frame = _frames.without(door.frame, (f"{name}_low", f"{name}_high"))  # of an earlier prediction
+        frame = _output.without(door.frame, (f"{name}_low", f"{name}_high"))  # of an earlier prediction
         return Predictions(
-            _tables={"table": _frames.append(frame, columns)}, params=params, dropped={}, customer=door.customer, unit=self.unit
+            _tables={"table": _output.append(frame, columns)}, params=params, dropped={}, customer=door.customer, unit=self.unit
         )
 
 

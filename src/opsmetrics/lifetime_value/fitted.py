@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from opsmetrics import _checks, _frames, _render
+from opsmetrics import _checks, _output, _render
 from opsmetrics._frames import Column, Floats
 from opsmetrics.errors import FitError, ParameterError
 
@@ -83,7 +83,7 @@ class Fitted(abc.ABC):
         """The parameters as a pandas frame: estimate, standard error, and the ends of a 95 % interval, on the scale of its logarithm."""
         columns, rows = self._rows()
         content: dict[str, Column] = {name: np.array([row[place] for row in rows]) for place, name in enumerate(columns)}
-        return _frames.build(_frames.backend("pandas"), content)
+        return _output.build(_output.backend("pandas"), content)
 
     def _rows(self) -> tuple[list[str], list[tuple[object, ...]]]:
         rows: list[tuple[object, ...]] = []

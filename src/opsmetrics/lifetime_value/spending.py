@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
 import numpy as np
 
-from opsmetrics import _checks, _frames
+from opsmetrics import _checks, _output
 from opsmetrics._frames import Column, Floats
 from opsmetrics._kernels import gamma_gamma, newton
 from opsmetrics._kernels.histories import Ints, Total
@@ -231,7 +231,7 @@ class GammaGammaFit(Fitted):
             params["confidence"] = level
         unit, customer = (getattr(summary, name, None) if isinstance(summary, Result) else None for name in ("unit", "customer"))
         return Predictions(
-            _tables={"table": _frames.append(frame, content)}, params=params, dropped={}, customer=customer, unit=unit or "purchase"
+            _tables={"table": _output.append(frame, content)}, params=params, dropped={}, customer=customer, unit=unit or "purchase"
         )
 
     def to_dict(self) -> dict[str, object]:

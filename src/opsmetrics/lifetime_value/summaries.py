@@ -15,7 +15,7 @@ from typing import Literal, TypeVar, get_args
 
 import numpy as np
 
-from opsmetrics import _checks, _frames, _parts, _render, activity
+from opsmetrics import _checks, _frames, _output, _parts, _render, activity
 from opsmetrics._frames import Column, Floats, Ints
 from opsmetrics._kernels import grouping, periods
 from opsmetrics._kernels import repeats as kernel
@@ -66,8 +66,8 @@ class CLVSummary(Result[FrameT_co]):
     unit: str
 
     def _view(self) -> _render.View:
-        columns, rows = _frames.head(self._tables["table"], SHOWN)
-        total = _frames.height(self._tables["table"])
+        columns, rows = _output.head(self._tables["table"], SHOWN)
+        total = _output.height(self._tables["table"])
         notes = [f"in {self.unit}s: recency runs from the first to the last purchase, T from the first to the end; frequency has no first"]
         if after := self.params[AFTER_CALIBRATION]:
             notes.append(f"{after:,} customers first bought after the calibration period and are left out")
@@ -218,7 +218,7 @@ def clv_summary(
         "unit": unit, "calibration_end": None if held_from is None else held_from.text, "refunds": refunds,
         "missing_customer": missing_customer, **{name: facts.counts[name] for name in ("rows", REFUND_ONLY, AFTER_CALIBRATION)},
     }  # fmt: skip
-    table = _frames.build(log.source.backend, {customer: facts.customers} | _measures(facts, rules))
+    table = _output.build(log.source.backend, {customer: facts.customers} | _measures(facts, rules))
     return CLVSummary(_tables={"table": table}, params=params, dropped=dict(facts.dropped), customer=customer, unit=unit)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import numpy as np
 
-from opsmetrics import _checks, _frames, _render
+from opsmetrics import _checks, _frames, _output, _render
 from opsmetrics._frames import Backend, Column, Floats, Ints, Use
 from opsmetrics._kernels import forecasts
 from opsmetrics._kernels.histories import Histories
@@ -93,8 +93,8 @@ class Validation(Result[FrameT_co]):
     coverage = Table()
 
     def _view(self) -> _render.View:
-        columns, rows = _frames.head(self._tables["table"])
-        _, covered = _frames.head(self._tables["coverage"])
+        columns, rows = _output.head(self._tables["table"])
+        _, covered = _output.head(self._tables["coverage"])
         told = ", ".join(f"{of} {_covered(str(of), float(str(share)))}" for of, _, share, *_ in covered)
         return _render.View(
             title=f"Validation of {self.model}: learned until {self.calibration_end}, held out {self.params['duration']:,} days",
@@ -204,7 +204,7 @@ def validate(orders: Held, models: Models, asked: Mapping[str, Any], calibration
     end = str(trial.summary.params["calibration_end"])
     params = dict(trial.summary.params) | {"model": trial.models.buying.title, "duration": trial.duration, "confidence": confidence}
     return Validation(
-        _tables={name: _frames.build(backend, content) for name, content in contents.items()}, params=params, dropped=trial.summary.dropped,
+        _tables={name: _output.build(backend, content) for name, content in contents.items()}, params=params, dropped=trial.summary.dropped,
         model=trial.models.buying.title, calibration_end=end,
     )  # fmt: skip
 
@@ -288,7 +288,7 @@ def _rules(backend: Backend, trial: Trial, kinds: Kinds, found: Worth) -> dict[s
     off = [predicted - actual for predicted in predictions.values()]
     absolute = np.array([np.abs(error).mean() for error in off])
     return {
-        "rule": _frames.words(backend, list(predictions), np.arange(len(predictions))),
+        "rule": _output.words(backend, list(predictions), np.arange(len(predictions))),
         "mae": absolute,
         "rmse": np.array([np.sqrt(np.mean(error**2)) for error in off]),
         "bias": np.array([error.sum() / actual.sum() if actual.any() else np.nan for error in off]),
@@ -325,7 +325,7 @@ def _frequencies(backend: Backend, trial: Trial) -> dict[str, Column]:
     actual = np.bincount(np.minimum(trial.rows.x, MOST_SHOWN), minlength=MOST_SHOWN + 1)
     names = [*(str(n) for n in range(MOST_SHOWN)), f"{MOST_SHOWN}+"]
     return {
-        "purchases": _frames.words(backend, names, np.arange(len(names))), "actual": actual,
+        "purchases": _output.words(backend, names, np.arange(len(names))), "actual": actual,
         "expected": np.append(expected, weights.sum() - expected.sum()),
     }  # fmt: skip
 
@@ -347,7 +347,7 @@ def _coverage(backend: Backend, trial: Trial, base: Base) -> dict[str, Column]:
     ends = [(np.nan,) * 3] * 2 + [tuple(float(part[0]) for part in case) for case in list(cases.values())[2:]]
     actual, low, high = np.array(ends).T
     return {
-        "of": _frames.words(backend, list(cases), np.arange(len(cases))), "nominal": np.full(len(cases), base.question.confidence),
+        "of": _output.words(backend, list(cases), np.arange(len(cases))), "nominal": np.full(len(cases), base.question.confidence),
         "covered": np.array(covered), "expected": np.array(sums_of), "actual": actual, "low": low, "high": high,
     }  # fmt: skip
 
@@ -363,6 +363,6 @@ def _tracking(backend: Backend, orders: Held, asked: Mapping[str, Any], trial: T
     expected = np.convolve(births, curve)[: len(repeats)]
     at = np.arange(last, first_day - 1, -_EVERY)[::-1]
     return {
-        "time": _frames.days(backend, at), "actual": np.cumsum(repeats)[at - first_day], "expected": expected[at - first_day],
+        "time": _output.days(backend, at), "actual": np.cumsum(repeats)[at - first_day], "expected": expected[at - first_day],
         "held_out": at > end,
     }  # fmt: skip

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from opsmetrics import _frames
+from opsmetrics import _output
 from opsmetrics.errors import warn
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def draw(result: Result[Any] | PurchaseFit, _ax: Axes | None) -> Axes:
 
 def read(result: Result[Any], name: str = "table") -> dict[str, list[Any]]:
     """A table of a result as Python columns; missing numbers are None."""
-    names, rows = _frames.head(getattr(result, name))
+    names, rows = _output.head(getattr(result, name))
     return {name: [row[i] for row in rows] for i, name in enumerate(names)}
 
 

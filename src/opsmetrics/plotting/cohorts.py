@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from opsmetrics import _frames
+from opsmetrics import _output
 from opsmetrics.cohorts.activations import Activation
 from opsmetrics.cohorts.habits import Stickiness
 from opsmetrics.cohorts.repurchases import NextPeriod, Repurchase
@@ -47,7 +47,7 @@ _SUMS = {"orders": "Orders at that age, per order at age 0", "amount": "Money at
 @draw.register(Retention)
 def _retention(result: Retention[Any], ax: Axes | None) -> Axes:
     """Cells of cohort and age where cohorts are periods, and few; else a line for each cohort, or for all of them together."""
-    cohorts, ages = (_frames.height(result._tables[name]) for name in ("triangle", "average"))
+    cohorts, ages = (_output.height(result._tables[name]) for name in ("triangle", "average"))
     if result.params["cohort"] != "first":
         return _lines(result, ax, cohorts)
     return _cells(result, ax) if max(cohorts, ages) <= _ROWS else _lines(result, ax, 0)
@@ -93,7 +93,7 @@ def _cell(share: float) -> str:
 def _lines(result: Retention[Any], ax: Axes | None, cohorts: int) -> Axes:
     """Retention by age of the largest cohorts, and of all customers with its interval."""
     average, by, period = read(result, "average"), str(result.params["cohort"]), str(result.params["period"])
-    columns, rows = _frames.head(result._tables["triangle"], series.VALUES if cohorts else 0)
+    columns, rows = _output.head(result._tables["triangle"], series.VALUES if cohorts else 0)
     known = np.flatnonzero(~np.isnan(numbers(average["retention"])))
     drawn = known[1:] if len(known) > 1 else known  # age 0 is 100%, and would flatten the rest
     ages = numbers(average["age"])[drawn]
@@ -123,7 +123,7 @@ def _lines(result: Retention[Any], ax: Axes | None, cohorts: int) -> Axes:
     share_axis(ax.yaxis)
     ax.set_xlabel(f"age: {series.many(period)} since the first{' (age 0, where all are, is left out)' if len(known) > 1 else ''}")
     ax.set_ylabel("retention")
-    several = series.largest(cohorts, by) if rows else f", {_frames.height(result._tables['triangle']):,} cohorts together"
+    several = series.largest(cohorts, by) if rows else f", {_output.height(result._tables['triangle']):,} cohorts together"
     title = f"{_headline(result, average)}\n{_meaning(result)}{several}"
     return finish(ax, title, grid="y", above=series.legend(ax, names))
 
@@ -240,7 +240,7 @@ def _height(ratio: Floats, grown: Floats) -> float:
 @draw.register(Activation)
 def _activation(result: Activation[Any], ax: Axes | None) -> Axes:
     """The share activated by period of first sight, with its interval; hollow where only some were followed for the whole span."""
-    table, (names, (whole,)) = read(result), _frames.head(result._tables["overall"])
+    table, (names, (whole,)) = read(result), _output.head(result._tables["overall"])
     overall: dict[str, Any] = dict(zip(names, whole, strict=True))
     params, period = result.params, str(result.params["period"])
     days, customers, eligible = series.days_of(table["period"]), numbers(table["customers"]), numbers(table["eligible"])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from opsmetrics import _frames
+from opsmetrics import _frames, _output
 from opsmetrics.customers import CustomerSummary
 from opsmetrics.migration import Transitions
 from opsmetrics.plotting.canvas import BLUE, GREY, INK, ORANGE, count_axis, draw, finish, heat, new_axes, per_cent
@@ -30,7 +30,7 @@ _WRITTEN, _NAMED = 100, 36
 @draw.register(SegmentSummary)
 def _segments(result: SegmentSummary[Any], ax: Axes | None) -> Axes:
     """Bars of the share of customers and the share of revenue of each segment."""
-    names, rows = _frames.head(result._tables["table"])
+    names, rows = _output.head(result._tables["table"])
     column = {name: [row[i] for row in rows] for i, name in enumerate(names)}
     by, place = str(result.params["by"]), np.arange(len(rows))
     ax = new_axes(ax, 8.0, 1.4 + 0.4 * max(len(rows), 3))
@@ -57,7 +57,7 @@ def _cells(result: RFMScores[Any], ax: Axes | None) -> Axes:
 @draw.register(RFM)
 def _named_cells(result: RFM[Any], ax: Axes | None) -> Axes:
     """The same cells with the names of their segments, where the map looks at recency and frequency alone."""
-    names, rows = _frames.head(result._tables["table"])
+    names, rows = _output.head(result._tables["table"])
     pairs: set[Any] = {tuple(row[names.index(name)] for name in ("f_score", "r_score", "segment")) for row in rows}
     cells = {(int(f) - 1, int(r) - 1): str(name).replace("_", " ") for f, r, name in pairs}
     small = result.scorer.bins["f"] * result.scorer.bins["r"] <= _NAMED
@@ -113,7 +113,7 @@ def _frequencies(result: CustomerSummary[Any], ax: Axes | None) -> Axes:
 @draw.register(Transitions)
 def _moves(result: Transitions[Any], ax: Axes | None) -> Axes:
     """The share of each source (row) by target (column); the frames mark those who stayed."""
-    names, rows = _frames.head(result._tables["counts"])
+    names, rows = _output.head(result._tables["counts"])
     counts = np.array([row[1:] for row in rows], dtype=np.int64)
     totals = counts.sum(axis=1)
     size = len(counts)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from opsmetrics import _frames
+from opsmetrics import _output
 from opsmetrics.lifecycles.aipls import AIPL
 from opsmetrics.lifecycles.flows import AIPLFlow
 from opsmetrics.lifecycles.growth import Lifecycle, LifecycleBreakdown
@@ -133,15 +133,15 @@ def _actives(result: LifecycleBreakdown[Any], ax: Axes | None) -> Axes:
 def _largest(result: LifecycleBreakdown[Any]) -> tuple[dict[str, list[Any]], int]:
     """The rows of the values that are drawn, which come first, and how many values there are; each has a row for every period."""
     native = result._tables["table"]
-    every = _frames.height(native)
+    every = _output.height(native)
     for rows in itertools.accumulate(itertools.repeat(2), operator.mul, initial=512):
-        names, head = _frames.head(native, rows)
+        names, head = _output.head(native, rows)
         periods = [row[names.index("period")] for row in head]
         size = next((place for place in range(1, len(periods)) if periods[place] == periods[0]), every if rows >= every else 0)
         if size:
             break
     kept = series.VALUES * size
-    names, head = _frames.head(native, kept) if kept > len(head) else (names, head[:kept])
+    names, head = _output.head(native, kept) if kept > len(head) else (names, head[:kept])
     return {name: [row[place] for row in head] for place, name in enumerate(names)}, every // size
 
 

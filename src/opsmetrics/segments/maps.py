@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from opsmetrics import _checks, _frames
+from opsmetrics import _checks, _frames, _output
 from opsmetrics._frames import Floats, Ints
 from opsmetrics.errors import ParameterError, warn
 from opsmetrics.segments import presets
@@ -336,11 +336,11 @@ class SegmentMap:
         uses = [_frames.Use(name, name, "number") for name in (*MEASURES.values(), *totals)]
         frame, columns = _frames.columns("scores", table, uses)
         backend = frame.implementation
-        added: dict[str, _frames.Column] = {} if code is None else {CODE_COLUMN: _frames.words(backend, _CODES, code)}
-        added["segment"] = _frames.words(backend, self.names, segment)
-        labels = _frames.series(backend, self.names, _frames.TEXT)
+        added: dict[str, _frames.Column] = {} if code is None else {CODE_COLUMN: _output.words(backend, _CODES, code)}
+        added["segment"] = _output.words(backend, self.names, segment)
+        labels = _output.series(backend, self.names, _frames.TEXT)
         return RFM(
-            _tables={**scores._tables, "table": _frames.append(_frames.without(frame, (CODE_COLUMN, "segment")), added)},
+            _tables={**scores._tables, "table": _output.append(_output.without(frame, (CODE_COLUMN, "segment")), added)},
             params={k: v for k, v in scores.params.items() if k not in SPLIT_PARAMS} | (used.split.to_dict() if used.split else {}),
             dropped=dict(scores.dropped),
             customer=scores.customer,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from opsmetrics import _frames, _render
+from opsmetrics import _output, _render
 from opsmetrics._results import Result, Table, dropped_notes, shown
 from opsmetrics.segments.summaries import SegmentSummary
 
@@ -84,7 +84,7 @@ class RFM(RFMScores[FrameT_co]):
 
     def _view(self) -> _render.View:
         inner = self.segments._view()
-        customers = _frames.height(self._tables["table"])
+        customers = _output.height(self._tables["table"])
         return _render.View(
             title=f"RFM: {customers:,} customers in {inner.total_rows:,} segments",
             facts=shown(self.params),

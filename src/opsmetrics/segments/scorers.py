@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, TypeAlias, TypeVar, cast, get_args, over
 import numpy as np
 import numpy.typing as npt
 
-from opsmetrics import _checks, _frames
+from opsmetrics import _checks, _frames, _output
 from opsmetrics._frames import Column, Floats, Ints, Use
 from opsmetrics._kernels import scoring
 from opsmetrics._results import Result, table_of
@@ -241,9 +241,9 @@ class FittedRFMScorer:
         columns: dict[str, Column] = {SCORES[axis]: scores[axis] for axis in AXES}
         columns["rfm_score"] = np.sum([self.weights[axis] * scores[axis] for axis in AXES], axis=0)
         known = summary if isinstance(summary, Result) else None
-        kept = frame if known is None else _frames.without(frame, ("rfm_code", "segment"))  # of an earlier map
+        kept = frame if known is None else _output.without(frame, ("rfm_code", "segment"))  # of an earlier map
         return RFMScores(
-            _tables={**(known._tables if known else {}), "table": _frames.append(kept, columns)},
+            _tables={**(known._tables if known else {}), "table": _output.append(kept, columns)},
             params=(known.params if known else {}) | {"method": self.method, "ties": self.ties, "bins": self.bins},
             dropped=dict(known.dropped) if known else {},
             customer=getattr(known, "customer", None),

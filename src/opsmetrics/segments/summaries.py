@@ -9,7 +9,7 @@ from typing import Any, TypeVar, overload
 
 import numpy as np
 
-from opsmetrics import _checks, _frames, _render
+from opsmetrics import _checks, _frames, _output, _render
 from opsmetrics._frames import Column, Floats, Ints, Use
 from opsmetrics._kernels import grouping
 from opsmetrics._results import SHOWN_LABELS, Result, dropped_notes, table_of
@@ -47,8 +47,8 @@ class SegmentSummary(Result[FrameT_co]):
     """
 
     def _view(self) -> _render.View:
-        columns, rows = _frames.head(self._tables["table"], SHOWN_LABELS)
-        count = _frames.height(self._tables["table"])
+        columns, rows = _output.head(self._tables["table"], SHOWN_LABELS)
+        count = _output.height(self._tables["table"])
         return _render.View(
             title=f"Segments: {count:,}",
             facts=self.params,
@@ -131,7 +131,7 @@ def summarise(
     content = _measures(codes, len(labels), columns)
     rows = np.arange(len(labels)) if keep_order else np.argsort(-content["revenue"], kind="stable")
     by_row: dict[str, Column] = {name: values[rows] for name, values in content.items()}
-    table = _frames.build(backend, {by: _frames.take(labels, rows)} | by_row)
+    table = _output.build(backend, {by: _frames.take(labels, rows)} | by_row)
     return SegmentSummary(_tables={"table": table}, params={"by": by, "customers": len(codes)}, dropped=dict(dropped))
 
 
@@ -154,7 +154,7 @@ def _labels(values: _frames.Values, use: Use, order: Sequence[str] | None) -> tu
     _checks.order_of(wanted, there)
     place = np.array([wanted.index(label) for label in there], dtype=np.int64)
     dtype = dtype if (dtype := _frames.plain(distinct).dtype).is_integer() else _frames.TEXT
-    return _frames.series(values.implementation, wanted, dtype), place[codes]
+    return _output.series(values.implementation, wanted, dtype), place[codes]
 
 
 def finite_extremes(name: str, values: Floats) -> tuple[float, float]:
