@@ -245,6 +245,19 @@ def test_days_of_entry_add_up_to_attempts(frame: pd.DataFrame, count: Any, windo
 
 
 @FEW
+@given(logs(), windows)
+def test_paths_of_one_customer_are_no_more_news_than_one(frame: pd.DataFrame, window: str | None) -> None:
+    """The same paths twice, in two sessions of each customer: the conversion curve knows no more than from one of them."""
+    alone = columns_of(funnel(frame, window=window, entry="first").survival().table)
+    both = pd.concat([frame.assign(session=session) for session in ("a", "b")], ignore_index=True)
+    twice = columns_of(funnel(both, window=window, entry="first", hold="session").survival().table)
+    assert twice["seconds"] == alone["seconds"]
+    for name in ("at_risk", "converted", "censored"):
+        assert twice[name] == [2 * count for count in alone[name]]
+    for name in ("conversion", "conversion_low", "conversion_high"):
+        assert twice[name] == pytest.approx(alone[name], rel=1e-7, abs=1e-9), name
+
+
 @given(logs(), free)
 def test_a_huge_step_window_is_none(frame: pd.DataFrame, choices: dict[str, Any]) -> None:
     """Without exclusions: with them, any chain around an excluded row would do."""

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from statsmodels.duration.survfunc import SurvfuncRight
 from statsmodels.stats.proportion import proportion_confint
 
-from opsmetrics._kernels.survival import kaplan_meier, returning
+from opsmetrics._kernels.survival import kaplan_meier, log_log, returning
 
 # Freireich et al. (1963), remission of leukaemia under 6-mercaptopurine in weeks, a plus for censored; the curve is that of
 # Kalbfleisch & Prentice.
@@ -48,6 +48,44 @@ def test_the_published_curve():
     assert found[35] == found[23]
     assert curve.events.sum() == 9
     assert curve.censored.sum() == 12
+
+
+def by_jackknife(times, happened, cluster):
+    """The variance of log S at each time of an event, cluster by cluster, each left out a little at a time (written out as a matrix)."""
+    curve = kaplan_meier(times, happened, 0.95)
+    n, d = curve.at_risk.astype(float), curve.events.astype(float)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        moved = np.where(times[:, None] >= curve.time, d / (n * (n - d)), 0.0)
+        moved = moved - np.where(happened[:, None] & (times[:, None] == curve.time), 1 / (n - d), 0.0)
+        sums = np.array([moved[cluster == one].sum(axis=0) for one in np.unique(cluster)]).cumsum(axis=1)
+    return curve, (sums**2).sum(axis=0)
+
+
+SPELLS = st.lists(st.tuples(st.integers(0, 15), st.booleans(), st.integers(0, 9)), min_size=2, max_size=50)
+
+
+@given(SPELLS)
+def test_clusters_are_left_out_one_by_one(spells):
+    times, happened, cluster = (np.array(column) for column in zip(*spells, strict=True))
+    curve, variance = by_jackknife(times, happened, cluster)
+    found = kaplan_meier(times, happened, 0.95, cluster)
+    assert found.survival.tolist() == curve.survival.tolist()
+    low, high = log_log(curve.survival, np.nan_to_num(variance, posinf=0.0), 0.95)
+    inside = (curve.survival > 0) & (curve.survival < 1)
+    assert found.low[inside] == pytest.approx(low[inside], rel=1e-7, abs=1e-9)
+    assert found.high[inside] == pytest.approx(high[inside], rel=1e-7, abs=1e-9)
+
+
+@given(SPELLS)
+def test_clusters_of_one_are_none_and_copies_say_nothing_new(spells):
+    """Alone it is Greenwood's variance; a cluster of two equal spells is worth one."""
+    times, happened, _ = (np.array(column) for column in zip(*spells, strict=True))
+    one, alone = np.arange(len(times)), kaplan_meier(times, happened, 0.95)
+    twice = kaplan_meier(np.tile(times, 2), np.tile(happened, 2), 0.95, np.tile(one, 2))
+    for found in (kaplan_meier(times, happened, 0.95, one), twice):
+        assert found.time.tolist() == alone.time.tolist()
+        for name in ("survival", "low", "high"):
+            assert getattr(found, name) == pytest.approx(getattr(alone, name), rel=1e-7, abs=1e-9), name
 
 
 @given(times=st.lists(st.integers(0, 20), min_size=1, max_size=60), seed=st.integers(0, 2**32))

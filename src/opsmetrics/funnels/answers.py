@@ -364,7 +364,7 @@ def curve(
     converted = paths.taken[goal]
     seen = np.minimum(paths.limit, end) - paths.ticks[0]
     waits = np.where(converted, paths.ticks[goal] - paths.ticks[0], np.maximum(seen, 0))
-    found = survival.kaplan_meier(waits, converted, confidence)
+    found = survival.kaplan_meier(waits, converted, confidence, paths.person if reading.clustered else None)
     content: dict[str, Column] = {
         "seconds": tables.seconds(found.time, reading.clock), "at_risk": found.at_risk.astype(np.int64), "converted": found.events,
         "censored": found.censored.astype(np.int64), "conversion": 1 - found.survival, "conversion_low": 1 - found.high,

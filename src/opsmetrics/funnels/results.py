@@ -244,7 +244,7 @@ class Funnel(Result[FrameT_co]):
         Returns
         -------
         ConversionCurve
-            One less the Kaplan-Meier curve, with its pointwise interval.
+            One less the Kaplan-Meier curve, with its pointwise interval, which clusters by customer where he has several paths.
 
         Raises
         ------
