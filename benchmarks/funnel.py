@@ -13,7 +13,7 @@ import polars as pl
 import opsmetrics as om
 from benchmarks import processes, timing
 
-EVENTS, CUSTOMERS, ROUNDS = 5_000_000, 500_000, 7
+EVENTS, CUSTOMERS, ROUNDS = 5_000_000, 500_000, 11
 STEPS = ["view", "cart", "checkout", "pay", "repeat"]
 OTHERS = [f"other_{number}" for number in range(10)]
 COLUMNS = {"customer": "customer", "event": "event", "time": "time"}

@@ -1,8 +1,13 @@
-"""Times in turns: A B C, A B C, ...; the medians and their ratio to the first are what counts, absolute times only measure the machine."""
+"""Times in turns, in an order drawn anew for each round; medians and ratios are what counts, absolute times only measure the machine.
+
+What a contender leaves behind, in the caches and in the memory that the process holds, is felt by the next: in a fixed order always by the
+same one.
+"""
 
 from __future__ import annotations
 
 import gc
+import random
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -13,8 +18,9 @@ def in_turns(
 ) -> dict[str, list[float]]:
     """Seconds of each contender in each round, after one round that does not count unless all are warmed up."""
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
+    lots = random.Random(0)
     for turn in range(warmed, rounds + 1):
-        for name, run in contenders.items():
+        for name, run in lots.sample(list(contenders.items()), len(contenders)):
             gc.collect()
             began = clock()
             kept = run()
