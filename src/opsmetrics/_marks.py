@@ -78,7 +78,7 @@ class Marker:
         words = self.words
         if not words or self.event is None:
             return self._combine(frame, np.zeros(len(frame), dtype=np.uint8)), frozenset()
-        codes = _frames.positions_among(frame[self.event], words)
+        codes = _frames.positions_among(frame.get_column(self.event), words)
         seen = frozenset(word for place, word in enumerate(words) if _occurs(codes, place))
         return (look_up(self.by_code(words), codes) if self.by_event_alone else self._combine(frame, codes)), seen
 

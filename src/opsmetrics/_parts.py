@@ -293,7 +293,7 @@ def _slices(chunk: Chunk, uses: Sequence[Use]) -> Iterator[Callable[[], Part]]:
     Blocks of rows are dealt out to the parts while they are in the cache, and the rows of a part are brought together by customer. Of whole
     numbers the customers come in order, and so do the parts, which leaves nothing to sort at the end.
     """
-    customer = chunk.frame[uses[0].column]
+    customer = chunk.frame.get_column(uses[0].column)
     dense = None if _frames.are_whole(customer) else _encode(chunk, uses[0])
     ids = customer.to_numpy() if dense is None else dense[0]
     values, labels = _columns(chunk, uses)
@@ -352,7 +352,7 @@ def _part(chunk: Chunk, uses: Sequence[Use]) -> Part:
 
 def _encode(chunk: Chunk, use: Use) -> tuple[Ints, Values]:
     """The customers of the rows that are wanted, as codes."""
-    series = chunk.frame[use.column]
+    series = chunk.frame.get_column(use.column)
     return _frames.encode(series if chunk.wanted is None else _frames.take(series, chunk.wanted), use)
 
 
@@ -361,7 +361,7 @@ def _columns(chunk: Chunk, uses: Sequence[Use]) -> tuple[dict[str, npt.NDArray[A
     values, labels = dict(chunk.columns), {}
     for use in uses[1:]:
         if use.role == "label":
-            values[use.argument], labels[use.argument] = _frames.encode(chunk.frame[use.column], use)
+            values[use.argument], labels[use.argument] = _frames.encode(chunk.frame.get_column(use.column), use)
         else:
-            values[use.argument] = _frames.values_of(chunk.frame[use.column], use)
+            values[use.argument] = _frames.values_of(chunk.frame.get_column(use.column), use)
     return values, labels

@@ -59,8 +59,9 @@ def measures(paths: Paths, reading: Reading) -> dict[str, Any]:
         "dropped": np.where(required, before.base - before.taken, 0),
         "tied": tied,
     }
-    for prefix, waits in (("step_", step), ("", whole)):
-        found = np.array([quantiles(wait, QUANTILES, reading.clock) for wait in waits])
+    since_step = [quantiles(wait, QUANTILES, reading.clock) for wait in step]
+    since_entry = since_step[:2] + [quantiles(wait, QUANTILES, reading.clock) for wait in whole[2:]]  # before the second is the entry
+    for prefix, found in (("step_", np.array(since_step)), ("", np.array(since_entry))):
         columns |= {f"median_{prefix}seconds": found[:, 0], f"p90_{prefix}seconds": found[:, 1]}
     if paths.amount is not None:
         columns["amount"] = np.concatenate([_sum(line) for line in paths.amount])
