@@ -111,7 +111,12 @@ def test_shows_the_funnel_and_who_leaves_it(said: str) -> None:
     days = purchases.groupby("customer")["date"].unique().map(sorted)
     again = int(days.map(lambda d: len(d) > 1 and (d[1] - d[0]).days <= 180).sum())
     assert f"second purchase{again:>11,}" in said
-    for words in ("Funnel by channel, against direct", "The next event after cart, instead of checkout", "忠诚"):
+    for words in (
+        "Funnel by channel, against direct",
+        "The next event after cart, instead of checkout",
+        "Time from checkout to pay",
+        "忠诚",
+    ):
         assert words in said
 
 

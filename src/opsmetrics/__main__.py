@@ -61,6 +61,8 @@ def funnel_tour(purchases: pd.DataFrame) -> None:
     print(shop)
     print("\nWhich channel loses people where? Out of all entries, against the customers who come by themselves:\n")
     print(shop.compare("channel", baseline="direct"))
+    print("\nHow long does the payment take, once the order is there?\n")
+    print(shop.times("checkout", "pay", edges=["0min", "1min", "5min", "10min", "30min", "1h", "7D"]))
     print("\nWhat did those do who left a cart?\n")
     print(shop.next_events(after="cart"))
     print("\nThe same customers as A-I-P-L (认知 - 兴趣 - 购买 - 忠诚), loyalty being one more payment:\n")

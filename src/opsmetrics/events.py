@@ -33,7 +33,7 @@ _Extra: TypeAlias = "dict[str, tuple[npt.NDArray[Any], Values | None]]"
 _LISTED = 20
 """Events that a sentence names at most."""
 
-MISSING_CUSTOMER, MISSING_TIME = "missing customer", "missing time"
+MISSING_CUSTOMER, MISSING_TIME, MISSING_EVENT = "missing customer", "missing time", "missing event"
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from opsmetrics._marks import Marker
 from opsmetrics._parts import Part
 from opsmetrics._results import SHOWN_LABELS, Result, Table, dropped_notes, shown
 from opsmetrics.errors import ColumnError, DataError, ParameterError
-from opsmetrics.events import Columns, EventLog, arrange, check, read
+from opsmetrics.events import MISSING_EVENT, Columns, EventLog, arrange, check, read
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -323,7 +323,7 @@ def _moves(part: Part, clock: Clock, gap: int | None) -> _Moves:
     ordered = arrange(part, clock, 0)
     codes = part["event"][ordered.log.row]
     if unnamed := int(np.count_nonzero(codes < 0)):
-        ordered.dropped["missing event"] = unnamed
+        ordered.dropped[MISSING_EVENT] = unnamed
     log, codes = ordered.log.take(codes >= 0), codes[codes >= 0]
     names = part.labels["event"]
     begins = visit_starts(log, gap)

@@ -331,6 +331,15 @@ CASES_STATS = [
     refuse("options in words", stats(metrics={"metric": "x"}), *METRICS, "om.Mean"),
     refuse("cuts of statistics", stats(means(), metrics={"metric": om.Mean("x", winsorize=0.99)}), *METRICS, "winsorize"),
     refuse(
+        "skewness beside a covariate",
+        stats(
+            means(MEANS | {"covariate_mean": 0.0, "covariate_variance": 1.0, "covariance_covariate": 0.1, "third_moment": 1.0}),
+            metrics={"metric": om.Mean("x", skew_correction=True)},
+        ),
+        *STATS,
+        "without covariates",
+    ),
+    refuse(
         "skewness without a third moment", stats(means(), metrics={"metric": om.Mean("x", skew_correction=True)}), *STATS, "third_moment"
     ),
 ]

@@ -157,6 +157,11 @@ def tilted(apart: float, size: float = 0.0) -> dict[str, Any]:
     return found
 
 
+def inside_out(names: Any = tuple(PARETO.params)) -> dict[str, Any]:
+    """Pairs that are each possible, and together are not."""
+    return {a: {b: 1.0 if a == b else -0.9 for b in names} for a in names}
+
+
 def without(key: str) -> Callable[[], Any]:
     return lambda: om.ParetoNBDFit.from_dict({name: value for name, value in at(PARETO).to_dict().items() if name != key})
 
@@ -444,6 +449,10 @@ CASES_SAVED = [
         for value in (math.nan, "x", None)
     ],
     refuse("covariance not symmetric", saved(covariance=tilted(1e-3)), P, "parameter.covariance", "'r'", "'alpha'", "symmetric"),
+    refuse("r of 400 digits", saved(params=params(r=10**400)), P, "parameter.params", "finite"),
+    refuse("customers of 400 digits", saved(customers=10**400), P, "parameter.customers", "finite"),
+    refuse("parameters in a series", saved(params=pd.Series([1.0, 2.0])), P, "parameter.params"),
+    refuse("covariance of no customers", saved(covariance=inside_out()), P, "parameter.covariance", "below 0"),
     refuse("covariance beyond its variances", saved(covariance=tilted(0.0, 1e3)), P, "parameter.covariance", "'alpha'", "variances"),
     refuse("unit unknown", saved(unit="weeks"), *UNIT, "Did you mean 'week'?"),
     refuse("unit None", saved(unit=None), *UNIT),

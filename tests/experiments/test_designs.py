@@ -149,6 +149,18 @@ def test_looks_may_be_at_any_times():
     assert third.facts()["look"] == [3]
 
 
+def test_looks_as_close_as_may_be_can_be_told():
+    """A look for each ten-thousandth of the plan: fractions are rounded, and units are not."""
+    for planned in (10_000, 1_000_000):
+        step = planned // 10_000
+        plan = GroupSequential(5, planned_n=planned)
+        for first in range(step, planned - 2 * step, 97 * step):
+            assert plan.looked_at([first, first + step]).looks[:2] == (first / planned, (first + step) / planned)
+        assert plan.looked_at([planned - step]).looks == ((planned - step) / planned,)
+    near = GroupSequential([0.5, 0.50015], planned_n=10**6)
+    assert near.looked_at([500_074]).looks == (0.500074, 1.0)  # the planned look that is all but this one is left out
+
+
 @given(
     st.lists(st.integers(1, 99), min_size=1, max_size=8, unique=True).map(sorted),
     st.sampled_from(["two-sided", "greater"]),

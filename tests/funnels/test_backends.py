@@ -224,7 +224,10 @@ WITNESS = """
     )
     select count(*), count(n2), count(n3), count(n4),
            median(epoch(r2.t) - epoch(t1)), median(epoch(r3.t) - epoch(r2.t)), median(epoch(r4.t) - epoch(r3.t)),
-           median(epoch(r2.t) - epoch(t1)), median(epoch(r3.t) - epoch(t1)), median(epoch(r4.t) - epoch(t1))
+           median(epoch(r2.t) - epoch(t1)), median(epoch(r3.t) - epoch(t1)), median(epoch(r4.t) - epoch(t1)),
+           quantile_cont(epoch(r2.t) - epoch(t1), 0.9), quantile_cont(epoch(r3.t) - epoch(r2.t), 0.9),
+           quantile_cont(epoch(r4.t) - epoch(r3.t), 0.9), quantile_cont(epoch(r2.t) - epoch(t1), 0.9),
+           quantile_cont(epoch(r3.t) - epoch(t1), 0.9), quantile_cont(epoch(r4.t) - epoch(t1), 0.9)
     from best left join rows as r2 on r2.user_id = best.user_id and r2.n = n2
               left join rows as r3 on r3.user_id = best.user_id and r3.n = n3
               left join rows as r4 on r4.user_id = best.user_id and r4.n = n4
@@ -233,7 +236,7 @@ WITNESS = """
 
 @pytest.mark.parametrize("window", ["10 minutes", "1 hour", "7 days", "400 days"])
 def test_sql_written_by_hand_agrees(shop: pd.DataFrame, window: str) -> None:
-    """Chained joins over the rows of each customer: the counts and the median times of four steps inside a window."""
+    """Chained joins over the rows of each customer: the counts and the times (median and p90) of four steps inside a window."""
     connection = duckdb.connect()
     connection.register("events", shop)
     names = dict(zip("abcd", PATH, strict=True))
@@ -243,7 +246,9 @@ def test_sql_written_by_hand_agrees(shop: pd.DataFrame, window: str) -> None:
     table = columns_of(om.funnel(shop, PATH, window=span, **SHOP).table)
     assert table["customers"] == list(found[:4])
     assert table["median_step_seconds"][1:] == pytest.approx(found[4:7], rel=1e-9)
-    assert table["median_seconds"][1:] == pytest.approx(found[7:], rel=1e-9)
+    assert table["median_seconds"][1:] == pytest.approx(found[7:10], rel=1e-9)
+    assert table["p90_step_seconds"][1:] == pytest.approx(found[10:13], rel=1e-9)
+    assert table["p90_seconds"][1:] == pytest.approx(found[13:], rel=1e-9)
     assert found[3] > 10
 
 

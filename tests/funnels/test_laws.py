@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from statsmodels.stats.proportion import confint_proportions_2indep
 
 import opsmetrics as om
 from opsmetrics import _parts
@@ -245,6 +246,95 @@ def test_days_of_entry_add_up_to_attempts(frame: pd.DataFrame, count: Any, windo
 
 
 @FEW
+def log_of(**customers: str) -> pd.DataFrame:
+    """A log in which each customer does what at which minute past ten: a=("v 0, p 5")."""
+    rows = [(uid, *one.split(), 1.0) for uid, told in customers.items() for one in told.split(", ")]
+    frame = pd.DataFrame(rows, columns=["uid", "what", "minute", "money"])
+    return frame.assign(at=pd.Timestamp("2026-03-02 10:00") + pd.to_timedelta(frame["minute"].astype(int), "min"))
+
+
+def test_an_event_without_a_name_is_not_what_came_next() -> None:
+    """It is passed over, as `path_transitions` does, and counted; "(nothing)" means that none came."""
+    log = log_of(a="v 0, x 1, help 5", b="v 0", c="v 0, p 10", d="v 0, x 7").replace({"what": {"x": None}})
+    for frame in (log, om.prepare_events(log, customer="uid", event="what", time="at")):
+        columns = {} if frame is not log else {"customer": "uid", "event": "what", "time": "at"}
+        found = om.funnel(frame, ["v", "p"], **columns).next_events(after="v")
+        table = columns_of(found.table)
+        assert dict(zip(table["event"], table["customers"], strict=True)) == {"help": 1, "(nothing)": 2}
+        assert dict(zip(table["event"], table["median_seconds"], strict=True)) == {"help": 300.0, "(nothing)": None}
+        assert found.dropped == {"missing event": 2}
+
+
+def test_a_comparison_with_the_step_before_is_that_of_its_rates() -> None:
+    """Web 4 of 8 to the cart and 1 of 4 on to pay, ads 6 of 8 and 3 of 6: by hand, with the interval of Newcombe's witness."""
+    web = {f"w{i}": told for i, told in enumerate(["v 0"] * 4 + ["v 0, c 1"] * 3 + ["v 0, c 1, p 2"])}
+    ads = {f"a{i}": told for i, told in enumerate(["v 0"] * 2 + ["v 0, c 1"] * 3 + ["v 0, c 1, p 2"] * 3)}
+    log = log_of(**web, **ads)
+    log["channel"] = np.where(log["uid"].str.startswith("w"), "web", "ads")
+    found = funnel(log, ["v", "c", "p"])
+    for denominator, rates in (("entries", [(3 / 8, 1 / 8)]), ("previous", [(3 / 6, 1 / 4)])):
+        table = found.compare("channel", baseline="web", denominator=denominator).table
+        row = table[table["step"] == "p"].iloc[0]
+        ((ours, base),) = rates
+        assert (row["rate"], row["baseline_rate"], row["difference"]) == pytest.approx((ours, base, ours - base))
+        n = (8, 8) if denominator == "entries" else (6, 4)
+        low, high = confint_proportions_2indep(3, n[0], 1, n[1], method="newcomb", compare="diff")
+        assert (row["difference_low"], row["difference_high"]) == pytest.approx((low, high), abs=1e-9)
+
+
+@pytest.mark.parametrize("ask", ["previous", "next"])
+def test_what_is_asked_of_paths_clusters_by_customer(ask: str) -> None:
+    """Each path four times over in sessions of its customer: rates and intervals are those of one of them."""
+    random = Random(3)
+    told = {f"u{i}": random.choice(["v 0", "v 0, c 1", "v 0, c 1, p 2", "v 0, h 1", "v 0, c 3, h 4"]) for i in range(40)}
+    log = log_of(**told)
+    log["channel"] = np.where(log["uid"].str[1:].astype(int) % 2, "web", "ads")
+    copies = pd.concat([log.assign(session=one) for one in "abcd"], ignore_index=True)
+
+    def asked(found: om.Funnel[Any]) -> dict[str, Any]:
+        answer = found.next_events(after="v") if ask == "next" else found.compare("channel", baseline="web", denominator="previous")
+        return columns_of(answer.table)
+
+    one, four = asked(funnel(log, ["v", "c", "p"])), asked(funnel(copies, ["v", "c", "p"], hold="session"))
+    shares = ["share", "share_low", "share_high"] if ask == "next" else ["rate", "difference", "difference_low", "difference_high"]
+    for name in shares:
+        assert four[name] == pytest.approx(one[name], abs=0.02, nan_ok=True), name  # unclustered ends lie 0.1 closer
+
+
+@given(logs(), st.sampled_from([2, 3, 24]), st.sampled_from(["ordered", "strict"]))
+def test_a_slower_shop_has_the_same_funnel(frame: pd.DataFrame, factor: int, order: str) -> None:
+    """Times, window and gaps by the same factor."""
+    slow = frame.assign(at=START + factor * (frame["at"] - START))
+    spans = {"window": 24, "step_window": 12, "min_gap": 3}
+    once, later = (
+        funnel(log, order=order, **{name: f"{hours * by}h" for name, hours in spans.items()}) for log, by in ((frame, 1), (slow, factor))
+    )
+    assert counts(later) == counts(once)
+    assert columns_of(later.customers)["level"] == columns_of(once.customers)["level"]
+    waits = (columns_of(found.table)["median_seconds"] for found in (once, later))
+    assert [None if wait is None else factor * wait for wait in next(waits)] == pytest.approx(next(waits), nan_ok=True)
+
+
+@given(logs(), st.integers(1, 39), st.sampled_from([None, "12h", "3D"]))
+def test_the_window_of_entries_may_be_split(frame: pd.DataFrame, cut: int, window: str | None) -> None:
+    """Attempts that begin before a moment and those from it on are all attempts, where entries lie apart by more than the window."""
+    moment = START + dt.timedelta(hours=3 * cut)
+    first, second = ((START, moment), (moment, START + dt.timedelta(days=400)))
+    whole, *parts = (
+        funnel(frame, window=window, entry="first", entries_between=between) for between in ((first[0], second[1]), first, second)
+    )
+    entered = [set(columns_of(found.customers)["uid"]) for found in (whole, *parts)]
+    assert entered[0] == entered[1] | entered[2]
+    early = columns_of(parts[0].customers)
+    all_ = columns_of(whole.customers)
+    known = dict(zip(all_["uid"], all_["level"], strict=True))
+    assert [known[uid] for uid in early["uid"]] == early["level"]  # who entered before the cut entered there first
+    late = dict(zip(*(columns_of(parts[1].customers)[name] for name in ("uid", "level")), strict=True))
+    assert {uid: level for uid, level in known.items() if uid not in entered[1]} == {
+        uid: level for uid, level in late.items() if uid not in entered[1]
+    }
+
+
 @given(logs(), windows)
 def test_paths_of_one_customer_are_no_more_news_than_one(frame: pd.DataFrame, window: str | None) -> None:
     """The same paths twice, in two sessions of each customer: the conversion curve knows no more than from one of them."""

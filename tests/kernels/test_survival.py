@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from statsmodels.duration.survfunc import SurvfuncRight
 from statsmodels.stats.proportion import proportion_confint
 
-from opsmetrics._kernels.survival import kaplan_meier, log_log, returning
+from opsmetrics._kernels.survival import kaplan_meier, log_log, product_limit, returning
 
 # Freireich et al. (1963), remission of leukaemia under 6-mercaptopurine in weeks, a plus for censored; the curve is that of
 # Kalbfleisch & Prentice.
@@ -70,10 +70,25 @@ def test_clusters_are_left_out_one_by_one(spells):
     curve, variance = by_jackknife(times, happened, cluster)
     found = kaplan_meier(times, happened, 0.95, cluster)
     assert found.survival.tolist() == curve.survival.tolist()
-    low, high = log_log(curve.survival, np.nan_to_num(variance, posinf=0.0), 0.95)
+    _, alone = product_limit(curve.events, curve.at_risk)
+    variance = np.nan_to_num(variance, posinf=0.0)
+    low, high = log_log(
+        curve.survival, np.where(variance <= 1e-9 * alone, alone * len(times) / len(set(cluster)), np.maximum(variance, alone)), 0.95
+    )
     inside = (curve.survival > 0) & (curve.survival < 1)
     assert found.low[inside] == pytest.approx(low[inside], rel=1e-7, abs=1e-9)
     assert found.high[inside] == pytest.approx(high[inside], rel=1e-7, abs=1e-9)
+
+
+def test_a_single_cluster_is_worth_one_spell():
+    """Twenty spells of one customer tell no more of others than one would; nor do those of customers who are all alike."""
+    times, happened = np.arange(1, 21), np.arange(20) % 3 > 0
+    alone = kaplan_meier(times, happened, 0.95)
+    one = kaplan_meier(times, happened, 0.95, np.zeros(20, dtype=np.int64))
+    assert (one.high - one.low > 1.8 * (alone.high - alone.low))[2:-2].all()
+    alike = kaplan_meier(np.tile(times, 2), np.tile(happened, 2), 0.95, np.repeat([0, 1], 20))
+    assert (alike.high - alike.low > alone.high - alone.low)[2:-2].all()
+    assert (alike.high - alike.low < one.high - one.low)[2:-2].all()
 
 
 @given(SPELLS)

@@ -537,6 +537,33 @@ def test_the_outcome_of_a_total_without_a_variance_is_that_of_simulated_customer
         assert reached == pytest.approx(level, abs=0.03), (end, row[f"outcome_{end}"])
 
 
+@pytest.mark.parametrize("changes", [{"q": q} for q in (2.0, 2.5)] + [{"q": 1.5, "p": p} for p in (0.5, 1.0)], ids=str)
+def test_the_outcome_of_a_total_has_no_cliffs(orders: pd.DataFrame, changes: Any) -> None:
+    """Where the variance begins to be finite, and where it begins to be gone by."""
+    ends = []
+    for apart in (-1e-6, 1e-6):
+        p, q = changes.get("p", 3.0) + (apart if "p" in changes else 0.0), changes["q"] + (apart if "p" not in changes else 0.0)
+        spend = om.GammaGammaFit.from_dict(sure({"p": p, "q": q, "v": 12.0}))
+        ends.append(quiet(ask, orders, spend_model=spend).totals.iloc[0][["outcome_low", "outcome_high"]].astype(float))
+    assert ends[0].to_numpy() == pytest.approx(ends[1].to_numpy(), rel=0.03)
+
+
+def test_groups_without_a_variance_are_drawn_a_few_at_a_time(orders: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A group of a customer each: what he brings alone is drawn in two ways, by counts that are spread evenly and by chance."""
+    found = quiet(ask, heavy(orders, 1.5), rng=1, confidence=0.8)
+    alone = found.by(found.table[["customer"]].assign(segment=found.table["customer"].astype(str))).table
+    both = alone.assign(customer=alone["segment"].astype(int)).merge(found.table, on="customer", suffixes=("", "_alone"))
+    once = (both["frequency"] == 0) & (both["outcome_high_alone"] > 1) & (both["outcome_high"] > 0)  # the others have a variance
+    assert once.sum() > 100
+    ratio = np.log((both["outcome_high"] / both["outcome_high_alone"])[once])
+    assert abs(ratio.mean()) < 0.05
+    monkeypatch.setattr(outcomes, "_TOGETHER", 7)
+    few = found.by(found.table[["customer"]].assign(segment=found.table["customer"] % 20)).table
+    monkeypatch.undo()
+    many = found.by(found.table[["customer"]].assign(segment=found.table["customer"] % 20)).table
+    assert np.log(few["outcome_high"] / many["outcome_high"]).abs().mean() < 0.15
+
+
 def sure(params: Any) -> dict[str, Any]:
     """A fit whose parameters are known to all digits, as it is saved."""
     names = list(params)

@@ -94,6 +94,15 @@ def skewness(arms: Arms, pairs: Pairs, treatment: Ints, control: Ints) -> Floats
         return np.asarray(np.nansum(np.where(arms.weights[control] > 0, third, 0.0), axis=1) / pairs.error**3)
 
 
+def skewness_per_unit(arms: Arms, pairs: Pairs, treatment: Ints, control: Ints) -> Floats:
+    """The skewness of the difference by that of the units, which both arms are taken to share: (s_t^3/n_t^2 - s_c^3/n_c^2) / se^3."""
+    third = [
+        arms.weights[control] ** 3 * np.nan_to_num(arms.unit_variance[arm]) ** 1.5 / np.where(arms.n[arm] > 0, arms.n[arm], np.nan) ** 2
+        for arm in (treatment, control)
+    ]
+    return np.asarray((np.nansum(third[0], axis=1) - np.nansum(third[1], axis=1)) / pairs.error**3)
+
+
 def bounded(skew: Floats, critical: Floats) -> Floats:
     """The skewness as far as a third moment corrects for it: beyond that the estimate itself would be rejected."""
     most = np.minimum(MOST_SKEW, 3 * critical)

@@ -13,6 +13,9 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 
+_NO_SPREAD = 1e-9
+
+
 @dataclass(frozen=True, slots=True)
 class Curve:
     """A survival curve at the distinct times of events, with the ends of its pointwise interval."""
@@ -45,7 +48,9 @@ def kaplan_meier(times: Ints, happened: npt.NDArray[np.bool_], confidence: float
     censored = np.diff(np.searchsorted(left, time, side="left"), append=len(left))
     survival, spread = product_limit(events, at_risk)
     if cluster is not None:
-        spread = _clustered(times, happened, cluster, time, events, at_risk)
+        between, alike = _clustered(times, happened, cluster, time, events, at_risk), len(times) / max(len(np.unique(cluster)), 1)
+        # Clusters that show no spread, as one alone, are worth one spell each; and none are worth more than their spells.
+        spread = np.where(between <= _NO_SPREAD * spread, alike * spread, np.maximum(between, spread))
     low, high = log_log(survival, spread, confidence)
     return Curve(time, at_risk, events, censored, survival, low, high)
 

@@ -310,6 +310,7 @@ class GroupSequential(Design):
         """
         been, planned = _been(counts, self.planned_n), np.array(self._terms().times)
         coming = planned[int(np.argmin(np.abs(planned - been[-1]))) + 1 :]
+        coming = coming[(coming >= been[-1] + 2 * _CLOSEST) | (coming == 1)]
         return dataclasses.replace(self, looks=(*been, *coming.tolist()))
 
     def _terms(self) -> Terms:
@@ -467,7 +468,7 @@ def _looks(given: Any) -> int | tuple[float, ...]:
             code="parameter.looks",
         )
     for before, after in itertools.pairwise((*times, *([1.0] if times[-1] < 1 else []))):
-        if not after - before >= _CLOSEST:
+        if not after - before >= _CLOSEST * (1 - 1e-9):  # fractions are rounded
             raise ParameterError(
                 f"looks={list(times)} must increase by {_CLOSEST:g} or more, up to a last look at 1; {after:g} follows {before:g}.",
                 code="parameter.looks",

@@ -104,10 +104,6 @@ class Contest:
         units = self.measured.units
         return Many(self.measured.test[self.treatment], units[self.treatment], units[self.baseline])
 
-    def skewness(self, arms: Arms) -> Floats:
-        """That of each difference, if the units of the arms have these third moments."""
-        return contrasts.skewness(arms, self.pairs, self.treatment, self.baseline)
-
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
@@ -121,8 +117,8 @@ class _Answer:
 def compare(measured: Measured, metric: Metric, control: Ints | None, units: Floats, question: Question) -> Compared:
     """Compare arms: each with the arm `control` of its test, or all pairs. `units` are those of each test, for sequential designs."""
     contest = _contest(measured, metric, control, question)
-    known = measured.cells.cubes.shape[1] > 0
-    skew = contest.skewness(contest.arms) if known else np.zeros(len(contest.treatment))
+    compared = contest.arms, contest.pairs, contest.treatment, contest.baseline
+    skew = contrasts.skewness(*compared) if measured.cells.cubes.shape[1] else np.zeros(len(contest.treatment))
     law = _law(contest, question, units)
     used = contrasts.bounded(skew, law.critical) if contest.corrected else np.zeros(len(skew))
     exactly = question.design is None and not question.dunnett
@@ -163,6 +159,11 @@ def _demand_possible(measured: Measured, metric: Metric, question: Question) -> 
             f"alternative={question.alternative!r}, but {metric.hypothesis} has its own side; leave alternative out, and say decrease=True "
             "where less is better.",
             code="parameter.alternative",
+        )
+    if isinstance(metric, Mean) and metric.skew_correction and measured.layout.covariates:
+        raise DataError(
+            "stats: skew_correction=True goes without covariates, whose third moments are not kept; leave their columns out.",
+            code="data.stats",
         )
     if isinstance(metric, Mean) and metric.skew_correction and not measured.cells.cubes.shape[1]:
         raise DataError("stats: skew_correction=True needs the column 'third_moment', which is missing.", code="data.stats")
@@ -298,9 +299,9 @@ def _bearable(contest: Contest, law: Law) -> Floats:
     """The skewness of units that moves the error of a tail by what is worth a warning; missing where their own is known."""
     if contest.measured.layout.kind not in {"mean", "ratio"} or contest.measured.cells.cubes.shape[1]:
         return np.full(len(contest.treatment), np.nan)
-    as_one = replace(contest.arms, unit_third=contest.arms.unit_variance**1.5)
+    per_unit = contrasts.skewness_per_unit(contest.arms, contest.pairs, contest.treatment, contest.baseline)
     with np.errstate(divide="ignore"):
-        return TAIL_EXCESS / _moved(contest, law, contest.skewness(as_one))
+        return TAIL_EXCESS / _moved(contest, law, per_unit)
 
 
 def _moved(contest: Contest, law: Law, skew: Floats) -> Floats:
@@ -308,7 +309,7 @@ def _moved(contest: Contest, law: Law, skew: Floats) -> Floats:
 
     With the pooled variance it is A phi(z) (z^2 - 1) / 6.
     """
-    z = np.where(np.isfinite(law.critical), law.critical, 0.0)
+    z = np.minimum(law.critical, 40.0)  # where a look cannot stop the test nothing errs
     curve = z**2 - 1 if contest.pooled else 2 * z**2 + 1
     return np.asarray(np.abs(skew * curve) * np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi) / 6)
 
@@ -322,7 +323,7 @@ def _few(contest: Contest) -> Bools:
 
 def _corrigible(contest: Contest) -> bool:
     """Whether its skewness could be corrected for."""
-    return isinstance(contest.metric, Mean) and not contest.metric.covariates
+    return isinstance(contest.metric, Mean) and not contest.measured.layout.covariates
 
 
 def _method(contest: Contest) -> str:

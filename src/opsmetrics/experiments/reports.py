@@ -183,8 +183,8 @@ def warnings_of(tests: Tests, rows: Rows, *, clustered: bool) -> list[str]:
         f"{skewness} use om.Mean(..., skew_correction=True)": skewed & rows.corrigible,
         f"{skewness} wait for more units": skewed & ~rows.corrigible,
         "units are so skewed that their third moment does not correct for it; wait for more units, or winsorize": beyond,
-        f"the arms are of unequal size, and without third_moment nobody knows how skewed units are; a skewness above {least:.2g} puts the "
-        f"error of a tail off by more than {TAIL_EXCESS:.0%}": unknown,
+        f"the arms differ in size or spread, and without third_moment nobody knows how skewed units are; a skewness above {least:.2g} puts "
+        f"the error of a tail off by more than {TAIL_EXCESS:.0%}": unknown,
         f"fewer than {FEW_OUTCOMES} units have it, or lack it, in an arm": rows.few,
         "the mean of the control cannot be told from 0, so the lift is not bounded": endless & mean & ~np.isnan(rows.columns["lift"]),
         "nothing varies, a denominator is 0, or there are too few units, so there is nothing to test": np.isnan(rows.columns["statistic"]),

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from opsmetrics import _frames, events
 from opsmetrics._clock import Clock
 from opsmetrics._frames import Floats, Ints, Use, Values
-from opsmetrics._kernels import attempts, calendars
+from opsmetrics._kernels import attempts, calendars, sequences
 from opsmetrics._kernels.attempts import Attempts, Filled, Plan
 from opsmetrics._kernels.sequences import AnyInts, Log
 from opsmetrics._parts import Part
@@ -156,8 +156,9 @@ def _carried(paths: Paths, part: Part, log: Log, picked: Attempts, filled: Fille
     """The paths with their value of a column, or with the event after a step and how long it took."""
     codes, distinct = part[carry.argument], part.labels[carry.argument]
     if carry.kind == "next" and isinstance(carry.at, int):
-        after = filled[carry.at].astype(np.int64) + 1
-        there = (after > 0) & (after < picked.stop)
+        named = codes[log.row] >= 0  # who did something without a name did nothing that could be told
+        after = sequences.following(named, filled[carry.at].astype(np.int64) + 1)
+        there = (filled[carry.at] >= 0) & (after < picked.stop)
         there &= log.tick[np.minimum(after, len(log) - 1)] <= picked.limit
         place = np.where(there, after, 0)
         return replace(
@@ -165,6 +166,7 @@ def _carried(paths: Paths, part: Part, log: Log, picked: Attempts, filled: Fille
             value=np.where(there, codes[log.row[place]], -1),
             values=distinct,
             wait=np.where(there, log.tick[place] - paths.ticks[carry.at], MISSING),
+            dropped=(paths.dropped or Counter()) + Counter({events.MISSING_EVENT: int(np.count_nonzero(~named))}),
         )
     along = _along(filled, codes, -1, log.row)
     if isinstance(carry.at, int):

@@ -90,6 +90,8 @@ def aarrr_steps(
     --------
     >>> import opsmetrics as om
     >>> steps = om.aarrr_steps(acquisition="signup", activation="view", retention="login", referral="invite", revenue="pay")
+    >>> [(step.label, step.of) for step in steps]
+    [('acquisition', 'signup'), ('activation', 'view'), ('retention', 'login'), ('referral', 'invite'), ('revenue', 'pay')]
     >>> [step.label for step in steps if step.optional]
     ['referral']
     """

@@ -281,7 +281,8 @@ class Funnel(Result[FrameT_co]):
         Returns
         -------
         FunnelBreakdown
-            ``.table`` has ``period`` (its first day), the columns of the funnel's, and ``immature``: entries that may still convert.
+            ``.table`` has ``period`` (its first day), the columns of the funnel's, and ``immature``: entries without a conversion whose
+            window was not over when the data ended.
 
         Raises
         ------

@@ -6,6 +6,7 @@ import abc
 import itertools
 import math
 import numbers
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -168,20 +169,22 @@ def around(value: Floats, spread: Floats, level: float, *, odds: bool = False) -
 
 def read_estimates(saved: Mapping[str, object], names: Sequence[str], logs: int) -> dict[str, Any]:
     """The numbers of a saved fit, each checked."""
-    found = _checks.named("params", saved["params"], names) if saved["params"] else {}
+    given: Any = saved["params"]
+    nothing = given is None or (isinstance(given, Mapping) and not given)
+    found = {} if nothing else _checks.named("params", given, names)
     params = {name: _finite("params", found[name]) for name in names if found}
     if any(params[name] <= 0 for name in [*params][:logs]):
         raise ParameterError(f"params={params} must be above 0, but for coefficients.", code="parameter.params")
-    if any(abs(math.log(size) if place < logs else size) > FARTHEST for place, size in enumerate(params.values())):
+    if any(abs(math.log(size) if place < logs else size) > FARTHEST / 2 for place, size in enumerate(params.values())):
         raise ParameterError(
-            f"params={params} are beyond measure; logarithms of parameters, and coefficients, are {FARTHEST:g} at most in size.",
+            f"params={params} are beyond measure; logarithms of parameters, and coefficients, are {FARTHEST / 2:g} at most in size.",
             code="parameter.params",
         )
     rows = _checks.named("covariance", saved["covariance"], list(params))
-    given = {name: _checks.named("covariance", rows[name], list(params)) for name in params}
-    for name, row in given.items():
+    checked = {name: _checks.named("covariance", rows[name], list(params)) for name in params}
+    for name, row in checked.items():
         _not_negative("covariance", row[name])
-    covariance = {a: {b: _finite("covariance", row[b]) for b in params} for a, row in given.items()}
+    covariance = {a: {b: _finite("covariance", row[b]) for b in params} for a, row in checked.items()}
     _demand_covariance(covariance)
     likelihood, warnings = saved["log_likelihood"], _checks.listed("warnings", saved["warnings"])
     return {
@@ -210,6 +213,10 @@ def _demand_covariance(covariance: Mapping[str, Mapping[str, float]]) -> None:
             raise ParameterError(
                 f"covariance has {one:g} for {a!r} and {b!r}, whose variances allow {most:g} at most.", code="parameter.covariance"
             )
+    sizes = np.array([math.sqrt(covariance[a][a]) or 1.0 for a in covariance])
+    scaled = np.array([[covariance[a][b] for b in covariance] for a in covariance]) / sizes / sizes[:, None]
+    if len(sizes) and float(np.linalg.eigvalsh(scaled).min()) < -_ROUNDING:
+        raise ParameterError("covariance gives some combination of the parameters a variance below 0.", code="parameter.covariance")
 
 
 def _flag(argument: str, value: object) -> bool:
@@ -227,6 +234,6 @@ def _not_negative(argument: str, value: object) -> float:
 
 def _finite(argument: str, value: Any) -> float:
     """A finite number of any size: what the data hardly tell has an enormous variance."""
-    if _checks.is_number(value, numbers.Real) and math.isfinite(value):
+    if _checks.is_number(value, numbers.Real) and -sys.float_info.max <= value <= sys.float_info.max:
         return float(value)
     raise ParameterError(f"{argument}={value!r} must be a finite number.", code=f"parameter.{argument}")

@@ -1,7 +1,7 @@
 """What customers will do, and how far that may lie from the mean: intervals of each customer, and of sums.
 
 Given the parameters customers are independent, so the variances of what each does add up; what is not known of the parameters moves all of
-them together. Where amounts have no variance a sum has none, and what it may come to is drawn.
+them together. Where amounts have no variance a sum has none, and what it may come to is drawn; so it is where they have hardly one.
 """
 
 from __future__ import annotations
@@ -23,10 +23,15 @@ DRAWS: Final = 1_000
 """Outcomes drawn for each distinct history, and for a sum without a variance."""
 
 _TOGETHER: Final = 1_024
-"""Customers whose outcomes are drawn at a time."""
+"""Customers, and sums, whose outcomes are drawn at a time."""
 
 _NEVER: Final = 1e-9
 """A chance that is taken for none."""
+
+_NEXT_TO_NOTHING: Final = 1e-200
+
+_TAME: Final = 2.5
+"""The shape p x + q of a mean amount from which its variance, infinite up to 2, tells how a sum is spread; below it is drawn."""
 
 
 def purchase_ends(base: Base) -> Ints:
@@ -49,7 +54,7 @@ def value_ends(base: Base, random: np.random.Generator) -> Floats:
     for block, own in kinds.blocks():
         n = forecasts.draws(kinds.counts(base.models.buying, base.question.span, block), DRAWS)
         shape = law.p * kinds.spending_x[block] + law.q
-        ratio = np.sort(random.standard_gamma(law.p * n) / random.standard_gamma(np.broadcast_to(shape[:, None], n.shape)), axis=1)
+        ratio = np.sort(_ratio(random, law.p * n, np.broadcast_to(shape[:, None], n.shape)), axis=1)
         target = 1 - beyond[:, None] / np.maximum(alive[own], 1e-300)
         place = np.clip(np.ceil(target * DRAWS) - 1, 0, DRAWS - 1).astype(np.int64)
         ends[:, own] = np.where(target > 0, ratio[kinds.of[own] - block.start, place], 0.0)
@@ -66,12 +71,13 @@ def _money(base: Base) -> Floats:
 class _Spread:
     """What each customer does given the parameters: the chance to buy nothing, and the variances of purchases and of value.
 
-    The last is infinite where amounts have no variance.
+    Whose amounts have no variance to go by is `wild`.
     """
 
     nothing: Floats
     purchases: Floats
     value: Floats
+    wild: npt.NDArray[np.bool_]
 
     @classmethod
     def of(cls, base: Base) -> _Spread:
@@ -83,13 +89,13 @@ class _Spread:
             none[block] = first = next(counts)
             square[block] = forecasts.moments(itertools.chain([first], counts))[1]
         squared = found.alive * square[kinds.of]
-        mean_square = law.second_moment(*amounts_known(base.rows.x, base.z))
-        known = np.isfinite(mean_square)
-        square_here, amount = np.where(known, mean_square, 0.0), np.where(known, found.amount, 0.0)
+        x, z = amounts_known(base.rows.x, base.z)
+        wild = law.p * x + law.q < _TAME
+        square_here, amount = np.where(wild, 0.0, law.second_moment(x, z)), np.where(wild, 0.0, found.amount)
         spent = found.purchases * square_here / law.p + squared * square_here - (found.purchases * amount) ** 2
         spent = np.maximum(spent, 0.0) * (base.question.margin * found.discount) ** 2
         nothing = 1 - found.alive * (1 - none[kinds.of])
-        return cls(nothing, np.maximum(squared - found.purchases**2, 0.0), np.where(known, spent, np.inf))
+        return cls(nothing, np.maximum(squared - found.purchases**2, 0.0), np.where(wild, 0.0, spent), wild)
 
 
 # ------------------------------------------------------------------------------------------------------------------ sums
@@ -119,8 +125,8 @@ def totals(base: Base, group: Ints, size: int, random: np.random.Generator) -> d
         content[mean] = total
         content[f"{mean}_low"], content[f"{mean}_high"] = around(total, relative, level)
         ends = _ends(total, sums(variance) + shared**2, silence, level)
-        if (endless := sums(np.isinf(variance)) > 0).any():
-            ends = np.where(endless, _drawn(base, spread, group, relative, random), ends)
+        if outcome == "outcome" and (wild := sums(spread.wild.astype(np.float64)) > 0).any():
+            ends = np.where(wild, _drawn(base, spread, group, relative, random), ends)
         content[f"{outcome}_low"], content[f"{outcome}_high"] = ends
     content["purchases_low"], content["purchases_high"] = np.floor(content["purchases_low"]), np.ceil(content["purchases_high"])
     return content
@@ -129,7 +135,7 @@ def totals(base: Base, group: Ints, size: int, random: np.random.Generator) -> d
 def _ends(mean: Floats, variance: Floats, silence: Floats, level: float) -> Floats:
     """The ends, low and high, of the interval of a sum with this mean and variance that is 0 with the chance `silence`.
 
-    What is above 0 is taken to be Gamma, which is never below 0, and normal where it is narrow. Missing where the variance is infinite.
+    What is above 0 is taken to be Gamma, which is never below 0, and normal where it is narrow.
     """
     from scipy.special import gammaincinv
 
@@ -148,29 +154,35 @@ def _ends(mean: Floats, variance: Floats, silence: Floats, level: float) -> Floa
 
 
 def _drawn(base: Base, spread: _Spread, group: Ints, relative: Floats, random: np.random.Generator) -> Floats:
-    """The ends, low and high, of the interval of sums in which some values have no variance.
+    """The ends, low and high, of the interval of sums in which some values have no variance to go by.
 
     Who has none is drawn: whether he buys, how often, and for how much. The sum of the others is Gamma distributed, and what is not known
     of the parameters moves both together.
     """
-    size, ended = len(relative), np.isfinite(spread.value)
-    mean, variance = (np.bincount(group, np.where(ended, values, 0.0), size)[:, None] for values in (base.worth.value, spread.value))
+    size = len(relative)
+    mean, variance = (np.bincount(group, np.where(spread.wild, 0.0, values), size)[:, None] for values in (base.worth.value, spread.value))
     some = (mean > 0) & (variance > 0)
     scale = np.where(some, variance / np.where(some, mean, 1.0), 1.0)
-    sums = np.where(some, random.standard_gamma(mean / scale, (size, DRAWS)) * scale, mean)
-    money = _money(base)
-    for block, own in base.kinds.blocks():
-        wild = own[~ended[own]]
-        if not len(wild):
-            continue
-        counts = forecasts.positive(base.kinds.counts(base.models.buying, base.question.span, block))
-        for begin in range(0, len(wild), _TOGETHER):
-            who = wild[begin : begin + _TOGETHER]
-            customer, draw, ratio = _spent(base, who, 1 - spread.nothing[who], counts, block.start, random)
-            place = group[who[customer]] * DRAWS + draw
-            sums += np.bincount(place, ratio * money[who[customer]], size * DRAWS).reshape(size, DRAWS)
-    sums *= np.exp(relative[:, None] * random.standard_normal((size, DRAWS)))
-    return np.quantile(sums, _levels(base.question.confidence), axis=1)
+    wild = [(block, own[spread.wild[own]]) for block, own in base.kinds.blocks()]
+    kinds = [
+        (block.start, own, forecasts.positive(base.kinds.counts(base.models.buying, base.question.span, block)))
+        for block, own in wild
+        if len(own)
+    ]
+    money, ends = _money(base), np.empty((2, size))
+    for begin in range(0, size, _TOGETHER):  # of many groups, so that the scratch stays small
+        here = slice(begin, min(begin + _TOGETHER, size))
+        sums = np.where(some[here], random.standard_gamma((mean / scale)[here], (here.stop - begin, DRAWS)) * scale[here], mean[here])
+        for first, own, counts in kinds:
+            members = own[(group[own] >= begin) & (group[own] < here.stop)]
+            for who in np.split(members, range(_TOGETHER, len(members), _TOGETHER)):
+                customer, draw, ratio = _spent(base, who, 1 - spread.nothing[who], counts, first, random)
+                places, local = np.unique(group[who], return_inverse=True)
+                spent = np.bincount(local[customer] * DRAWS + draw, ratio * money[who[customer]], len(places) * DRAWS)
+                sums[places - begin] += spent.reshape(-1, DRAWS)
+        sums *= np.exp(relative[here, None] * random.standard_normal(sums.shape))
+        ends[:, here] = np.quantile(sums, _levels(base.question.confidence), axis=1)
+    return ends
 
 
 def _spent(base: Base, who: Ints, chance: Floats, counts: Floats, first: int, random: np.random.Generator) -> tuple[Ints, Ints, Floats]:
@@ -185,7 +197,12 @@ def _spent(base: Base, who: Ints, chance: Floats, counts: Floats, first: int, ra
     steps = (counts + np.arange(len(counts))[:, None]).ravel()  # rows one above the other, so that one search answers for all
     n = np.searchsorted(steps, row + within) - row * counts.shape[1] + 1
     shape = (law.p * base.kinds.spending_x[base.kinds.of[who]] + law.q)[customer]
-    return customer, draw, random.standard_gamma(law.p * np.minimum(n, counts.shape[1])) / random.standard_gamma(shape)
+    return customer, draw, _ratio(random, law.p * np.minimum(n, counts.shape[1]), shape)
+
+
+def _ratio(random: np.random.Generator, above: npt.NDArray[Any], below: npt.NDArray[Any]) -> Floats:
+    """A draw of one Gamma over another; of tiny shapes the latter would come out as 0."""
+    return np.asarray(random.standard_gamma(above) / np.maximum(random.standard_gamma(below), _NEXT_TO_NOTHING))
 
 
 def _levels(level: float) -> tuple[float, float]:
