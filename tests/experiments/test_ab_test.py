@@ -155,6 +155,28 @@ def test_the_skewness_that_does_harm_is_that_of_both_arms_own_variances(sizes: A
     assert float(re.search(r"skewness above ([\d.]+) ", text)[1]) == pytest.approx(expected, rel=0.06)
 
 
+def test_a_third_moment_is_known_test_by_test() -> None:
+    """Another metric, or another experiment, that lacks it takes nothing from one that has it."""
+    rows = [
+        {"metric": m, "variant": v, "n": n, "mean": 1.0 + (v == "B"), "variance": 4.0, "third_moment": third}
+        for m, third in (("x", None), ("y", 40.0)) for v, n in (("A", 900), ("B", 100))
+    ]  # fmt: skip
+    both, asked = pd.DataFrame(rows), {"control": "A", "expected_split": {"A": 9, "B": 1}}
+    alone = quietly(om.ab_test_from_stats, both[both["metric"] == "y"], **asked)
+    found = quietly(om.ab_test_from_stats, both, **asked)
+    assert [text for text in found.warnings if text.startswith("y")] == list(alone.warnings) != []
+    assert [text for text in found.warnings if text.startswith("x")]
+    corrected = {name: om.Mean(name, skew_correction=name == "y") for name in "xy"}
+    table = quietly(om.ab_test_from_stats, both, metrics=corrected, **asked).table.set_index("metric")
+    one = quietly(om.ab_test_from_stats, both[both["metric"] == "y"], metrics={"y": corrected["y"]}, **asked).table.iloc[0]
+    assert "Hall" in table.loc["y", "method"]
+    assert table.loc["y", "p_value"] == one["p_value"]
+    night = pd.concat([both[both["metric"] == m].assign(metric="m", night=m) for m in "xy"])
+    told = quietly(om.ab_test_from_stats, night, by="night", **asked).warnings
+    assert [text for text in told if "night=y" in text and "off by" in text]
+    assert [text for text in told if "night=x" in text and "without third_moment" in text]
+
+
 def test_nothing_is_warned_of_where_nothing_can_err_yet() -> None:
     """Before its burn-in a test cannot stop, however skewed its units are."""
     known = pd.DataFrame({"metric": "m", "variant": ["A", "B"], "n": [450, 50], "mean": [1.0, 1.1], "variance": 1.0})

@@ -147,10 +147,8 @@ def _arrange(backend: Backend, by: Sequence[str], coded: Mapping[str, tuple[Ints
     layouts, layout = _layouts(coded.get("kind"), columns, metrics, test, metric)
     layout = _of_empty(layout, test, columns["n"])
     _demand_alike(layout, test, metrics, metric)
-    measured = [
-        _measure(own, columns, _Rows(np.flatnonzero(layout == i), test, variant, stratum), (len(variants), len(strata)))
-        for i, own in enumerate(layouts)
-    ]
+    parts = [(own, at) for i, own in enumerate(layouts) for at in _by_cubes(own, columns, test, np.flatnonzero(layout == i)) if len(at)]
+    measured = [_measure(own, columns, _Rows(at, test, variant, stratum), (len(variants), len(strata))) for own, at in parts]
     return Read(backend, labels, metrics, variants, strata, measured, tests // len(metrics), tests % len(metrics))
 
 
@@ -253,6 +251,21 @@ def _demand_alike(layout: Ints, test: Ints, metrics: Sequence[str], metric: Ints
         )
 
 
+def _by_cubes(layout: Layout, columns: Mapping[str, Floats], test: Ints, at: Ints) -> tuple[Ints, Ints]:
+    """Rows of tests whose third moments are known, and of those whose are not: what one lacks is no loss to another."""
+    lacking = np.zeros(int(test.max(initial=-1)) + 1, dtype=np.bool_)
+    for name in _cubes_of(layout):
+        unknown = np.isnan(columns[name][at]) if name in columns else np.ones(len(at), dtype=np.bool_)
+        lacking[test[at[unknown & (columns["n"][at] > 0)]]] = True
+    known = ~lacking[test[at]]
+    return at[known], at[~known]
+
+
+def _cubes_of(layout: Layout) -> list[str]:
+    """The columns of third moments that a layout has."""
+    return [name for name, place in _CUBES.items() if max(place) < layout.base]
+
+
 def _measure(layout: Layout, columns: Mapping[str, Floats], rows: _Rows, sizes: tuple[int, int]) -> Measured:
     """The rows of one layout as arms."""
     variants, strata = sizes
@@ -322,7 +335,7 @@ def _demand(name: str, values: Floats, good: npt.NDArray[np.bool_], rule: str) -
 
 def _cubes(layout: Layout, columns: Mapping[str, Floats], n: Floats) -> Floats:
     """Third moments, where all rows have them."""
-    d, wanted = layout.base, [name for name, at in _CUBES.items() if max(at) < layout.base]
+    d, wanted = layout.base, _cubes_of(layout)
     if any(name not in columns or np.isnan(columns[name][n > 0]).any() for name in wanted):
         return np.zeros((len(n), 0, 0, 0))
     cubes = np.zeros((len(n), d, d, d))
