@@ -8,12 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from opsmetrics._kernels import rates
+from opsmetrics._kernels.sequences import run_starts
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 
 _NO_SPREAD = 1e-9
+"""The part of Greenwood's variance below which clusters are alike but for rounding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +50,10 @@ def kaplan_meier(times: Ints, happened: npt.NDArray[np.bool_], confidence: float
     censored = np.diff(np.searchsorted(left, time, side="left"), append=len(left))
     survival, spread = product_limit(events, at_risk)
     if cluster is not None:
-        between, alike = _clustered(times, happened, cluster, time, events, at_risk), len(times) / max(len(np.unique(cluster)), 1)
+        between, clusters = _clustered(times, happened, cluster, time, events, at_risk)
         # Clusters that show no spread, as one alone, are worth one spell each; and none are worth more than their spells.
-        spread = np.where(between <= _NO_SPREAD * spread, alike * spread, np.maximum(between, spread))
+        alike = len(times) / max(clusters, 1) * spread
+        spread = np.where(between <= _NO_SPREAD * spread, alike, np.maximum(between, spread))
     low, high = log_log(survival, spread, confidence)
     return Curve(time, at_risk, events, censored, survival, low, high)
 
@@ -63,8 +66,8 @@ def product_limit(events: Ints, at_risk: Ints) -> tuple[Floats, Floats]:
     return np.asarray(survival, dtype=np.float64), np.asarray(spread, dtype=np.float64)
 
 
-def _clustered(times: Ints, happened: npt.NDArray[np.bool_], cluster: Ints, time: Ints, events: Ints, at_risk: Ints) -> Floats:
-    """The variance of log S at each time where spells of a cluster depend on each other: its infinitesimal jackknife.
+def _clustered(times: Ints, happened: npt.NDArray[np.bool_], cluster: Ints, time: Ints, events: Ints, at_risk: Ints) -> tuple[Floats, int]:
+    """The variance of log S at each time where spells of a cluster depend on each other, its infinitesimal jackknife; and the clusters.
 
     Spell i moves log S(t) by G(min(t, T_i)), less 1 / (n - d) at T_i where it ends with an event by then; G sums d / (n (n - d)). With r
     spells of a cluster still to end and the sum a of those that did, the variance is the sum of (r G(t) + a)^2 over clusters, so three
@@ -77,9 +80,9 @@ def _clustered(times: Ints, happened: npt.NDArray[np.bool_], cluster: Ints, time
     place = np.searchsorted(time, times, side="right") - 1
     ended = np.where(place >= 0, grown[place], 0.0) - np.where(happened, 1 / left[place], 0.0)
     order = np.lexsort((times, cluster))
-    first = np.append(True, np.diff(cluster[order]) != 0)
-    sizes = np.diff(np.append(np.flatnonzero(first), len(order)))
-    begins = np.repeat(np.flatnonzero(first), sizes)
+    starts = run_starts(cluster[order])
+    sizes = np.diff(starts, append=len(order))
+    begins = np.repeat(starts, sizes)
     r = np.repeat(sizes, sizes) - (np.arange(len(order)) - begins)  # before a spell ends
     own = ended[order]
     whole = np.cumsum(own) - own
@@ -88,7 +91,7 @@ def _clustered(times: Ints, happened: npt.NDArray[np.bool_], cluster: Ints, time
     by_time = np.argsort(times[order], kind="stable")
     sums = np.concatenate([np.array([[float(sizes @ sizes)], [0.0], [0.0]]), changes[:, by_time]], axis=1).cumsum(axis=1)
     rr, ra, aa = sums[:, np.searchsorted(times[order][by_time], time, side="right")]
-    return np.asarray(np.maximum(grown * (grown * rr + 2 * ra) + aa, 0.0))
+    return np.maximum(grown * (grown * rr + 2 * ra) + aa, 0.0), len(sizes)
 
 
 def log_log(survival: Floats, spread: Floats, confidence: float) -> tuple[Floats, Floats]:

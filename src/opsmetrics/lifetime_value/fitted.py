@@ -23,6 +23,9 @@ LEVEL = 1.959963984540054
 FARTHEST = 600.0
 """The largest logarithm of a parameter that floats hold with room to spare."""
 
+_FARTHEST_SAVED = 300.0
+"""The largest of a saved one, whose products with others floats must hold as well."""
+
 _ROUNDING = 1e-6
 
 
@@ -175,9 +178,9 @@ def read_estimates(saved: Mapping[str, object], names: Sequence[str], logs: int)
     params = {name: _finite("params", found[name]) for name in names if found}
     if any(params[name] <= 0 for name in [*params][:logs]):
         raise ParameterError(f"params={params} must be above 0, but for coefficients.", code="parameter.params")
-    if any(abs(math.log(size) if place < logs else size) > FARTHEST / 2 for place, size in enumerate(params.values())):
+    if any(abs(math.log(size) if place < logs else size) > _FARTHEST_SAVED for place, size in enumerate(params.values())):
         raise ParameterError(
-            f"params={params} are beyond measure; logarithms of parameters, and coefficients, are {FARTHEST / 2:g} at most in size.",
+            f"params={params} are beyond measure; logarithms of parameters, and coefficients, are {_FARTHEST_SAVED:g} at most in size.",
             code="parameter.params",
         )
     rows = _checks.named("covariance", saved["covariance"], list(params))

@@ -140,9 +140,9 @@ def _ends(mean: Floats, variance: Floats, silence: Floats, level: float) -> Floa
     from scipy.special import gammaincinv
 
     gone = 1 - silence < _NEVER  # surely nothing
-    some, told = np.where(gone, 1.0, 1 - silence), np.isfinite(variance) & np.isfinite(mean)
-    own = np.where(told, mean, 0.0) / some
-    spread = (np.where(told, variance, 0.0) + np.where(told, mean, 0.0) ** 2) / some - own**2
+    some, known_mean = np.where(gone, 1.0, 1 - silence), np.where(np.isfinite(mean), mean, 0.0)
+    own = known_mean / some
+    spread = (variance + known_mean**2) / some - own**2
     known = (own > 0) & (spread > 0)
     shape = np.where(known, own, 1.0) ** 2 / np.where(known, spread, 1.0)
     ends = []
@@ -164,19 +164,15 @@ def _drawn(base: Base, spread: _Spread, group: Ints, relative: Floats, random: n
     some = (mean > 0) & (variance > 0)
     scale = np.where(some, variance / np.where(some, mean, 1.0), 1.0)
     wild = [(block, own[spread.wild[own]]) for block, own in base.kinds.blocks()]
-    kinds = [
-        (block.start, own, forecasts.positive(base.kinds.counts(base.models.buying, base.question.span, block)))
-        for block, own in wild
-        if len(own)
-    ]
+    kinds = [(block.start, own, _steps(base, block)) for block, own in wild if len(own)]
     money, ends = _money(base), np.empty((2, size))
     for begin in range(0, size, _TOGETHER):  # of many groups, so that the scratch stays small
         here = slice(begin, min(begin + _TOGETHER, size))
         sums = np.where(some[here], random.standard_gamma((mean / scale)[here], (here.stop - begin, DRAWS)) * scale[here], mean[here])
-        for first, own, counts in kinds:
+        for first, own, steps in kinds:
             members = own[(group[own] >= begin) & (group[own] < here.stop)]
             for who in np.split(members, range(_TOGETHER, len(members), _TOGETHER)):
-                customer, draw, ratio = _spent(base, who, 1 - spread.nothing[who], counts, first, random)
+                customer, draw, ratio = _spent(base, who, 1 - spread.nothing[who], steps, first, random)
                 places, local = np.unique(group[who], return_inverse=True)
                 spent = np.bincount(local[customer] * DRAWS + draw, ratio * money[who[customer]], len(places) * DRAWS)
                 sums[places - begin] += spent.reshape(-1, DRAWS)
@@ -185,19 +181,25 @@ def _drawn(base: Base, spread: _Spread, group: Ints, relative: Floats, random: n
     return ends
 
 
-def _spent(base: Base, who: Ints, chance: Floats, counts: Floats, first: int, random: np.random.Generator) -> tuple[Ints, Ints, Floats]:
+def _steps(base: Base, block: slice) -> Floats:
+    """The distribution functions of the numbers of purchases from 1 on, one kind above the other, so that one search answers for all."""
+    counts = forecasts.positive(base.kinds.counts(base.models.buying, base.question.span, block))
+    return counts + np.arange(len(counts))[:, None]
+
+
+def _spent(base: Base, who: Ints, chance: Floats, steps: Floats, first: int, random: np.random.Generator) -> tuple[Ints, Ints, Floats]:
     """The draws in which some customers buy: which of them, in which draw, and the ratio of Gammas of what each spends.
 
-    `counts` are the distribution functions of the numbers of purchases from 1 on, of the kinds from `first` on.
+    `steps` are those of `_steps` of the kinds from `first` on.
     """
     law, kind = law_of(base.models.spending), base.kinds.of[who] - first
     level = random.random((len(who), DRAWS))
     customer, draw = np.nonzero(level < chance[:, None])
     row, within = kind[customer], level[customer, draw] / chance[customer]
-    steps = (counts + np.arange(len(counts))[:, None]).ravel()  # rows one above the other, so that one search answers for all
-    n = np.searchsorted(steps, row + within) - row * counts.shape[1] + 1
+    most = steps.shape[1]
+    n = np.minimum(np.searchsorted(steps.ravel(), row + within) - row * most + 1, most)
     shape = (law.p * base.kinds.spending_x[base.kinds.of[who]] + law.q)[customer]
-    return customer, draw, _ratio(random, law.p * np.minimum(n, counts.shape[1]), shape)
+    return customer, draw, _ratio(random, law.p * n, shape)
 
 
 def _ratio(random: np.random.Generator, above: npt.NDArray[Any], below: npt.NDArray[Any]) -> Floats:
