@@ -81,7 +81,7 @@ def columns(argument: str, frame: object, uses: Sequence[Use]) -> tuple[nw.DataF
     native = wrap(argument, frame)
     check(native, uses)
     eager = collect(native)
-    return eager, {u.argument: values_of(eager[u.column], u) for u in uses if u.role not in KEYS}
+    return eager, {u.argument: values_of(eager.get_column(u.column), u) for u in uses if u.role not in KEYS}
 
 
 def wrap(argument: str, frame: object) -> Eager | Lazy:

@@ -432,3 +432,45 @@ def test_customers_at_random_spend_what_they_are_expected_to():
     assert within((long_run - own.expected(x, mean))[mean > 40], 0)
     assert within(long_run, float(own.expected(0, 0.0)))
     assert within(long_run**2 - own.second_moment(x, mean), 0)
+
+
+# -------------------------------------------------------------------------------------------- where the search begins
+
+
+@pytest.mark.parametrize("params", [(6.25, 3.75, 15.5), (1.0, 3.0, 10.0), (20.0, 10.0, 10.0)], ids=str)
+def test_moments_of_logs_come_near_the_parameters(params):
+    """Within a factor of three, and of the third the mean exactly; scale and order are none of its business."""
+    rng = np.random.default_rng(1)
+    p, q, v = params
+    x = rng.geometric(0.4, 50_000)
+    z = rng.gamma(p * x) / x / rng.gamma(q, 1 / v, len(x))
+    z, weights = z / z.mean(), np.ones(len(x))
+    found = gamma_gamma.by_moments(x, z, weights)
+    assert np.abs(found[:2] - np.log([p, q])).max() < np.log(3)
+    assert np.exp(found[0] + found[2]) / (np.exp(found[1]) - 1) == pytest.approx(1.0)
+    assert gamma_gamma.by_moments(x[::-1], z[::-1], weights) == pytest.approx(found)
+    assert gamma_gamma.by_moments(x, z, 3 * weights) == pytest.approx(found)
+
+
+@pytest.mark.parametrize(
+    ("x", "z"),
+    [([1], [1.0]), ([2, 2], [1.0, 1.0]), ([1, 1, 1], [0.5, 1.0, 1.5]), ([1, 9], [1e-9, 2.0])],
+    ids=["one", "same", "once", "far"],
+)
+def test_moments_of_few_amounts_are_numbers(x, z):
+    found = gamma_gamma.by_moments(np.array(x), np.array(z), np.ones(len(x)))
+    assert np.isfinite(found).all()
+    assert np.exp(found[0]) > 0 and np.exp(found[1]) > 1
+
+
+@pytest.mark.parametrize("params", [(0.55, 10.58, 0.61, 11.67), (2.0, 2.0, 0.2, 30.0), (1.0, 0.5, 0.5, 10.0)], ids=str)
+def test_few_nodes_come_near_the_likelihood(params):
+    """A step of Newton's from where their slopes vanish gains next to nothing: what they leave out is no more than that."""
+    rng = np.random.default_rng(2)
+    walked = reference.simulate(PARETO, params, 2_000, rng.uniform(5, 50, 2_000), 0, rng)
+    histories = Histories.of(walked.x, walked.t_x, walked.T)
+    theta = np.log(params)
+    rough, own = (pareto_nbd.likelihood(theta, histories, nodes) for nodes in (pareto_nbd.ROUGH_NODES, pareto_nbd.FIT_NODES))
+    off = own.gradient - rough.gradient
+    assert 0.5 * off @ np.linalg.solve(-own.hessian, off) < 1e-5
+    assert rough.value == pytest.approx(own.value, rel=1e-5)

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from opsmetrics._kernels import grouping, quadrature, rising
-from opsmetrics._kernels.histories import FOUR, PAIRS, Ints, Total, add_up, distinct, floats, longer
+from opsmetrics._kernels.histories import FOUR, PAIRS, Ints, Terms, Total, add_up, distinct, floats, longer
 
 if TYPE_CHECKING:
     from opsmetrics._kernels.histories import Histories
@@ -113,19 +113,14 @@ class BetaGeo:
 
     def _dead_odds(self, x: Floats, t_x: Floats, T: Floats) -> Floats:
         """The logarithm of P(dead) / P(alive) at T."""
-        return np.asarray(self._tossed_odds(x) + (self.r + x) * np.log1p((T - t_x) / (self.alpha + t_x)))
-
-    def _tossed_odds(self, x: npt.NDArray[Any]) -> Floats:
-        """What the tosses have to do with it: ln a - ln(b + k - 1). No toss, no death."""
-        k = x + self.first
-        with np.errstate(divide="ignore"):
-            return np.where(k > 0, np.log(self.a) - np.log(np.maximum(self.b + k - 1, 0)), -np.inf)
+        tossed = np.log(self.a) - np.log(_stays(self.b, x + self.first))
+        return np.asarray(tossed + (self.r + x) * np.log1p((T - t_x) / (self.alpha + t_x)))
 
     def _odds_slopes(self, x: Floats, t_x: Floats, T: Floats) -> tuple[Any, ...]:
         """Slopes of these log odds in the log of each parameter."""
         later, sooner = self.alpha / (self.alpha + T), self.alpha / (self.alpha + t_x)
         lasted = self.r * np.log1p((T - t_x) / (self.alpha + t_x))
-        return lasted, (self.r + x) * (later - sooner), 1.0, -_tossed(self.b, x + self.first)
+        return lasted, (self.r + x) * (later - sooner), 1.0, -self.b / _stays(self.b, x + self.first)
 
     def _moments(self, functions: int, x: Floats, T: Floats, t: Floats) -> Floats:
         """Expected purchases while alive, perhaps with their slopes."""
@@ -239,53 +234,49 @@ def likelihood(theta: Floats, histories: Histories, first: int = 0) -> Total:
     """
     r, a, b = np.exp(theta[[0, 2, 3]])
 
-    def row(part: Histories) -> Floats:
+    def row(part: Histories) -> Terms:
         log_alpha = theta[1] - (0.0 if part.purchase is None else theta[4 : 4 + len(part.purchase)] @ part.purchase)
         log_a = theta[2] + (0.0 if part.dropout is None else theta[len(theta) - len(part.dropout) :] @ part.dropout)
         own = BetaGeo(r, np.exp(log_alpha), np.exp(log_a), b, first)
-        return _row(own, part, log_alpha) + (0.0 if part.bare else _whole_row(own, part))
+        found = _row(own, part, log_alpha)
+        return found if part.bare else found.plus(_whole_row(own, part))
 
     total = add_up(histories, BLOCK, row, moved=(2, 1.0))
     return total + _whole(r, a, b, histories, first) if histories.bare else total
 
 
-def _row(model: BetaGeo, part: Histories, log_alpha: Any) -> Floats:
-    """Value, scores and Hessian of the part of ln L that depends on times."""
+def _row(model: BetaGeo, part: Histories, log_alpha: Any) -> Terms:
+    """The part of ln L that depends on times. The cases, alive and dead, differ in their scores by the slopes of the odds between them."""
     x, t_x, T = part.x, part.t_x, part.T
     r, alpha, n = model.r, model.alpha, model.r + part.x
     lasted = np.log1p((T - t_x) / (alpha + t_x))
-    odds = model._tossed_odds(x) + n * lasted
+    stays = _stays(model.b, x + model.first)
+    odds = np.log(model.a) - np.log(stays) + n * lasted
     small = np.exp(-np.abs(odds))  # of it come both ln(1 + exp(odds)) and the chance to be dead
     dead = np.where(odds > 0, 1.0, small) / (1 + small)
-    between = dead * (1 - dead)
     later, sooner = alpha / (alpha + T), alpha / (alpha + t_x)
     past = np.log1p(T / alpha)
-    toss = _tossed(model.b, x + model.first)
+    toss = model.b / stays
     apart = later - sooner
-    slope = (r * lasted, n * apart, 1.0, -toss)
-    spread = [between * own for own in slope]
+    off = np.empty((FOUR, 1, len(x)))
+    off[0], off[1], off[2], off[3] = r * lasted, n * apart, 1.0, -toss
+    scores = dead * off[:, 0]
+    scores[0] -= r * past
+    scores[1] += r - n * later
     fading = n * later * (1 - later)
-    alive = (-r * past, r - n * later, 0.0, 0.0)
-    turn = {
-        (0, 0): alive[0] + dead * slope[0],
+    turns = {
+        (0, 0): scores[0],
         (0, 1): r * ((1 - later) + dead * apart),
         (1, 1): -fading + dead * (fading - n * sooner * (1 - sooner)),
         (3, 3): -dead * toss * (1 - toss),
     }
-    found = np.empty((1 + FOUR + len(PAIRS), len(x)))
-    found[0] = -n * past - x * log_alpha + np.maximum(odds, 0.0) + np.log1p(small)
-    for i in range(FOUR):
-        found[1 + i] = alive[i] + dead * slope[i]
-    for place, (i, j) in enumerate(PAIRS, start=1 + FOUR):
-        np.multiply(spread[i], slope[j], out=found[place])
-        if (i, j) in turn:
-            found[place] += turn[i, j]
-    return found
+    value = -n * past - x * log_alpha + np.maximum(odds, 0.0) + np.log1p(small)
+    return Terms(value, scores, turns, (dead * (1 - dead))[None], off)
 
 
-def _tossed(b: Any, k: Any) -> Floats:
-    """The quotient b / (b + k - 1): the slope of ln(b + k - 1) in ln b. Nobody has died without a toss."""
-    return np.asarray(b / np.where(k > 0, b + k - 1.0, np.inf))
+def _stays(b: Any, k: Any) -> Floats:
+    """The other side of the odds to drop out at the last of k tosses, a to b + k - 1: infinite without a toss. No toss, no death."""
+    return np.where(k > 0, b + (k - 1.0), np.inf)
 
 
 def _whole(r: float, a: float, b: float, histories: Histories, first: int) -> Total:

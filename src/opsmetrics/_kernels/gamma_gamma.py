@@ -6,6 +6,7 @@ Fader & B. G. S. Hardie, 2013, The Gamma-Gamma model of monetary value; R. Colom
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -84,6 +85,25 @@ class Amounts:
         counts, spent = x[one], x * z
         many, log_spent = (np.asarray(np.bincount(of, values), dtype=np.float64) for values in (weights, weights * np.log(spent)))
         return cls(counts.astype(np.float64), of, spent, weights, many, log_spent, float(weights @ np.log(z)))
+
+
+def by_moments(x: Ints, z: Floats, weights: Floats) -> Floats:
+    """About where ln(p, q, v) are, from amounts whose mean is 1: where the search begins.
+
+    Around its mean, ln z has the variance psi'(p x) + psi'(q), finite whatever the amounts. With psi'(y) about 1 / y + 1 / (2 y^2), its
+    slope in 1 / x tells p, what is left tells q, and the mean of the amounts is p v / (q - 1).
+    """
+    share, once, logs = weights / weights.sum(), 1.0 / x, np.log(z)
+    squares = (logs - share @ logs) ** 2
+    spread, middle = float(share @ squares), float(share @ once)
+    bent = float(share @ (once - middle) ** 2)
+    slope = float(share @ ((once - middle) * squares)) / bent if bent > 0 else 0.0
+    slope = min(max(slope, 0.02 * spread), 0.9 * spread / middle)
+    left = max(spread - slope * middle, 1e-300)
+    p = 1 / max(slope, 1e-300)
+    q = (1 + math.sqrt(1 + 2 * left)) / (2 * left)
+    p, q = min(max(p, 0.1), 50.0), min(max(q, 1.05), 50.0)
+    return np.log([p, q, (q - 1) / p])
 
 
 def likelihood(theta: Floats, amounts: Amounts) -> Total:

@@ -80,14 +80,15 @@ def maximise(total_at: Callable[[Floats], Total], start: Floats, size: float) ->
 
 def _step(total: Total, free: npt.NDArray[np.bool_], radius: float, size: float) -> tuple[Floats, float, float, float]:
     """Newton's step within a radius; what one within `REACH` would gain, what this one promises, and the least curvature."""
-    curvature, axes = np.linalg.eigh(-total.hessian[np.ix_(free, free)])
-    slope = axes.T @ total.gradient[free]
-    bent = np.maximum(np.abs(curvature), max(1e-10 * float(np.abs(curvature).max(initial=0.0)), 1e-12 * size))
+    own = np.flatnonzero(free)
+    curvature, axes = np.linalg.eigh(-total.hessian[own[:, None], own])
+    slope, sizes = axes.T @ total.gradient[own], np.abs(curvature)
+    bent = np.maximum(sizes, max(1e-10 * float(sizes.max(initial=0.0)), 1e-12 * size))
     along = slope / bent
     reach = np.clip(along, -REACH, REACH)
     gain = float(slope @ reach - 0.5 * (bent @ (reach * reach)))
     if (length := float(np.abs(axes @ along).max(initial=0.0))) > radius:
         along = along * (radius / length)
     step = np.zeros(len(free))
-    step[free] = axes @ along
+    step[own] = axes @ along
     return step, gain, float(slope @ along - 0.5 * (bent @ (along * along))), float(curvature.min(initial=np.inf))

@@ -9,25 +9,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from opsmetrics._kernels import quadrature, rising
-from opsmetrics._kernels.histories import PAIRS, Total, add_up, distinct, floats, longer
+from opsmetrics._kernels.histories import Terms, Total, add_up, distinct, floats, longer
 
 if TYPE_CHECKING:
     from opsmetrics._kernels.histories import Histories
 
 Floats = npt.NDArray[np.float64]
 
-BLOCK = 512
-"""Rows whose nodes stay in the cache."""
+CELLS = 6144
+"""Nodes of rows that stay in the cache together."""
 
-FIT_NODES, REPORT_NODES = 16, 24
-"""Nodes over the time of death: enough to find the maximum, and to report to nine digits."""
+ROUGH_NODES, FIT_NODES, REPORT_NODES = 6, 16, 24
+"""Nodes over the time of death: enough to come near the maximum, to find it, and to report to nine digits."""
 
 _FOREVER = 45.0
 """exp(-45) = 3e-20: a horizon without end stops where discounting has left nothing."""
@@ -47,7 +47,7 @@ class ParetoNBD:
     def log_likelihood(self, x: npt.ArrayLike, t_x: npt.ArrayLike, T: npt.ArrayLike) -> Floats:
         """The log-likelihood of each history."""
         found = self._by_blocks(lambda own, x, t_x, T: own._mixture(x, t_x, T, REPORT_NODES).log_likelihood[None], 1, x, t_x, T)
-        return np.asarray(found[0])
+        return np.asarray(found[0] + rising.rows(self.r, x)[0])
 
     def p_alive(self, x: npt.ArrayLike, t_x: npt.ArrayLike, T: npt.ArrayLike) -> Floats:
         """The chance that the lifetime has not ended by T."""
@@ -165,26 +165,26 @@ class ParetoNBD:
         largest = parts.max(axis=0)
         share = np.exp(parts - largest)
         whole = share.sum(axis=0)
-        rest = rising.rows(self.r, x)[0] - x * np.log(self.alpha)
-        return Mixture(y, log_a, log_b, share / whole, np.log(whole) + largest + rest)
+        return Mixture(y, log_a, log_b, share / whole, np.log(whole) + largest - x * np.log(self.alpha))
 
-    def _scores(self, mixture: Mixture, x: Floats) -> tuple[tuple[Floats, Floats], list[Floats]]:
+    def _scores(self, mixture: Mixture, x: Floats) -> tuple[tuple[Floats, Floats], Floats]:
         """Each part's y / (alpha + y) and y / (beta + y); its scores in the logs of r (its rising factorial aside), alpha, s, beta."""
         early, late = mixture.y / (self.alpha + mixture.y), mixture.y / (self.beta + mixture.y)
-        by_s, by_beta = -self.s * mixture.log_b, self.s * late
-        by_s[1:] += 1
-        by_beta[1:] += late[1:] - 1
-        return (early, late), [-self.r * mixture.log_a, (self.r + x) * early - x, by_s, by_beta]
+        scores = np.stack([-self.r * mixture.log_a, (self.r + x) * early - x, -self.s * mixture.log_b, self.s * late])
+        scores[2, 1:] += 1
+        scores[3, 1:] += late[1:] - 1
+        return (early, late), scores
 
     def _by_blocks(self, function: Any, size: int, x: npt.ArrayLike, t_x: npt.ArrayLike, T: npt.ArrayLike) -> Floats:
         """A function of rows, in blocks that stay in the cache."""
         alpha, beta, *given = np.broadcast_arrays(self.alpha, self.beta, *floats(x, t_x, T))
         rows = [np.ravel(values) for values in (alpha, beta, *given)]
         found = np.empty((size, rows[0].size))
-        for begin in range(0, rows[0].size, BLOCK):
-            a, b, *part = (values[begin : begin + BLOCK] for values in rows)
+        for begin in range(0, rows[0].size, CELLS // REPORT_NODES):
+            block = slice(begin, begin + CELLS // REPORT_NODES)
+            a, b, *part = (values[block] for values in rows)
             own = ParetoNBD(self.r, a if np.ndim(self.alpha) else self.alpha, self.s, b if np.ndim(self.beta) else self.beta)
-            found[:, begin : begin + BLOCK] = function(own, *part)
+            found[:, block] = function(own, *part)
         return found.reshape(size, *given[0].shape)
 
 
@@ -192,7 +192,8 @@ class ParetoNBD:
 class Mixture:
     """A customer who is alive at T, the first part, or died at one of some times: by part and row.
 
-    The time y up to which he lived, ln(1 + y / alpha), ln(1 + y / beta), and the part's share of the likelihood.
+    The time y up to which he lived, ln(1 + y / alpha), ln(1 + y / beta), the part's share of the likelihood, and this, but for the rising
+    factorial of r, which depends on whole numbers alone.
     """
 
     y: Floats
@@ -202,7 +203,7 @@ class Mixture:
     log_likelihood: Floats
 
 
-def likelihood(theta: Floats, histories: Histories) -> Total:
+def likelihood(theta: Floats, histories: Histories, nodes: int = FIT_NODES) -> Total:
     """The log-likelihood of histories, with gradient and Hessian in theta = ln(r, alpha, s, beta), then the coefficients of covariates.
 
     Gradient and Hessian are means over the parts of the mixture (T. A. Louis, 1982, JRSS B 44, 226-233), from the same nodes as the value.
@@ -210,44 +211,36 @@ def likelihood(theta: Floats, histories: Histories) -> Total:
     """
     r, alpha, s, beta = np.exp(theta[:4])
 
-    def row(part: Histories) -> Floats:
+    def row(part: Histories) -> Terms:
         moved_a = 0.0 if part.purchase is None else theta[4 : 4 + len(part.purchase)] @ part.purchase
         moved_b = 0.0 if part.dropout is None else theta[len(theta) - len(part.dropout) :] @ part.dropout
-        return _row(ParetoNBD(r, alpha * np.exp(-moved_a), s, beta * np.exp(-moved_b)), part)
+        return _row(ParetoNBD(r, alpha * np.exp(-moved_a), s, beta * np.exp(-moved_b)), part, nodes)
 
-    total = add_up(histories, BLOCK, row, moved=(3, -1.0))
-    # the rising factorial of r is in each row's value; its slopes are summed over whole numbers
-    _, first, second = rising.weighted(r, longer(histories.x, histories.weights))
+    total = add_up(histories, CELLS // nodes, row, moved=(3, -1.0))
+    value, first, second = rising.weighted(r, longer(histories.x, histories.weights))
     total.gradient[0] += r * first
     total.hessian[0, 0] += r * first + r * r * second
-    return total
+    return replace(total, value=total.value + value)
 
 
-def _row(model: ParetoNBD, part: Histories) -> Floats:
-    """Value, scores and Hessian of rows, the rising factorial of r left out of the slopes."""
+def _row(model: ParetoNBD, part: Histories, nodes: int) -> Terms:
+    """Rows, the rising factorial of r left out."""
     x = part.x.astype(np.float64)
-    mixture = model._mixture(x, part.t_x, part.T, FIT_NODES)
+    mixture = model._mixture(x, part.t_x, part.T, nodes)
     share, (early, late), scores = mixture.share, *model._scores(mixture, x)
-    means = [_mean(share, score) for score in scores]
-    lasting = share * late
+    means = np.einsum("ipr,pr->ir", scores, share)
+    sooner, lasting = share * early, share * late
     fading = lasting - lasting * late
-    turn = {
+    by_early = sooner.sum(axis=0)
+    turns = {
         (0, 0): means[0],
-        (0, 1): model.r * _mean(share, early),
-        (1, 1): -(model.r + x) * (_mean(share, early) - _mean(share * early, early)),
+        (0, 1): model.r * by_early,
+        (1, 1): -(model.r + x) * (by_early - _mean(sooner, early)),
         (2, 2): means[2] - (1 - share[0]),
         (2, 3): model.s * lasting.sum(axis=0),
         (3, 3): -model.s * fading.sum(axis=0) - fading[1:].sum(axis=0),
     }
-    found = np.empty((1 + 4 + len(PAIRS), len(x)))
-    found[0] = mixture.log_likelihood
-    off = [score - mean for score, mean in zip(scores, means, strict=True)]
-    apart = [share * score for score in off]
-    for i in range(4):
-        found[1 + i] = means[i]
-    for place, (i, j) in enumerate(PAIRS, start=5):
-        found[place] = turn.get((i, j), 0.0) + _mean(apart[i], off[j])
-    return found
+    return Terms(mixture.log_likelihood, means, turns, share, scores - means[:, None])
 
 
 def _mean(share: Floats, values: Floats) -> Floats:

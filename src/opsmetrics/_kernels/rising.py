@@ -9,7 +9,11 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 _LARGE = 30.0
-_STIRLING = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188)
+_ORDERS = np.arange(1, 10, 2)
+_STIRLING = np.array([1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188])
+"""What Stirling's series for log Gamma adds in 1 / z, 1 / z^3, ...; and then its first and second slopes, one more power each."""
+
+_SERIES = np.stack([_STIRLING, -_ORDERS * _STIRLING, _ORDERS * (_ORDERS + 1) * _STIRLING])
 
 
 def weighted(z: float, longer: Floats) -> tuple[float, float, float]:
@@ -38,16 +42,13 @@ def rows(z: npt.ArrayLike, k: npt.ArrayLike) -> tuple[Floats, Floats, Floats]:
 def _stirling(z: Floats, k: Floats) -> tuple[Floats, Floats, Floats]:
     """Differences between z + k and z of log Gamma, digamma and trigamma by their asymptotic series (DLMF 5.11.1, 5.11.2, 5.15.8)."""
     end, grown = z + k, np.log1p(k / z)
-    value = (z - 0.5) * grown + k * (np.log(end) - 1)
-    first = grown + 0.5 * k / (z * end)
-    second = -k / (z * end) + 0.5 * (1 / end**2 - 1 / z**2)
-    one_near, one_far = 1 / end, 1 / z
-    near, far = one_near.copy(), one_far.copy()
-    for order, coefficient in enumerate(_STIRLING, start=1):
-        power = 2 * order - 1  # that near and far are raised to
-        value += coefficient * (near - far)
-        near, far = near * one_near, far * one_far
-        first -= coefficient * power * (near - far)
-        near, far = near * one_near, far * one_far
-        second += coefficient * power * (power + 1) * (near - far)
+    inverse = 1 / np.stack([end, z])
+    square = inverse * inverse
+    series = np.zeros((3, *square.shape))
+    for coefficients in _SERIES.T[::-1, :, None, None]:
+        series = series * square + coefficients
+    value, first, second = (own[0] - own[1] for own in series * np.stack([inverse, square, square * inverse]))
+    value += (z - 0.5) * grown + k * (np.log(end) - 1)
+    first += grown + 0.5 * k / (z * end)
+    second += -k / (z * end) + 0.5 * (square[0] - square[1])
     return value, first, second

@@ -16,8 +16,8 @@ from opsmetrics._kernels.newton import Optimum
 WEAK: Final = 2.0
 """The standard error of a parameter's logarithm beyond which the data tell next to nothing of the parameter."""
 
-MANY: Final = 50_000
-SOME: Final = 5_000
+_MANY = 50_000
+_SOME = 5_000
 """Of so many rows and more, the search begins where it ended on so few of them, evenly spread."""
 
 _FLATTEST = 1e-8
@@ -37,31 +37,54 @@ class Estimate:
     warnings: tuple[str, ...]
 
 
-def estimate(
-    likelihood: Callable[[Floats], Total], starts: Sequence[Floats], size: float, names: Sequence[str], logs: int, penalty: float
-) -> Estimate:
-    """Climb from the first start; where what comes out is no maximum, or hardly one, from the others too, and keep the highest.
+@dataclass(frozen=True, slots=True)
+class Surface:
+    """A log-likelihood to climb: its value and derivatives at a place, and the weight of the rows in it."""
 
-    `penalty` times the sum of the squared logs of the first `logs` parameters is taken off, in units in which the data are about one: the
-    logarithm of a normal density around them.
-    """
+    total_at: Callable[[Floats], Total]
+    size: float
 
-    def penalised(theta: Floats) -> Total:
-        total, own = likelihood(theta), np.arange(len(theta)) < logs
+    def penalised(self, penalty: float, logs: int) -> Surface:
+        """Less `penalty` times the sum of the squares of the first `logs` parameters."""
         if penalty == 0:
-            return total
-        pulled = np.where(own, theta, 0.0)
-        return total + Total(-penalty * float(pulled @ pulled), -2 * penalty * pulled, -2 * penalty * np.diag(own.astype(np.float64)))
+            return self
 
-    best, spread = _climb(penalised, starts[0], size)
-    evaluations = best.evaluations
+        def total_at(theta: Floats) -> Total:
+            own = np.arange(len(theta)) < logs
+            pulled = np.where(own, theta, 0.0)
+            pull = Total(-penalty * float(pulled @ pulled), -2 * penalty * pulled, -2 * penalty * np.diag(own.astype(np.float64)))
+            return self.total_at(theta) + pull
+
+        return Surface(total_at, self.size)
+
+
+def stages(rows: int) -> list[slice]:
+    """Rows to climb on one after the other: where there are many a few of them first, which tell at little cost where the summit is."""
+    every = slice(None)
+    return [slice(None, None, rows // _SOME), every] if rows >= _MANY else [every]
+
+
+def estimate(surfaces: Sequence[Surface], starts: Sequence[Floats], names: Sequence[str], logs: int, penalty: float) -> Estimate:
+    """Climb from the first start, over the cheaper surfaces to the last, the likelihood itself.
+
+    Where what comes out is no maximum, or hardly one, climb that from the other starts too, and keep the highest. `penalty` times the sum
+    of the squared logs of the first `logs` parameters is taken off, in units in which the data are about one: the logarithm of a normal
+    density around them.
+    """
+    *cheaper, last = (surface.penalised(penalty, logs) for surface in surfaces)
+    begin, evaluations = starts[0], 0
+    for surface in cheaper:
+        found = newton.maximise(surface.total_at, begin, surface.size)
+        begin, evaluations = found.theta if found.converged else begin, evaluations + found.evaluations
+    best, spread = _climb(last, begin)
+    evaluations += best.evaluations
     if not best.converged or spread[:logs].max() > WEAK:
         for start in starts[1:]:
-            found, own = _climb(penalised, start, size)
+            found, own = _climb(last, start)
             evaluations += found.evaluations
             if found.total.value > best.total.value + newton.GAIN:
                 best, spread = found, own
-    own_value = best.total.value if penalty == 0 else likelihood(best.theta).value
+    own_value = best.total.value if penalty == 0 else surfaces[-1].total_at(best.theta).value
     weak = [name for name, error in zip(names, spread, strict=True) if error > WEAK]
     return Estimate(
         theta=best.theta, covariance=_covariance(best.total.hessian), log_likelihood=own_value, converged=best.converged,
@@ -69,8 +92,8 @@ def estimate(
     )  # fmt: skip
 
 
-def _climb(total_at: Callable[[Floats], Total], start: Floats, size: float) -> tuple[Optimum, Floats]:
-    found = newton.maximise(total_at, start, size)
+def _climb(surface: Surface, start: Floats) -> tuple[Optimum, Floats]:
+    found = newton.maximise(surface.total_at, start, surface.size)
     return found, np.sqrt(np.diag(_covariance(found.total.hessian)))
 
 

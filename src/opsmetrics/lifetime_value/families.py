@@ -21,8 +21,8 @@ class Family:
     """A model of buying.
 
     `timed` has the parameters that are counted in units of time, `moved` the one that covariates of the dropout move, with the sign by
-    which they do. `fitter` is its name in the lifetimes package, and `starts` has the parameters that the search begins from, at a purchase
-    rate of one.
+    which they do. `rough` is a likelihood that is cheaper and nearly right. `fitter` is its name in the lifetimes package, and `starts` has
+    the parameters that the search begins from, at a purchase rate of one.
     """
 
     title: str
@@ -34,6 +34,7 @@ class Family:
     timed: tuple[str, ...] = ()
     moved: tuple[str, float] | None = None
     discrete: bool = False
+    rough: Callable[[Floats, Histories], Total] | None = None
 
     def start(self, shape: Sequence[float], rate: float) -> Floats:
         """The logs of the parameters at a start; the scale of the purchase rate makes its mean that of the data."""
@@ -56,7 +57,7 @@ FAMILIES: Final[dict[str, Family]] = {
     "pareto_nbd": Family(
         "Pareto/NBD", "ParetoNBDFitter", ("r", "alpha", "s", "beta"), pareto_nbd.ParetoNBD, pareto_nbd.likelihood,
         ((0.5, 1.0, 0.6, 0.6), (3.0, 1.0, 0.2, 5.0), (0.1, 1.0, 2.0, 0.2), (20.0, 1.0, 1.0, 1.0), (1.0, 1.0, 5.0, 20.0)),
-        ("alpha", "beta"), ("beta", -1.0),
+        ("alpha", "beta"), ("beta", -1.0), rough=bind(pareto_nbd.likelihood, nodes=pareto_nbd.ROUGH_NODES),
     ),
     "bg_bb": Family(
         "BG/BB", "BetaGeoBetaBinomFitter", ("alpha", "beta", "gamma", "delta"), beta_binomial.BetaBinomial, beta_binomial.likelihood,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -10,12 +10,11 @@ import numpy as np
 
 from opsmetrics import _checks
 from opsmetrics._frames import Floats
-from opsmetrics._kernels import newton
 from opsmetrics._kernels.histories import FOUR, Histories, Total
 from opsmetrics.errors import FitError, ParameterError, warn
 from opsmetrics.lifetime_value import doors
 from opsmetrics.lifetime_value.doors import DAYS_IN
-from opsmetrics.lifetime_value.estimation import MANY, SOME, Estimate, estimate
+from opsmetrics.lifetime_value.estimation import Estimate, Surface, estimate, stages
 from opsmetrics.lifetime_value.families import FAMILIES, Family
 from opsmetrics.lifetime_value.fits import PurchaseFit, parameter_names
 from opsmetrics.lifetime_value.fitted import FARTHEST, estimated
@@ -82,16 +81,17 @@ def _estimate(family: Family, histories: Histories, names: Sequence[str], penalt
     rate = float(scaled.weights @ scaled.x) / float(scaled.weights @ scaled.T)
     none = np.zeros(len(names) - 4)
     starts = [np.concatenate([family.start(shape, rate), none]) for shape in family.starts]
-    shift = Total(-float(histories.weights @ histories.x) * float(np.log(scale)), np.zeros(len(names)), np.zeros((len(names),) * 2))
 
-    def likelihood(theta: Floats) -> Total:
-        return family.likelihood(theta, scaled) + shift
+    def surface(likelihood: Callable[[Floats, Histories], Total], rows: slice) -> Surface:
+        part = scaled.rows(rows)
+        return Surface(lambda theta: likelihood(theta, part), float(part.weights.sum()))
 
-    if len(scaled) >= MANY:  # some of them tell where the summit is about, at little cost
-        thin = scaled.rows(slice(None, None, len(scaled) // SOME))
-        starts[0] = newton.maximise(lambda theta: family.likelihood(theta, thin), starts[0], float(thin.weights.sum())).theta
-    found = estimate(likelihood, starts, customers, names, 4, penalty)
-    return replace(found, theta=back @ found.theta, covariance=back @ found.covariance @ back.T), scale
+    *few, every = stages(len(scaled))
+    likelihoods = [own for own in (family.rough, family.likelihood) if own is not None]
+    surfaces = [*(surface(likelihoods[0], rows) for rows in few), *(surface(own, every) for own in likelihoods)]
+    found = estimate(surfaces, starts, names, 4, penalty)
+    own_units = found.log_likelihood - float(histories.weights @ histories.x) * float(np.log(scale))
+    return replace(found, theta=back @ found.theta, covariance=back @ found.covariance @ back.T, log_likelihood=own_units), scale
 
 
 def _standardised(family: Family, histories: Histories) -> tuple[Histories, Floats]:

@@ -10,12 +10,12 @@ import numpy as np
 
 from opsmetrics import _checks, _output
 from opsmetrics._frames import Column, Floats
-from opsmetrics._kernels import gamma_gamma, newton
-from opsmetrics._kernels.histories import Ints, Total
+from opsmetrics._kernels import gamma_gamma
+from opsmetrics._kernels.histories import Ints
 from opsmetrics._results import Result, plain
 from opsmetrics.errors import warn
 from opsmetrics.lifetime_value import doors, interop
-from opsmetrics.lifetime_value.estimation import MANY, SOME, estimate
+from opsmetrics.lifetime_value.estimation import Surface, estimate, stages
 from opsmetrics.lifetime_value.fits import Predictions
 from opsmetrics.lifetime_value.fitted import Fitted, around, deviation, estimated, read_estimates, refuse_confidence
 from opsmetrics.lifetime_value.models import penalty_of
@@ -369,22 +369,21 @@ def fit_amounts(x: Ints, z: Floats, weights: Floats, left_out: float, penalty: f
             evaluations=0, warnings=(told,), **known,
         )  # fmt: skip
     scale = float(weights @ z) / customers
-    starts = [np.log(np.array(start)) for start in _STARTS]
-    shift = Total(-customers * float(np.log(scale)), np.zeros(3), np.zeros((3, 3)))
-    amounts = gamma_gamma.Amounts.of_rows(x, z / scale, weights)
-    if len(x) >= MANY:
-        some = slice(None, None, len(x) // SOME)
-        thin = gamma_gamma.Amounts.of_rows(x[some], z[some] / scale, weights[some])
-        starts[0] = newton.maximise(lambda theta: gamma_gamma.likelihood(theta, thin), starts[0], float(thin.weights.sum())).theta
-    found = estimate(lambda theta: gamma_gamma.likelihood(theta, amounts) + shift, starts, customers, NAMES, 3, penalty)
+    starts = [gamma_gamma.by_moments(x, z / scale, weights), *(np.log(np.array(start)) for start in _STARTS)]
+
+    def surface(rows: slice) -> Surface:
+        amounts = gamma_gamma.Amounts.of_rows(x[rows], z[rows] / scale, weights[rows])
+        return Surface(lambda theta: gamma_gamma.likelihood(theta, amounts), float(weights[rows].sum()))
+
+    found = estimate([surface(rows) for rows in stages(len(x))], starts, NAMES, 3, penalty)
     values = np.exp(found.theta) * [1.0, 1.0, scale]
     warnings = (*found.warnings, *_foolish(float(values[1]), correlation))
     for told in warnings:
         warn(f"Gamma-Gamma: {told}")
     return GammaGammaFit(
         **estimated(NAMES, values, found.covariance, len(NAMES)),
-        log_likelihood=found.log_likelihood, converged=found.converged, reason=found.reason, evaluations=found.evaluations,
-        warnings=warnings, **known,
+        log_likelihood=found.log_likelihood - customers * float(np.log(scale)), converged=found.converged, reason=found.reason,
+        evaluations=found.evaluations, warnings=warnings, **known,
     )  # fmt: skip
 
 
