@@ -186,3 +186,28 @@ def test_a_relation_is_fetched_batch_by_batch(parquet: tuple[pd.DataFrame, Path]
         connection.execute("select 1").fetchall()
     parts.close()
     assert connection.execute("select 1").fetchall() == [(1,)]
+
+
+KEYS = {
+    "even": lambda rng: rng.integers(0, 1_000_000, 200_000),
+    "old ones buy more": lambda rng: (1e6 * rng.beta(0.5, 2.0, 200_000)).astype(np.int64),
+    "two ranges far apart": lambda rng: rng.integers(0, 50_000, 200_000) + rng.choice([0, 10**15], 200_000),
+    "by powers": lambda rng: np.exp(rng.uniform(0, 43, 200_000)).astype(np.int64),
+    "below 0": lambda rng: rng.integers(-(2**62), 2**62, 200_000),
+    "beyond signed": lambda rng: rng.integers(2**63, 2**64, 200_000, dtype=np.uint64),
+    "of a byte": lambda rng: rng.integers(-128, 128, 200_000).astype(np.int8),
+    "one far out": lambda rng: np.append(rng.integers(0, 9_000, 199_999), 2**61),
+}
+
+
+@pytest.mark.parametrize("slices", [7, 35, 256])
+@pytest.mark.parametrize("kind", KEYS)
+def test_slices_are_ranges_of_keys_of_about_as_many_rows(kind: str, slices: int) -> None:
+    """Keys that the sample lacks are in one of them too; a customer is never cut, however many rows he has."""
+    keys = KEYS[kind](np.random.default_rng(0))
+    place = _parts._dealer(keys[::25], slices)(keys)
+    order = np.argsort(keys, kind="stable")
+    assert (np.diff(place[order].astype(np.int64)) >= 0).all()  # ranges, so whole customers
+    sizes = np.bincount(place, minlength=slices)
+    assert len(sizes) == slices
+    assert sizes.max() <= 3 * len(keys) / slices + np.unique(keys, return_counts=True)[1].max()

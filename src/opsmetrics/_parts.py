@@ -49,7 +49,10 @@ ROWS_IN_CACHE = 1 << 18
 ROWS_TO_SPLIT = 1_000_000
 """Rows from which a frame in memory is worth cutting into parts."""
 
-_SLICES, _SAMPLE = 16, 4_096
+_SLICES, _MOST_SLICES = 7, 256
+"""Parts of a frame that is just worth it, more of a larger one: scratch for the cache, yet not so many that each one's own cost tells."""
+
+_SAMPLE, _STEPS = 8_192, 1 << 14
 _KEY, _ROW = "key of the customer", "place in the frame"
 _PLACE = "place in the relation"
 
@@ -308,24 +311,22 @@ def _slices(chunk: Chunk, uses: Sequence[Use]) -> Iterator[Callable[[], Part]]:
         columns = {_ROW: rows.astype(rows_type)}
         if selected:
             columns |= {_KEY: keys} | {name: column.take(rows) for name, column in values.items()}
-        place, begins = np.zeros(len(keys), dtype=np.uint8), [0]
-        for cut in cuts:
-            above = keys >= cut
-            place += above
-            begins.append(len(keys) - int(np.count_nonzero(above)))
+        place = slice_of(keys)
         order = np.argsort(place, kind="stable")
-        return np.array([*begins, len(keys)]), {name: column.take(order) for name, column in columns.items()}
+        begins = np.searchsorted(place.take(order), np.arange(slices + 1))
+        return begins, {name: column.take(order) for name, column in columns.items()}
 
-    sample = np.sort(keys_of(slice(0, len(chunk), max(1, len(chunk) // _SAMPLE))))
-    cuts = np.unique(sample[np.arange(1, _SLICES) * len(sample) // _SLICES])
+    slices = min(len(chunk) * _SLICES // ROWS_TO_SPLIT, _MOST_SLICES)
+    slice_of = _dealer(keys_of(slice(0, len(chunk), max(1, len(chunk) // _SAMPLE))), slices)
     dealt = _share_out(len(chunk), deal)
 
     def read_slice(number: int) -> Part:
         hands = [(columns, slice(begins[number], begins[number + 1])) for begins, columns in dealt]
         own = {name: np.concatenate([columns[name][rows] for columns, rows in hands]) for name in dealt[0][1]}
         rows = own.pop(_ROW)
-        if not selected:
-            own = {name: column.take(rows) for name, column in {_KEY: ids, **values}.items()}
+        if not selected:  # clipping places that need none is quicker than refusing those that are out of bounds
+            places = rows.astype(np.intp)
+            own = {name: column.take(places, mode="clip") for name, column in {_KEY: ids, **values}.items()}
         order, codes, distinct = grouping.together(own.pop(_KEY))
         columns = {name: column.take(order) for name, column in own.items()}
         if chunk.placed:
@@ -337,8 +338,31 @@ def _slices(chunk: Chunk, uses: Sequence[Use]) -> Iterator[Callable[[], Part]]:
             codes, people = codes - int(not known.all()), _frames.take(dense[1], distinct[known])
         return Part(len(rows), codes, people, columns, labels, chunk.seen, grouped=True)
 
-    for number in range(len(cuts) + 1):
-        yield functools.partial(read_slice, number)
+    for number in np.flatnonzero(sum(np.diff(begins) for begins, _ in dealt)):
+        yield functools.partial(read_slice, int(number))
+
+
+def _dealer(sample: npt.NDArray[Any], slices: int) -> Callable[[npt.NDArray[Any]], npt.NDArray[np.uint8]]:
+    """Which of some ranges of about as many rows each a key is in, told from a sample of the keys.
+
+    A table over even steps of the keys' range knows; where the keys crowd in few of the steps, they are compared with the cuts.
+    """
+    low, high = float(sample.min()), float(sample.max())
+    per_key = _STEPS / (high - low + 1)
+
+    def steps(keys: npt.NDArray[Any]) -> npt.NDArray[np.uint16]:
+        step = keys.astype(np.float64)
+        step -= low
+        step *= per_key
+        return np.clip(step, 0, _STEPS - 1, out=step).astype(np.uint16)
+
+    counts = np.bincount(steps(sample), minlength=_STEPS)
+    table = np.minimum((np.cumsum(counts) - counts) * slices // len(sample), slices - 1)  # beyond the sample it is the last
+    if np.bincount(table, counts).max() <= 2 * len(sample) / slices:
+        numbers = table.astype(np.uint8)
+        return lambda keys: numbers.take(steps(keys))
+    cuts = np.unique(np.sort(sample)[np.arange(1, slices) * len(sample) // slices])
+    return lambda keys: np.searchsorted(cuts, keys, side="right").astype(np.uint8)
 
 
 def _part(chunk: Chunk, uses: Sequence[Use]) -> Part:
