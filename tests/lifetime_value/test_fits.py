@@ -9,6 +9,7 @@ import json
 import math
 import pickle
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,11 @@ from scipy.special import betaln, expit, gammaln, hyp2f1, logit, logsumexp, ndtr
 
 import opsmetrics as om
 from benchmarks.simulated_customers import gamma_gamma
+from opsmetrics._kernels import newton
+from opsmetrics._kernels.histories import Histories
 from opsmetrics.lifetime_value import estimation
+from opsmetrics.lifetime_value.families import FAMILIES
+from tests.lifetime_value import reference
 from tests.lifetime_value.inputs import (
     BB,
     BG,
@@ -292,9 +297,9 @@ def test_new_customers_alone_say_nothing() -> None:
 
 
 TWO_MODES = rows(
-    [0] * 18 + [5, 1],
-    [0] * 18 + [23, 3],
-    [290, 229, 184, 238, 327, 194, 315, 343, 244, 248, 348, 359, 365, 295, 303, 303, 244, 315, 228, 185],
+    [0, 0, 3, *[0] * 14, 1, 0, 0],
+    [0, 0, 41, *[0] * 14, 3, 0, 0],
+    [106, 304, 362, 99, 74, 201, 195, 296, 357, 262, 180, 275, 271, 202, 176, 229, 57, 362, 303, 88],
 )
 """Twenty customers of whom two returned: the likelihood of MBG/NBD has two hills, and the nearer one is the lower."""
 
@@ -310,6 +315,26 @@ def test_weakly_identified_parameters_are_flagged_and_tried_from_other_starts(mo
     once = om.ModifiedBetaGeo().fit(TWO_MODES)
     assert once.log_likelihood < found.log_likelihood - 1
     assert once.evaluations < found.evaluations
+
+
+TWO_HILLS = [77, 108, 129, 246, 298, 462, 961]
+
+
+@pytest.mark.parametrize("seed", TWO_HILLS)
+def test_the_higher_of_two_hills_is_found(seed: int) -> None:
+    """One-time buyers may be gone at once, or come back some day: of one shop in a hundred MBG/NBD has two sharp hills."""
+    rng = np.random.default_rng(seed)
+    T = rng.integers(50, 400, 200).astype(float)
+    walked = reference.simulate("pareto_nbd", np.exp(rng.uniform([-2, 1, -1, 1], [1, 5, 1, 5])), 200, T, 0, rng)
+    recency = np.ceil(walked.t_x)
+    found = quiet(om.ModifiedBetaGeo().fit, {"frequency": walked.x, "recency": recency, "T": T})
+    own = Histories.of(walked.x, recency, T).scaled(T.mean())
+    ends = []
+    for r, a, b in itertools.product((0.1, 0.5, 2.0), (0.3, 1.0), (0.3, 2.5)):
+        start = np.log([r, r / own.x.sum() * own.T.sum(), a, b])
+        ends.append(newton.maximise(partial(FAMILIES["mbg_nbd"].likelihood, histories=own), start, 200.0).total.value)
+    assert np.ptp(ends) > 0.1
+    assert found.log_likelihood >= max(ends) - own.x.sum() * np.log(T.mean()) - 1e-6
 
 
 def test_a_boundary_is_told() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -47,8 +48,10 @@ class Optimum:
         return self.reason == "converged"
 
 
-def maximise(total_at: Callable[[Floats], Total], start: Floats, size: float) -> Optimum:
+def maximise(total_at: Callable[[Floats], Total], start: Floats, size: float, least: float = -math.inf) -> Optimum:
     """Climb from `start`. `size` is the weight of the rows, which says how much of a value is rounding.
+
+    Where the surface does not promise to rise above `least`, which is known from elsewhere, the climb is given up.
 
     The model of the surface is its Hessian with eigenvalues made negative (Ph. E. Gill & W. Murray, 1974), the step is cut to a radius, and
     the radius grows and shrinks with how well the model told the gain (J. Nocedal & S. J. Wright, 2006, Numerical Optimization, ch. 4). A
@@ -61,6 +64,8 @@ def maximise(total_at: Callable[[Floats], Total], start: Floats, size: float) ->
         rounding = 4e-15 * (abs(total.value) + size)
         if lowest > -FLAT and gain <= max(GAIN if lowest > STEEP else RIDGE_GAIN, rounding):
             return Optimum(theta, total, evaluations, "converged" if free.all() else "at a boundary")
+        if total.value + gain < least:
+            return Optimum(theta, total, evaluations, "below another summit")
         tried = np.clip(theta + stretch * step, -FAR, FAR)
         found = total_at(tried)
         got, length = found.value - total.value, float(np.abs(step).max())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -64,26 +65,25 @@ def stages(rows: int) -> list[slice]:
     return [slice(None, None, rows // _SOME), every] if rows >= _MANY else [every]
 
 
-def estimate(surfaces: Sequence[Surface], starts: Sequence[Floats], names: Sequence[str], logs: int, penalty: float) -> Estimate:
-    """Climb from the first start, over the cheaper surfaces to the last, the likelihood itself.
+def estimate(
+    surfaces: Sequence[Surface], near: Sequence[Floats], far: Sequence[Floats], names: Sequence[str], logs: int, penalty: float
+) -> Estimate:
+    """Climb the first surface from the near starts, and from the highest summit on the others, to the last: the likelihood itself.
 
-    Where what comes out is no maximum, or hardly one, climb that from the other starts too, and keep the highest. `penalty` times the sum
+    Where what comes out is no maximum, or hardly one, climb that from the far starts too, and keep the highest. `penalty` times the sum
     of the squared logs of the first `logs` parameters is taken off, in units in which the data are about one: the logarithm of a normal
     density around them.
     """
-    *cheaper, last = (surface.penalised(penalty, logs) for surface in surfaces)
-    begin, evaluations = starts[0], 0
-    for surface in cheaper:
-        found = newton.maximise(surface.total_at, begin, surface.size)
-        begin, evaluations = found.theta if found.converged else begin, evaluations + found.evaluations
-    best, spread = _climb(last, begin)
-    evaluations += best.evaluations
+    first, *later = (surface.penalised(penalty, logs) for surface in surfaces)
+    best, evaluations = _highest(first, near)
+    for surface in later:
+        best, taken = _highest(surface, [best.theta if best.converged else near[0]])
+        evaluations += taken
+    spread = _spread(best)
     if not best.converged or spread[:logs].max() > WEAK:
-        for start in starts[1:]:
-            found, own = _climb(last, start)
-            evaluations += found.evaluations
-            if found.total.value > best.total.value + newton.GAIN:
-                best, spread = found, own
+        best, taken = _highest((first, *later)[-1], far, best, patient=True)
+        evaluations += taken
+        spread = _spread(best)
     own_value = best.total.value if penalty == 0 else surfaces[-1].total_at(best.theta).value
     weak = [name for name, error in zip(names, spread, strict=True) if error > WEAK]
     return Estimate(
@@ -92,9 +92,26 @@ def estimate(surfaces: Sequence[Surface], starts: Sequence[Floats], names: Seque
     )  # fmt: skip
 
 
-def _climb(surface: Surface, start: Floats) -> tuple[Optimum, Floats]:
-    found = newton.maximise(surface.total_at, start, surface.size)
-    return found, np.sqrt(np.diag(_covariance(found.total.hessian)))
+def _highest(surface: Surface, starts: Sequence[Floats], best: Optimum | None = None, *, patient: bool = False) -> tuple[Optimum, int]:
+    """The highest of the summits that starts lead to, and one that is known; and the evaluations that it took.
+
+    Unless the search is patient it turns back where the surface does not promise to rise above what is known, as it does on usual hills; on
+    a ridge promises say little.
+    """
+    evaluations = 0
+    for start in starts:
+        least = -math.inf if best is None or patient else best.total.value
+        found = newton.maximise(surface.total_at, start, surface.size, least)
+        evaluations += found.evaluations
+        if best is None or found.total.value > best.total.value + newton.GAIN:
+            best = found
+    assert best is not None
+    return best, evaluations
+
+
+def _spread(found: Optimum) -> Floats:
+    """Standard errors of the logs of the parameters."""
+    return np.asarray(np.sqrt(np.diag(_covariance(found.total.hessian))))
 
 
 def _covariance(hessian: Floats) -> Floats:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial as bind
 from typing import Any, Final, Literal
@@ -21,8 +21,10 @@ class Family:
     """A model of buying.
 
     `timed` has the parameters that are counted in units of time, `moved` the one that covariates of the dropout move, with the sign by
-    which they do. `rough` is a likelihood that is cheaper and nearly right. `fitter` is its name in the lifetimes package, and `starts` has
-    the parameters that the search begins from, at a purchase rate of one.
+    which they do. `rough` is a likelihood that is cheaper and nearly right. `fitter` is its name in the lifetimes package.
+
+    The search begins at each of `near`, one for each hill that likelihoods are known to have, and where that comes to nothing at `far`:
+    r, which near starts have in units of what the moments tell, the purchase rate in units of the mean, and the parameters of the dropout.
     """
 
     title: str
@@ -30,38 +32,56 @@ class Family:
     parameters: tuple[str, ...]
     law: Callable[..., Any]
     likelihood: Callable[[Floats, Histories], Total]
-    starts: tuple[tuple[float, ...], ...]
+    near: tuple[tuple[float, ...], ...]
+    far: tuple[tuple[float, ...], ...]
     timed: tuple[str, ...] = ()
     moved: tuple[str, float] | None = None
     discrete: bool = False
     rough: Callable[[Floats, Histories], Total] | None = None
 
-    def start(self, shape: Sequence[float], rate: float) -> Floats:
-        """The logs of the parameters at a start; the scale of the purchase rate makes its mean that of the data."""
-        values = dict(zip(self.parameters, shape, strict=True))
-        if not self.discrete:
-            values["alpha"] = values["r"] / rate
-        return np.log([values[name] for name in self.parameters])
+    def starts(self, histories: Histories) -> tuple[list[Floats], list[Floats]]:
+        """The logs of the parameters at the near and at the far starts.
+
+        As in a negative binomial without dropout, r is about mean^2 / (variance - mean) of the purchases.
+        """
+        if self.discrete:
+            return [np.log(shape) for shape in self.near], [np.log(shape) for shape in self.far]
+        x, share = histories.x, histories.weights / histories.weights.sum()
+        mean = float(share @ x)
+        rate, beyond = mean / float(share @ histories.T), float(share @ (x - mean) ** 2) - mean
+        told = min(max(mean * mean / max(beyond, 1e-9), 0.05), 20.0)
+
+        def start(size: float, r: float, faster: float, *dropout: float) -> Floats:
+            return np.log([size * r, size * r / (faster * rate), *dropout])
+
+        return [start(told, *shape) for shape in self.near], [start(1.0, *shape) for shape in self.far]
 
 
-_COINS = ((0.5, 1.0, 0.8, 2.5), (3.0, 1.0, 0.1, 10.0), (0.1, 1.0, 5.0, 5.0), (20.0, 1.0, 1.0, 1.0), (1.0, 1.0, 0.02, 0.5))
+_COINS = ((3.0, 1.0, 0.1, 10.0), (0.1, 1.0, 5.0, 5.0), (20.0, 1.0, 1.0, 1.0), (1.0, 1.0, 0.02, 0.5))
 
 FAMILIES: Final[dict[str, Family]] = {
     "bg_nbd": Family(
-        "BG/NBD", "BetaGeoFitter", ("r", "alpha", "a", "b"), beta_geo.BetaGeo, beta_geo.likelihood, _COINS, ("alpha",), ("a", 1.0)
+        "BG/NBD", "BetaGeoFitter", ("r", "alpha", "a", "b"), beta_geo.BetaGeo, beta_geo.likelihood,
+        near=((1.0, 1.5, 0.8, 2.5),),
+        far=_COINS,
+        timed=("alpha",), moved=("a", 1.0),
     ),
     "mbg_nbd": Family(
-        "MBG/NBD", "ModifiedBetaGeoFitter", ("r", "alpha", "a", "b"), bind(beta_geo.BetaGeo, first=1),
-        bind(beta_geo.likelihood, first=1), _COINS, ("alpha",), ("a", 1.0),
+        "MBG/NBD", "ModifiedBetaGeoFitter", ("r", "alpha", "a", "b"), bind(beta_geo.BetaGeo, first=1), bind(beta_geo.likelihood, first=1),
+        near=((0.5, 2.0, 1.0, 4.0), (2.0, 2.0, 0.3, 0.3)),  # one-time buyers: who would come back some day, or who are gone at once
+        far=_COINS,
+        timed=("alpha",), moved=("a", 1.0),
     ),
     "pareto_nbd": Family(
         "Pareto/NBD", "ParetoNBDFitter", ("r", "alpha", "s", "beta"), pareto_nbd.ParetoNBD, pareto_nbd.likelihood,
-        ((0.5, 1.0, 0.6, 0.6), (3.0, 1.0, 0.2, 5.0), (0.1, 1.0, 2.0, 0.2), (20.0, 1.0, 1.0, 1.0), (1.0, 1.0, 5.0, 20.0)),
-        ("alpha", "beta"), ("beta", -1.0), rough=bind(pareto_nbd.likelihood, nodes=pareto_nbd.ROUGH_NODES),
+        near=((1.0, 1.5, 0.6, 0.6),),
+        far=((3.0, 1.0, 0.2, 5.0), (0.1, 1.0, 2.0, 0.2), (20.0, 1.0, 1.0, 1.0), (1.0, 1.0, 5.0, 20.0)),
+        timed=("alpha", "beta"), moved=("beta", -1.0), rough=bind(pareto_nbd.likelihood, nodes=pareto_nbd.ROUGH_NODES),
     ),
     "bg_bb": Family(
         "BG/BB", "BetaGeoBetaBinomFitter", ("alpha", "beta", "gamma", "delta"), beta_binomial.BetaBinomial, beta_binomial.likelihood,
-        ((1.0, 1.0, 0.5, 2.0), (0.3, 1.0, 0.1, 5.0), (2.0, 2.0, 2.0, 2.0), (5.0, 20.0, 1.0, 10.0), (0.5, 0.5, 0.2, 0.2)),
+        near=((1.0, 1.0, 0.5, 2.0),),
+        far=((0.3, 1.0, 0.1, 5.0), (2.0, 2.0, 2.0, 2.0), (5.0, 20.0, 1.0, 10.0), (0.5, 0.5, 0.2, 0.2)),
         discrete=True,
     ),
 }  # fmt: skip

@@ -78,18 +78,18 @@ def _estimate(family: Family, histories: Histories, names: Sequence[str], penalt
     customers = float(histories.weights.sum())
     scale = 1.0 if family.discrete else float(histories.weights @ histories.T) / customers
     scaled, back = _standardised(family, histories.scaled(scale))
-    rate = float(scaled.weights @ scaled.x) / float(scaled.weights @ scaled.T)
-    none = np.zeros(len(names) - 4)
-    starts = [np.concatenate([family.start(shape, rate), none]) for shape in family.starts]
+    none = np.zeros(len(names) - FOUR)
+    parts = stages(len(scaled))
+    near, far = ([np.concatenate([start, none]) for start in starts] for starts in family.starts(scaled.rows(parts[0])))
 
     def surface(likelihood: Callable[[Floats, Histories], Total], rows: slice) -> Surface:
         part = scaled.rows(rows)
         return Surface(lambda theta: likelihood(theta, part), float(part.weights.sum()))
 
-    *few, every = stages(len(scaled))
+    *few, every = parts
     likelihoods = [own for own in (family.rough, family.likelihood) if own is not None]
     surfaces = [*(surface(likelihoods[0], rows) for rows in few), *(surface(own, every) for own in likelihoods)]
-    found = estimate(surfaces, starts, names, 4, penalty)
+    found = estimate(surfaces, near, far, names, FOUR, penalty)
     own_units = found.log_likelihood - float(histories.weights @ histories.x) * float(np.log(scale))
     return replace(found, theta=back @ found.theta, covariance=back @ found.covariance @ back.T, log_likelihood=own_units), scale
 

@@ -30,7 +30,7 @@ NAMES: Final = ("p", "q", "v")
 CORRELATED: Final = 0.3
 """A correlation of frequency and amount, either way, from which the model's independence is in doubt."""
 
-_STARTS = ((2.0, 3.0, 1.0), (6.0, 4.0, 0.5), (0.5, 1.5, 1.0), (20.0, 20.0, 1.0), (1.0, 50.0, 50.0))
+_FAR = ((2.0, 3.0, 1.0), (6.0, 4.0, 0.5), (0.5, 1.5, 1.0), (20.0, 20.0, 1.0), (1.0, 50.0, 50.0))
 
 _SAVED = (
     "params", "covariance", "log_likelihood", "customers", "converged", "reason", "evaluations", "warnings", "penalty", "correlation",
@@ -369,13 +369,14 @@ def fit_amounts(x: Ints, z: Floats, weights: Floats, left_out: float, penalty: f
             evaluations=0, warnings=(told,), **known,
         )  # fmt: skip
     scale = float(weights @ z) / customers
-    starts = [gamma_gamma.by_moments(x, z / scale, weights), *(np.log(np.array(start)) for start in _STARTS)]
+    parts = stages(len(x))
 
     def surface(rows: slice) -> Surface:
         amounts = gamma_gamma.Amounts.of_rows(x[rows], z[rows] / scale, weights[rows])
         return Surface(lambda theta: gamma_gamma.likelihood(theta, amounts), float(weights[rows].sum()))
 
-    found = estimate([surface(rows) for rows in stages(len(x))], starts, NAMES, 3, penalty)
+    near = gamma_gamma.by_moments(x[parts[0]], z[parts[0]] / scale, weights[parts[0]])
+    found = estimate([surface(rows) for rows in parts], [near], [np.log(start) for start in _FAR], NAMES, len(NAMES), penalty)
     values = np.exp(found.theta) * [1.0, 1.0, scale]
     warnings = (*found.warnings, *_foolish(float(values[1]), correlation))
     for told in warnings:
