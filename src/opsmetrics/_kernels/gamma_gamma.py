@@ -111,10 +111,11 @@ def likelihood(theta: Floats, amounts: Amounts) -> Total:
 
     The Gamma functions depend on x alone: they are found once for each distinct x. Rows are taken in blocks that stay in the cache.
     """
-    from scipy.special import gammaln
+    from scipy.special import gammaln, zeta
 
     p, q, v = np.exp(theta)
     many, shape = amounts.many, p * amounts.counts
+    other = np.full(len(shape), q)
     kept, spent, turn = np.zeros((3, len(many)))
     for begin in range(0, len(amounts.of), BLOCK):
         block = slice(begin, begin + BLOCK)
@@ -125,24 +126,15 @@ def likelihood(theta: Floats, amounts: Amounts) -> Total:
         turn += np.bincount(of, share / (1 + ratio), len(many))
     log_share = amounts.log_spent - many * theta[2] - kept
     total = shape + q
-    # slopes of ln Gamma(p x + q) - ln Gamma(p x) - ln Gamma(q) in p x, and in q
-    grown, by_start, by_start2 = rising.rows(shape, np.full(len(shape), q))
-    trigamma, by_step, by_step2 = _ends(shape, q)
+    # ln Gamma(p x + q) - ln Gamma(p x), and less ln Gamma(q) in the place of the second: slopes in p x, and in q
+    (grown, _), (by_start, by_step), (by_start2, by_step2) = rising.rows([shape, other], [other, shape])
     value = float(many @ (grown - gammaln(q)) + shape @ log_share - q * kept.sum() - amounts.log_mean)
     first = np.array([many @ (shape * by_start) + shape @ log_share, q * (many @ by_step - kept.sum()), total @ spent - shape @ many])
     second = np.zeros((3, 3))
     second[0, 0] = first[0] + many @ (shape * shape * by_start2)
     second[1, 1] = first[1] + q * q * (many @ by_step2)
     second[2, 2] = -(total @ turn)
-    second[0, 1] = second[1, 0] = q * (many @ (shape * trigamma))
+    second[0, 1] = second[1, 0] = q * (many @ (shape * zeta(2.0, total)))
     second[0, 2] = second[2, 0] = shape @ (spent - many)
     second[1, 2] = second[2, 1] = q * spent.sum()
     return Total(value, first, second)
-
-
-def _ends(shape: Floats, q: float) -> tuple[Floats, Floats, Floats]:
-    """Of B(shape, q): trigamma at shape + q, and the first and second slope of -ln B in q."""
-    from scipy.special import digamma, zeta
-
-    end = shape + q
-    return zeta(2.0, end), digamma(end) - digamma(q), zeta(2.0, end) - zeta(2.0, q)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations_with_replacement
@@ -148,7 +150,7 @@ class _Packing:
     @classmethod
     def of(cls, columns: Sequence[npt.NDArray[Any]]) -> _Packing | None:
         """None where some values are not whole, or too large."""
-        if len(columns[0]) == 0:
+        if len(columns[0]) == 0 or any(column.dtype == np.float64 and (np.floor(column) != column).any() for column in columns):
             return None
         ends = [(column.min(), column.max()) for column in columns]
         if not all(-_WHOLE < low <= high < _WHOLE for low, high in ends):
@@ -158,12 +160,8 @@ class _Packing:
             return None
         numbers: npt.NDArray[Any] = np.zeros(len(columns[0]), dtype=np.uint32 if sum(bits) <= 32 else np.int64)
         for column, (low, _), size in zip(columns, ends, bits, strict=True):
-            above = column - low
-            whole = above.astype(numbers.dtype)
-            if column.dtype == np.float64 and ((whole != above).any() or low != int(low)):
-                return None
             numbers <<= size
-            numbers |= whole
+            numbers |= (column - low).astype(numbers.dtype)
         return cls(numbers, tuple(low for low, _ in ends), bits, tuple(column.dtype for column in columns))
 
     @property
@@ -253,12 +251,13 @@ def add_up(histories: Histories, block: int, row: Callable[[Histories], Terms], 
     """
     purchase, dropout = histories.coefficients
     base = [*range(FOUR), *[1] * purchase, *[moved[0]] * dropout]
-    total = Total(0.0, np.zeros(len(base)), np.zeros((len(base), len(base))))
-    for begin in range(0, len(histories), block):
+
+    def of_block(begin: int) -> Total:
         part = histories.rows(slice(begin, begin + block))
         found = row(part)
-        total += (found if part.bare else found.chained(base, _factors(part, moved[1]))).total(part.weights)
-    return total
+        return (found if part.bare else found.chained(base, _factors(part, moved[1]))).total(part.weights)
+
+    return functools.reduce(operator.add, map(of_block, range(0, len(histories), block)))
 
 
 def _factors(part: Histories, sign: float) -> Floats:

@@ -59,7 +59,9 @@ def maximise(total_at: Callable[[Floats], Total], start: Floats, size: float, le
     """
     theta, total, radius, stretch = np.clip(start, -FAR, FAR), total_at(start), 1.0, 1.0
     for evaluations in range(1, MOST_STEPS):
-        free = (np.abs(theta) < FAR) | (np.sign(theta) != np.sign(total.gradient))
+        free = np.abs(theta) < FAR
+        if not free.all():
+            free |= np.sign(theta) != np.sign(total.gradient)
         step, gain, promised, lowest = _step(total, free, radius, size)
         rounding = 4e-15 * (abs(total.value) + size)
         if lowest > -FLAT and gain <= max(GAIN if lowest > STEEP else RIDGE_GAIN, rounding):

@@ -8,7 +8,9 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-_LARGE = 30.0
+_LARGE = 200.0
+"""Beyond it Gamma functions are so large that their differences lose more than three of sixteen digits."""
+
 _ORDERS = np.arange(1, 10, 2)
 _STIRLING = np.array([1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188])
 """What Stirling's series for log Gamma adds in 1 / z, 1 / z^3, ...; and then its first and second slopes, one more power each."""
@@ -31,10 +33,11 @@ def rows(z: npt.ArrayLike, k: npt.ArrayLike) -> tuple[Floats, Floats, Floats]:
     from scipy.special import digamma, gammaln, zeta
 
     start, steps = np.broadcast_arrays(np.asarray(z, dtype=np.float64), np.asarray(k, dtype=np.float64))
-    end = start + steps
-    value, first, second = (np.array(function(end) - function(start)) for function in (gammaln, digamma, lambda at: zeta(2.0, at)))
+    ends = np.stack([start + steps, start])
+    value, first, second = (end - begin for end, begin in (gammaln(ends), digamma(ends), zeta(2.0, ends)))
     large = start > _LARGE
     if large.any():
+        value, first, second = (np.array(found) for found in (value, first, second))
         value[large], first[large], second[large] = _stirling(start[large], steps[large])
     return value, first, second
 

@@ -353,9 +353,9 @@ def clv(
     content = _columns(base, outcomes.value_ends(base, random))
     seed = int(random.integers(2**63))  # of totals, which come out the same each time
     totals = outcomes.totals(base, np.zeros(len(z), dtype=np.int64), 1, np.random.default_rng(seed))
-    backend = door.frame.implementation
+    backend = door.table.frame.implementation
     tables = {
-        "table": _output.append(door.frame, content),
+        "table": _output.append(door.table.frame, content),
         "totals": _output.build(backend, dict(totals)),
         "choice": _output.build(backend, chosen.columns(backend)),
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -29,11 +30,38 @@ DAYS_IN: Final[dict[Unit, float]] = {"day": 1.0, "week": 7.0, "month": 365.2425 
 """Days in a unit of time, on the average of the Gregorian calendar."""
 
 
+@dataclass(frozen=True)
+class Table:
+    """What was handed in: a frame, or arrays by name, which are read as they are, and become a frame only where a prediction joins them."""
+
+    given: Any
+
+    @cached_property
+    def frame(self) -> _frames.Eager:
+        """The frame; of pandas, if it was arrays."""
+        if not isinstance(self.given, Mapping):
+            return _frames.collect(_frames.wrap("summary", self.given))
+        own = {name: values.copy() for name, values in self.given.items()}  # the caller's stay his
+        return _frames.in_memory(_output.build(_output.backend("pandas"), own))
+
+    def numbers(self, uses: Sequence[Use]) -> dict[str, Any]:
+        """Columns of numbers by argument."""
+        names = [use.column for use in uses]
+        if isinstance(self.given, Mapping) and len({*names}) == len(names) and all(_is_plain(self.given.get(name)) for name in names):
+            return {use.argument: self.given[use.column].astype(np.float64, copy=False) for use in uses}
+        return _frames.columns("summary", self.frame, uses)[1]
+
+
+def _is_plain(values: Any) -> bool:
+    """Whether an array holds numbers that are as they should be; of others the boundary has something to say."""
+    return values is not None and values.dtype.kind in "iuf" and values.dtype.itemsize <= 8
+
+
 @dataclass(frozen=True, slots=True)
 class Door:
-    """A table of histories: the frame, its rows as numbers, and what a summary says of itself."""
+    """A table of histories: what was handed in, its rows as numbers, and what a summary says of itself."""
 
-    frame: _frames.Eager
+    table: Table
     histories: Histories
     unit: str | None
     customer: str | None
@@ -42,49 +70,54 @@ class Door:
 def enter(summary: object, *, weights: str | None = None, purchase: Sequence[str] = (), dropout: Sequence[str] = ()) -> Door:
     """Read the columns frequency, recency and T, and those that are named besides."""
     names = {"frequency": "frequency", "recency": "recency", "T": "T"}
-    frame, columns = read(summary, names if weights is None else names | {"weights": weights})
+    table, columns = read(summary, names if weights is None else names | {"weights": weights})
     x = whole("frequency", columns["frequency"])
     t_x, T = columns["recency"], columns["T"]
     _refuse_times(x, t_x, T)
     counted = None if weights is None else counts(weights, columns["weights"])
-    covariates = [_covariates(frame, argument, given) for argument, given in (("purchase", purchase), ("dropout", dropout))]
+    covariates = [_covariates(table, argument, given) for argument, given in (("purchase", purchase), ("dropout", dropout))]
     histories = Histories(x, t_x, T, np.ones(len(x)) if counted is None else counted, *covariates)
     known = summary if isinstance(summary, Result) else None
-    return Door(frame, histories, getattr(known, "unit", None), getattr(known, "customer", None))
+    return Door(table, histories, getattr(known, "unit", None), getattr(known, "customer", None))
 
 
-def read(summary: object, names: Mapping[str, str]) -> tuple[_frames.Eager, dict[str, Any]]:
-    """The frame of a summary, and columns of numbers by argument."""
-    table = table_of(summary)
-    if isinstance(table, Mapping):
-        table = _from_arrays(table)
-    frame, columns = _frames.columns("summary", table, [Use(argument, name, "number") for argument, name in names.items()])
-    _checks.not_empty("summary", len(frame))
+def read(summary: object, names: Mapping[str, str]) -> tuple[Table, dict[str, Any]]:
+    """The table of a summary, and columns of numbers by argument."""
+    given = table_of(summary)
+    table = Table(_arrays(given) if isinstance(given, Mapping) else given)
+    columns = table.numbers([Use(argument, name, "number") for argument, name in names.items()])
+    _checks.not_empty("summary", len(next(iter(columns.values()))))
     for name, values in columns.items():
-        argument = name.lower()
-        if not np.isfinite(values).all():
-            rows = int(np.count_nonzero(~np.isfinite(values)))
-            raise DataError(
-                f"{name} is null or infinite in {rows:,} of {len(values):,} rows; every row needs a number. Leave these rows out.",
-                code=f"data.{argument}",
-            )
-        sizes = np.abs(values)
-        if (beyond := (sizes > HUGE) | ((sizes < 1 / HUGE) & (sizes > 0))).any():
-            raise DataError(
-                f"{name}={values[beyond][0]:g} in one of the rows is beyond measure: sizes are 0, or from {1 / HUGE:g} to {HUGE:g}. "
-                "Choose another unit.",
-                code=f"data.{argument}",
-            )
-    return frame, columns
+        _refuse_sizes(name, values)
+    return table, columns
 
 
-def _from_arrays(arrays: Mapping[str, Any]) -> Any:
-    """Arrays by name as a frame of pandas."""
-    columns = {str(name): _array(str(name), values) for name, values in arrays.items()}
-    lengths = {name: values.shape for name, values in columns.items()}
+def _refuse_sizes(name: str, values: Floats) -> None:
+    """Numbers that are none, or beyond all measure."""
+    sizes = np.abs(values)
+    if len(sizes) == 0 or (float(sizes.max()) <= HUGE and not ((sizes < 1 / HUGE) & (sizes > 0)).any()):  # where NaN is the largest, too
+        return
+    argument = name.lower()
+    if rows := int(np.count_nonzero(~np.isfinite(values))):
+        raise DataError(
+            f"{name} is null or infinite in {rows:,} of {len(values):,} rows; every row needs a number. Leave these rows out.",
+            code=f"data.{argument}",
+        )
+    beyond = (sizes > HUGE) | ((sizes < 1 / HUGE) & (sizes > 0))
+    raise DataError(
+        f"{name}={values[beyond][0]:g} in one of the rows is beyond measure: sizes are 0, or from {1 / HUGE:g} to {HUGE:g}. "
+        "Choose another unit.",
+        code=f"data.{argument}",
+    )
+
+
+def _arrays(given: Mapping[str, Any]) -> dict[str, npt.NDArray[Any]]:
+    """Arrays by name, of one length."""
+    arrays = {str(name): _array(str(name), values) for name, values in given.items()}
+    lengths = {name: values.shape for name, values in arrays.items()}
     if any(len(shape) != 1 for shape in lengths.values()) or len(set(lengths.values())) > 1:
         raise DataError(f"summary has arrays of the shapes {lengths}; they must be of one length, one row per customer.", code="data.kind")
-    return _output.build(_output.backend("pandas"), columns)
+    return arrays
 
 
 def _array(name: str, values: Any) -> npt.NDArray[Any]:
@@ -92,7 +125,7 @@ def _array(name: str, values: Any) -> npt.NDArray[Any]:
     if isinstance(values, np.ma.MaskedArray):
         return np.atleast_1d(np.ma.filled(values.astype(np.float64), np.nan))
     try:
-        return np.atleast_1d(np.array(values))  # the caller's own stays his
+        return np.atleast_1d(np.asarray(values))
     except ValueError:
         raise DataError(f"summary has lists of unequal length in {name!r}; give one number per customer.", code="data.kind") from None
 
@@ -159,14 +192,14 @@ def counts(column: str, values: Floats) -> Floats:
     return values
 
 
-def _covariates(frame: _frames.Eager, part: str, given: object) -> Floats | None:
+def _covariates(table: Table, part: str, given: object) -> Floats | None:
     """Columns of covariates, one row each."""
     argument = f"{part}_covariates"
     names = _checks.listed(argument, given)
     if not names:
         return None
     uses = [Use(f"{argument}[{place}]", name, "number") for place, name in enumerate(names)]
-    _, columns = _frames.columns("summary", frame, uses)
+    columns = table.numbers(uses)
     for use in uses:
         if not np.isfinite(columns[use.argument]).all():
             raise DataError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -66,7 +66,7 @@ def stages(rows: int) -> list[slice]:
 
 
 def estimate(
-    surfaces: Sequence[Surface], near: Sequence[Floats], far: Sequence[Floats], names: Sequence[str], logs: int, penalty: float
+    surfaces: Sequence[Surface], near: Sequence[Floats], far: Iterable[Floats], names: Sequence[str], logs: int, penalty: float
 ) -> Estimate:
     """Climb the first surface from the near starts, and from the highest summit on the others, to the last: the likelihood itself.
 
@@ -79,20 +79,20 @@ def estimate(
     for surface in later:
         best, taken = _highest(surface, [best.theta if best.converged else near[0]])
         evaluations += taken
-    spread = _spread(best)
-    if not best.converged or spread[:logs].max() > WEAK:
+    covariance = _covariance(best.total.hessian)
+    if not best.converged or _errors(covariance)[:logs].max() > WEAK:
         best, taken = _highest((first, *later)[-1], far, best, patient=True)
         evaluations += taken
-        spread = _spread(best)
+        covariance = _covariance(best.total.hessian)
     own_value = best.total.value if penalty == 0 else surfaces[-1].total_at(best.theta).value
-    weak = [name for name, error in zip(names, spread, strict=True) if error > WEAK]
+    weak = [name for name, error in zip(names, _errors(covariance), strict=True) if error > WEAK]
     return Estimate(
-        theta=best.theta, covariance=_covariance(best.total.hessian), log_likelihood=own_value, converged=best.converged,
+        theta=best.theta, covariance=covariance, log_likelihood=own_value, converged=best.converged,
         reason=best.reason, evaluations=evaluations, warnings=tuple(_sentences(best, weak)),
     )  # fmt: skip
 
 
-def _highest(surface: Surface, starts: Sequence[Floats], best: Optimum | None = None, *, patient: bool = False) -> tuple[Optimum, int]:
+def _highest(surface: Surface, starts: Iterable[Floats], best: Optimum | None = None, *, patient: bool = False) -> tuple[Optimum, int]:
     """The highest of the summits that starts lead to, and one that is known; and the evaluations that it took.
 
     Unless the search is patient it turns back where the surface does not promise to rise above what is known, as it does on usual hills; on
@@ -109,9 +109,9 @@ def _highest(surface: Surface, starts: Sequence[Floats], best: Optimum | None = 
     return best, evaluations
 
 
-def _spread(found: Optimum) -> Floats:
+def _errors(covariance: Floats) -> Floats:
     """Standard errors of the logs of the parameters."""
-    return np.asarray(np.sqrt(np.diag(_covariance(found.total.hessian))))
+    return np.asarray(np.sqrt(np.diag(covariance)))
 
 
 def _covariance(hessian: Floats) -> Floats:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial as bind
 from typing import Any, Final, Literal
@@ -39,13 +39,13 @@ class Family:
     discrete: bool = False
     rough: Callable[[Floats, Histories], Total] | None = None
 
-    def starts(self, histories: Histories) -> tuple[list[Floats], list[Floats]]:
+    def starts(self, histories: Histories) -> tuple[Iterable[Floats], Iterable[Floats]]:
         """The logs of the parameters at the near and at the far starts.
 
         As in a negative binomial without dropout, r is about mean^2 / (variance - mean) of the purchases.
         """
         if self.discrete:
-            return [np.log(shape) for shape in self.near], [np.log(shape) for shape in self.far]
+            return (np.log(shape) for shape in self.near), (np.log(shape) for shape in self.far)
         x, share = histories.x, histories.weights / histories.weights.sum()
         mean = float(share @ x)
         rate, beyond = mean / float(share @ histories.T), float(share @ (x - mean) ** 2) - mean
@@ -54,7 +54,7 @@ class Family:
         def start(size: float, r: float, faster: float, *dropout: float) -> Floats:
             return np.log([size * r, size * r / (faster * rate), *dropout])
 
-        return [start(told, *shape) for shape in self.near], [start(1.0, *shape) for shape in self.far]
+        return (start(told, *shape) for shape in self.near), (start(1.0, *shape) for shape in self.far)
 
 
 _COINS = ((3.0, 1.0, 0.1, 10.0), (0.1, 1.0, 5.0, 5.0), (20.0, 1.0, 1.0, 1.0), (1.0, 1.0, 0.02, 0.5))

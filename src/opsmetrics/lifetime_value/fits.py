@@ -602,7 +602,7 @@ class PurchaseFit(Fitted):
             columns |= {f"{name}_low": low, f"{name}_high": high}
             facts["confidence"] = level
         params = {"model": self.title, "unit": self.unit} | facts
-        frame = _output.without(door.frame, (f"{name}_low", f"{name}_high"))  # of an earlier prediction
+        frame = _output.without(door.table.frame, (f"{name}_low", f"{name}_high"))  # of an earlier prediction
         return Predictions(
             _tables={"table": _output.append(frame, columns)}, params=params, dropped={}, customer=door.customer, unit=self.unit
         )

@@ -80,7 +80,7 @@ def _estimate(family: Family, histories: Histories, names: Sequence[str], penalt
     scaled, back = _standardised(family, histories.scaled(scale))
     none = np.zeros(len(names) - FOUR)
     parts = stages(len(scaled))
-    near, far = ([np.concatenate([start, none]) for start in starts] for starts in family.starts(scaled.rows(parts[0])))
+    near, far = ((np.concatenate([start, none]) for start in starts) for starts in family.starts(scaled.rows(parts[0])))
 
     def surface(likelihood: Callable[[Floats, Histories], Total], rows: slice) -> Surface:
         part = scaled.rows(rows)
@@ -89,7 +89,7 @@ def _estimate(family: Family, histories: Histories, names: Sequence[str], penalt
     *few, every = parts
     likelihoods = [own for own in (family.rough, family.likelihood) if own is not None]
     surfaces = [*(surface(likelihoods[0], rows) for rows in few), *(surface(own, every) for own in likelihoods)]
-    found = estimate(surfaces, near, far, names, FOUR, penalty)
+    found = estimate(surfaces, [*near], far, names, FOUR, penalty)
     own_units = found.log_likelihood - float(histories.weights @ histories.x) * float(np.log(scale))
     return replace(found, theta=back @ found.theta, covariance=back @ found.covariance @ back.T, log_likelihood=own_units), scale
 

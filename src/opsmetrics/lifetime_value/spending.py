@@ -220,7 +220,7 @@ class GammaGammaFit(Fitted):
         if summary is None:
             refuse_confidence("expected_amount", confidence)
             return float(law.expected(0, 0.0))
-        frame, columns = doors.read(summary, {"frequency": "frequency", "monetary_value": "monetary_value"})
+        table, columns = doors.read(summary, {"frequency": "frequency", "monetary_value": "monetary_value"})
         value, slopes = law.expected_slopes(*amounts_known(doors.whole("frequency", columns["frequency"]), columns["monetary_value"]))
         content: dict[str, Column] = {"expected_amount": value}
         params: dict[str, object] = {"model": self.title}
@@ -231,7 +231,7 @@ class GammaGammaFit(Fitted):
             params["confidence"] = level
         unit, customer = (getattr(summary, name, None) if isinstance(summary, Result) else None for name in ("unit", "customer"))
         return Predictions(
-            _tables={"table": _output.append(frame, content)}, params=params, dropped={}, customer=customer, unit=unit or "purchase"
+            _tables={"table": _output.append(table.frame, content)}, params=params, dropped={}, customer=customer, unit=unit or "purchase"
         )
 
     def to_dict(self) -> dict[str, object]:
@@ -376,7 +376,7 @@ def fit_amounts(x: Ints, z: Floats, weights: Floats, left_out: float, penalty: f
         return Surface(lambda theta: gamma_gamma.likelihood(theta, amounts), float(weights[rows].sum()))
 
     near = gamma_gamma.by_moments(x[parts[0]], z[parts[0]] / scale, weights[parts[0]])
-    found = estimate([surface(rows) for rows in parts], [near], [np.log(start) for start in _FAR], NAMES, len(NAMES), penalty)
+    found = estimate([surface(rows) for rows in parts], [near], (np.log(start) for start in _FAR), NAMES, len(NAMES), penalty)
     values = np.exp(found.theta) * [1.0, 1.0, scale]
     warnings = (*found.warnings, *_foolish(float(values[1]), correlation))
     for told in warnings:
