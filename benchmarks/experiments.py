@@ -106,16 +106,21 @@ def gbstats() -> Any:
 
 
 def by_gbstats(stats: pd.DataFrame, calls: int, package: Any) -> list[Any]:
-    """A call of gbstats for each of the first tests; it takes sums and sums of squares."""
+    """Two calls of gbstats for each of the first tests, of the difference and of the lift, which the others tell at once.
+
+    It takes sums and sums of squares.
+    """
     tests, models = package
     n, mean, variance = (stats[name].tolist() for name in ("n", "mean", "variance"))
-    config, found = tests.FrequentistConfig(difference_type="absolute"), []
+    difference, lift = (tests.FrequentistConfig(difference_type=kind) for kind in ("absolute", "relative"))
+    found = []
     for i in range(0, 2 * calls, 2):
         arms = [
             models.SampleMeanStatistic(n=n[at], sum=n[at] * mean[at], sum_squares=variance[at] * (n[at] - 1) + n[at] * mean[at] ** 2)
             for at in (i, i + 1)
         ]
-        found.append(tests.TwoSidedTTest(*arms, config).compute_result())
+        found.append(tests.TwoSidedTTest(*arms, difference).compute_result())
+        tests.TwoSidedTTest(*arms, lift).compute_result()
     return found
 
 

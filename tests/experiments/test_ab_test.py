@@ -155,6 +155,25 @@ def test_the_skewness_that_does_harm_is_that_of_both_arms_own_variances(sizes: A
     assert float(re.search(r"skewness above ([\d.]+) ", text)[1]) == pytest.approx(expected, rel=0.06)
 
 
+@pytest.mark.parametrize(("n", "skewness", "warned"), [(400, 8.0, True), (10_000, 8.0, False), (100, 0.2, False)], ids=str)
+def test_at_a_margin_even_arms_of_unequal_spread_are_skewed(n: int, skewness: float, warned: bool) -> None:
+    """A treatment that brings three tenths less of everything: the skewness of the arms does not cancel, as it does without a margin."""
+    rows = [
+        {"metric": "m", "variant": v, "n": n, "mean": 10 * size, "variance": size**2, "third_moment": skewness * size**3}
+        for v, size in (("A", 1.0), ("B", 0.7))
+    ]
+    asked: dict[str, Any] = {"control": "A", "metrics": {"m": om.Mean("m", hypothesis="non-inferiority", margin=3.0)}}
+    found = quietly(om.ab_test_from_stats, pd.DataFrame(rows), **asked)
+    z = stats.t.ppf(0.95, found.table["df"].iloc[0])
+    off = skewness * (1 - 0.7**3) / n**2 / ((1 + 0.7**2) / n) ** 1.5 * stats.norm.pdf(z) * (2 * z**2 + 1) / 6
+    assert (off > 0.01) == warned
+    texts = [text for text in found.warnings if "skewed" in text]
+    assert len(texts) == warned
+    if warned:
+        assert f"at a margin of unequal spread, so that the error of a tail is off by up to {off:.1%}" in texts[0]
+    assert not [text for text in quietly(om.ab_test_from_stats, pd.DataFrame(rows), control="A").warnings if "skewed" in text]
+
+
 def test_a_third_moment_is_known_test_by_test() -> None:
     """Another metric, or another experiment, that lacks it takes nothing from one that has it."""
     rows = [

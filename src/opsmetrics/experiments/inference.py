@@ -80,6 +80,11 @@ class Contest:
     corrected: bool
 
     @property
+    def unlike(self) -> bool:
+        """Whether the arms differ where the hypothesis just holds: at a margin."""
+        return self.metric.hypothesis != "superiority" and not self.corrected
+
+    @property
     def successes(self) -> Floats:
         """In each arm."""
         cells = self.measured.cells
@@ -117,13 +122,20 @@ class _Answer:
 def compare(measured: Measured, metric: Metric, control: Ints | None, units: Floats, question: Question) -> Compared:
     """Compare arms: each with the arm `control` of its test, or all pairs. `units` are those of each test, for sequential designs."""
     contest = _contest(measured, metric, control, question)
-    compared = contest.arms, contest.pairs, contest.treatment, contest.baseline
-    skew = contrasts.skewness(*compared) if measured.cells.cubes.shape[1] else np.zeros(len(contest.treatment))
+    skew = _skewness(contest)
     law = _law(contest, question, units)
     used = contrasts.bounded(skew, law.critical) if contest.corrected else np.zeros(len(skew))
     exactly = question.design is None and not question.dunnett
     answer = _proportions(contest, law, exactly=exactly) if contest.measured.counted else _means(contest, law, used)
     return _compared(contest, law, answer, (skew, used), question)
+
+
+def _skewness(contest: Contest) -> Floats:
+    """The skewness of the differences where the hypothesis just holds; 0 where third moments are not known."""
+    if not contest.measured.cells.cubes.shape[1]:
+        return np.zeros(len(contest.treatment))
+    skewness = contrasts.skewness_of_shape if contest.unlike else contrasts.skewness
+    return skewness(contest.arms, contest.pairs, contest.treatment, contest.baseline)
 
 
 def _contest(measured: Measured, metric: Metric, control: Ints | None, question: Question) -> Contest:
@@ -323,7 +335,7 @@ def _few(contest: Contest) -> Bools:
 
 def _corrigible(contest: Contest) -> bool:
     """Whether its skewness could be corrected for."""
-    return isinstance(contest.metric, Mean) and not contest.measured.layout.covariates
+    return isinstance(contest.metric, Mean) and not contest.measured.layout.covariates and not contest.unlike
 
 
 def _method(contest: Contest) -> str:

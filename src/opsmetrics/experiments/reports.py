@@ -175,13 +175,14 @@ def warnings_of(tests: Tests, rows: Rows, *, clustered: bool) -> list[str]:
     beyond = np.isinf(rows.excess)
     skewed = (rows.excess > TAIL_EXCESS) & ~beyond
     worst = float(np.max(rows.excess[~beyond & ~np.isnan(rows.excess)], initial=0.0))
-    skewness = f"units are skewed and the arms of unequal size, so that the error of a tail is off by {_off(worst)} (rule: more than "
-    skewness += f"{TAIL_EXCESS:.0%}); even the arms, or"
+    off = f"so that the error of a tail is off by {_off(worst)} (rule: more than {TAIL_EXCESS:.0%}); even the arms, or"
     unknown = rows.bearable < USUAL_SKEWNESS
     least = float(np.min(rows.bearable[unknown], initial=np.inf))
     found = {
-        f"{skewness} use om.Mean(..., skew_correction=True)": skewed & rows.corrigible,
-        f"{skewness} wait for more units": skewed & ~rows.corrigible,
+        f"units are skewed and the arms of unequal size, {off} use om.Mean(..., skew_correction=True)": skewed & rows.corrigible,
+        f"units are skewed and the arms of unequal size, or at a margin of unequal spread, {off} wait for more units": (
+            skewed & ~rows.corrigible
+        ),
         "units are so skewed that their third moment does not correct for it; wait for more units, or winsorize": beyond,
         f"the arms differ in size or spread, and without third_moment nobody knows how skewed units are; a skewness above {least:.2g} puts "
         f"the error of a tail off by more than {TAIL_EXCESS:.0%}": unknown,
