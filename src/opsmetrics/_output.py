@@ -33,7 +33,8 @@ def build(backend: Backend, content: Mapping[str, Column]) -> Any:
     if backend is nw.Implementation.PANDAS:
         import pandas as pd
 
-        return pd.DataFrame({name: v if isinstance(v, np.ndarray) else v.to_native() for name, v in own.items()}, copy=False)
+        # arrays have no index that the rows would be aligned by
+        return pd.DataFrame({name: v if isinstance(v, np.ndarray) else v.to_native().array for name, v in own.items()}, copy=False)
     return nw.from_dict({name: _series(backend, name, values) for name, values in own.items()}).to_native()
 
 

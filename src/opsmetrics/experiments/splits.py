@@ -153,11 +153,14 @@ def srm_of(variants: Sequence[object], counts: Ints, expected_split: object, bac
     last, p = looks[-1], float(found.p[-1])
     units = int(last.sum())
     _warn_of_few(found, last, shares)
-    table: dict[str, Column] = {
-        "variant": _output.labels(backend, variants, np.arange(len(variants))), "observed": last, "expected": units * shares,
-        "share": last / units if units else np.full(len(shares), np.nan), "expected_share": shares,
-    }  # fmt: skip
-    tables: dict[str, Any] = {"table": Later(lambda: _output.build(backend, table))}
+
+    def table() -> Any:
+        named = _output.labels(backend, variants, np.arange(len(variants)))
+        share = last / units if units else np.full(len(shares), np.nan)
+        content = {"observed": last, "expected": units * shares, "share": share, "expected_share": shares}
+        return _output.build(backend, {"variant": named, **content})
+
+    tables: dict[str, Any] = {"table": Later(table)}
     if peeking:
         history: dict[str, Column] = {
             "look": np.arange(1, len(looks) + 1), "units": looks.sum(axis=1), "evidence": found.statistic, "p_value": found.p,
@@ -195,13 +198,16 @@ def srm_of_each(
         columns["df"][rows] = np.nan if peeking else present.sum() - 1
     least = float(min(np.nanmin(columns["p_value"], initial=1.0) * experiments, 1.0))
     flagged = columns["p_value"] < THRESHOLD
-    head: dict[str, Column] = {name: _frames.take(values, np.arange(experiments)) for name, values in by.items()}
-    table = _output.build(backend, head | {"units": counts.sum(axis=1)} | columns | {"mismatch": flagged})
+
+    def table() -> Any:
+        head: dict[str, Column] = {name: _frames.take(values, np.arange(experiments)) for name, values in by.items()}
+        return _output.build(backend, head | {"units": counts.sum(axis=1)} | columns | {"mismatch": flagged})
+
     params: dict[str, object] = {
         "method": _MIXTURE if peeking else _PEARSON, "p_value": least, "threshold": THRESHOLD, "mismatch": least < THRESHOLD,
         "peeking": peeking, "looks": 1, "units": int(counts.sum()), "experiments": experiments, "mismatches": int(flagged.sum()),
     }  # fmt: skip
-    return SRMTest(_tables={"table": table}, params=params, dropped={})
+    return SRMTest(_tables={"table": Later(table)}, params=params, dropped={})
 
 
 # ------------------------------------------------------------------------------------------------------------- the tests
