@@ -282,7 +282,7 @@ def encode(series: nw.Series[Any], use: Use) -> tuple[Ints, nw.Series[Any]]:
             codes, distinct = pd.factorize(native + 0.0 if series.dtype.is_float() else native)  # -0.0 is 0.0
         except TypeError:
             raise _wrong_type(use, "objects that cannot be told apart, such as lists") from None
-        return codes.astype(np.int64, copy=False), nw.from_native(pd.Series(distinct, name=native.name), series_only=True)
+        return codes.astype(np.int64, copy=False), nw.new_series(native.name, distinct, backend=series.implementation)
     if use.role == "label" and (found := _few(series)) is not None:
         return found
     codes = _integers(series, use)
@@ -597,15 +597,14 @@ def take(values: nw.Series[Any], positions: Ints) -> nw.Series[Any]:
     """Rows by position."""
     native = values.to_native()
     if values.implementation.is_pandas_like():
-        picked = type(native)(native.array.take(positions), name=native.name, copy=False)
+        picked = native.array.take(positions)
     elif values.implementation.is_polars():
         picked = native.gather(positions)
     else:
         import pyarrow as pa
 
         picked = (native.cast(pa.large_string()) if native.type == pa.string_view() else native).take(pa.array(positions))
-    taken: nw.Series[Any] = nw.from_native(picked, series_only=True)
-    return taken.alias(values.name)
+    return nw.new_series(values.name, picked, backend=cast("Any", values.implementation))
 
 
 def like(values: nw.Series[Any], numbers: npt.NDArray[Any]) -> nw.Series[Any]:

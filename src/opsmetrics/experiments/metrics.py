@@ -5,7 +5,7 @@ from __future__ import annotations
 import numbers
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, MISSING, dataclass, fields
-from typing import Any, ClassVar, Final, Literal, Self, TypeAlias
+from typing import Any, ClassVar, Final, Literal, Self, TypeAlias, cast
 
 from opsmetrics import _checks
 from opsmetrics._results import plain
@@ -150,7 +150,7 @@ class Adjusted(Metric):
     @property
     def covariates(self) -> tuple[str, ...]:
         """The columns measured before the test."""
-        return _covariates(self.covariate)
+        return cast("tuple[str, ...]", self.covariate)  # which it has become
 
 
 def _is_kind(saved: object, kind: Kind) -> bool:
