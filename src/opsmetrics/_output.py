@@ -48,12 +48,12 @@ def without(frame: Eager, columns: Sequence[str]) -> Eager:
     return frame.drop([name for name in columns if name in frame.columns])
 
 
-def words(backend: Backend, names: Sequence[str], codes: Ints) -> nw.Series[Any]:
+def words(backend: Backend, names: Sequence[str], codes: Ints) -> Column:
     """Text from a few names and a code per row."""
     return _coded(backend, names, TEXT, codes)
 
 
-def labels(backend: Backend, values: Sequence[Any], codes: Ints) -> nw.Series[Any]:
+def labels(backend: Backend, values: Sequence[Any], codes: Ints) -> Column:
     """Labels, all text or all of one other kind, and a code per row."""
     kinds = {type(value) for value in values}
     kind = kinds.pop() if len(kinds) == 1 else str
@@ -63,10 +63,13 @@ def labels(backend: Backend, values: Sequence[Any], codes: Ints) -> nw.Series[An
     return _coded(backend, [str(v) if kind is str else v for v in values], dtype, codes)
 
 
-def _coded(backend: Backend, values: Sequence[Any], dtype: Any, codes: Ints) -> nw.Series[Any]:
+def _coded(backend: Backend, values: Sequence[Any], dtype: Any, codes: Ints) -> Column:
     """One of a few values per row; for few rows the way over an engine's `take` is the longer one."""
     if len(codes) <= SHORT:
-        return series(backend, [values[code] for code in codes.tolist()], dtype)
+        few = [values[code] for code in codes.tolist()]
+        if backend is nw.Implementation.PANDAS and dtype == TEXT and few:  # which tells text from other objects by itself
+            return np.array(few, dtype=object)
+        return series(backend, few, dtype)
     return take(series(backend, values, dtype), codes)
 
 
