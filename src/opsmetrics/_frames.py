@@ -81,7 +81,7 @@ def columns(argument: str, frame: object, uses: Sequence[Use]) -> tuple[nw.DataF
     native = wrap(argument, frame)
     check(native, uses)
     eager = collect(native)
-    return eager, {u.argument: values_of(eager.get_column(u.column), u) for u in uses if u.role not in KEYS}
+    return eager, {u.argument: values_in(eager, u) for u in uses if u.role not in KEYS}
 
 
 def wrap(argument: str, frame: object) -> Eager | Lazy:
@@ -226,29 +226,36 @@ def clock_of(dtype: nw.dtypes.DType, use: Use, tz: str | None, engine: str | Non
 # ----------------------------------------------------------------------------------------------------------- columns
 
 
+def values_in(frame: Eager, use: Use) -> npt.NDArray[Any]:
+    """The values of a column; numbers of pandas without the way over the common interface, which costs more than small columns do."""
+    if use.role in {"number", "measure"} and frame.implementation.is_pandas_like():
+        return _numbers_of_pandas(frame.to_native()[use.column], use)
+    return values_of(frame.get_column(use.column), use)
+
+
 def values_of(series: nw.Series[Any], use: Use) -> npt.NDArray[Any]:
+    """The values of a column: codes of keys and labels, ticks of times, floats, NaN where null."""
     if use.role in KEYS:
         return encode(series, use)[0]
     if use.role == "time":
         return _ticks(series)
-    if series.dtype != nw.Object:
-        return _numbers(series)
-    try:
-        return np.asarray(series.to_native().astype("float64"), dtype=np.float64)
-    except (TypeError, ValueError):
-        raise _wrong_type(use, "objects, some of which are no numbers") from None
-
-
-def _numbers(series: nw.Series[Any]) -> Floats:
-    """Floats, NaN where null."""
     native = series.to_native()
     if series.implementation.is_pandas_like():
-        own = isinstance(native.dtype, np.dtype)  # a numpy column has no missing value but NaN, and is not copied
-        return np.asarray(native.to_numpy(dtype="float64", **({} if own else {"na_value": np.nan})))
+        return _numbers_of_pandas(native, use)
     if series.implementation.is_pyarrow():
         return np.asarray(native.cast("float64", safe=False).to_numpy(), dtype=np.float64)
     floats = native if series.dtype == nw.Float64 else series.cast(nw.Float64).to_native()
     return np.asarray(floats.to_numpy(), dtype=np.float64)
+
+
+def _numbers_of_pandas(native: Any, use: Use) -> Floats:
+    """Floats, NaN where null. A numpy column has no missing value but NaN, and is not copied."""
+    if not isinstance(native.dtype, np.dtype):
+        return np.asarray(native.to_numpy(dtype="float64", na_value=np.nan))
+    try:
+        return np.asarray(native.to_numpy(dtype="float64"))
+    except (TypeError, ValueError):
+        raise _wrong_type(use, "objects, some of which are no numbers") from None
 
 
 def _ticks(series: nw.Series[Any]) -> Ints:
@@ -432,7 +439,7 @@ def latest(frame: Eager | Lazy, use: Use) -> int:
     """The last tick of a time column; `calendars.MISSING` where it has none."""
     if isinstance(frame, nw.LazyFrame):
         frame = frame.select(nw.col(use.column).max()).collect()
-    return int(values_of(frame[use.column], use).max(initial=calendars.MISSING))
+    return int(values_in(frame, use).max(initial=calendars.MISSING))
 
 
 def count(frame: Eager | Lazy) -> int:

@@ -387,5 +387,5 @@ def _columns(chunk: Chunk, uses: Sequence[Use]) -> tuple[dict[str, npt.NDArray[A
         if use.role == "label":
             values[use.argument], labels[use.argument] = _frames.encode(chunk.frame.get_column(use.column), use)
         else:
-            values[use.argument] = _frames.values_of(chunk.frame.get_column(use.column), use)
+            values[use.argument] = _frames.values_in(chunk.frame, use)
     return values, labels

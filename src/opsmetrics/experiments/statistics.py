@@ -97,7 +97,7 @@ def enter(stats: object, by: Sequence[str]) -> Read:
     for name, (codes, _) in coded.items():
         if (codes < 0).any():
             raise DataError(f"stats has {int((codes < 0).sum()):,} rows without a {name}; every row needs one.", code="data.stats")
-    columns = {use.column: _frames.values_of(eager[use.column], use) for use in numbers}
+    columns = {use.column: _frames.values_in(eager, use) for use in numbers}
     if "n" not in columns:
         raise ColumnError(f"stats has no column 'n', the number of units; it has {names}.{nearest('n', names)}", code="column.missing")
     return _arrange(_frames.family(frame), by, coded, columns)

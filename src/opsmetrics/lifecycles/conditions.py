@@ -249,7 +249,7 @@ def _holds(frame: _frames.Eager, column: str, condition: Condition, kinds: Mappi
     if isinstance(condition, Dates):
         use = Use("rules", column, "time")
         clock = _frames.clock_of(_frames.check(frame, [use])[column], use, None, None)
-        ticks = _frames.values_of(frame[column], use)
+        ticks = _frames.values_in(frame, use)
         held = ticks != calendars.MISSING
         if condition.first is not None:
             held &= ticks >= clock.start("rules", condition.first)
@@ -263,6 +263,6 @@ def _holds(frame: _frames.Eager, column: str, condition: Condition, kinds: Mappi
             f"rules gives {column!r} a lowest or highest number, but the column holds no numbers; give values, or a column of numbers.",
             code="column.type",
         )
-    values = _frames.values_of(frame[column], Use("rules", column, "number"))
+    values = _frames.values_in(frame, Use("rules", column, "number"))
     low, high = condition.ends
     return np.asarray((values >= low) & (values <= high), dtype=np.bool_)
