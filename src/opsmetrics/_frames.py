@@ -6,6 +6,7 @@ customers stands in `_parts`. Beside `_output` the only file that imports narwha
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib.util
 import operator
@@ -250,12 +251,12 @@ def values_of(series: nw.Series[Any], use: Use) -> npt.NDArray[Any]:
 
 def _numbers_of_pandas(native: Any, use: Use) -> Floats:
     """Floats, NaN where null. A numpy column has no missing value but NaN, and is not copied."""
-    if not isinstance(native.dtype, np.dtype):
-        return np.asarray(native.to_numpy(dtype="float64", na_value=np.nan))
-    try:
+    if isinstance(native.dtype, np.dtype) and native.dtype != object:
         return np.asarray(native.to_numpy(dtype="float64"))
-    except (TypeError, ValueError):
-        raise _wrong_type(use, "objects, some of which are no numbers") from None
+    if native.dtype != object or not any(isinstance(value, (str, bytes)) for value in native):  # text may read like a number
+        with contextlib.suppress(TypeError, ValueError):
+            return np.asarray(native.to_numpy(dtype="float64", na_value=np.nan))
+    raise _wrong_type(use, "objects, some of which are no numbers")
 
 
 def _ticks(series: nw.Series[Any]) -> Ints:

@@ -59,8 +59,8 @@ def labels(backend: Backend, values: Sequence[Any], codes: Ints) -> Column:
     kind = kinds.pop() if len(kinds) == 1 else str
     if kind is int and not all(-(2**63) <= value < 2**63 for value in values):
         kind = str  # no kind of frame has them all
-    dtype = {bool: nw.Boolean, int: nw.Int64, float: nw.Float64}.get(kind, nw.String)()
-    return _coded(backend, [str(v) if kind is str else v for v in values], dtype, codes)
+    own = {bool: nw.Boolean, int: nw.Int64, float: nw.Float64}.get(kind)
+    return _coded(backend, [str(v) if own is None else v for v in values], TEXT if own is None else own(), codes)
 
 
 def _coded(backend: Backend, values: Sequence[Any], dtype: Any, codes: Ints) -> Column:

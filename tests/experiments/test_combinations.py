@@ -172,3 +172,17 @@ def test_advice_on_skewness_is_advice_that_can_be_taken() -> None:
     assert "wait for more units" in ratio[0]
     assert "skew_correction=True" in mean[0]
     assert rate == ()
+
+
+@pytest.mark.parametrize(
+    ("q", "n", "warned"), [(0.9, 240, True), (0.9, 250, False), (0.01, 2_000, True), (0.5, 60, False), (0.5, 40, True)]
+)
+def test_few_units_beyond_a_quantile_are_told(q: float, n: int, warned: bool) -> None:
+    """The 90th percentile of 100 units is the eleventh largest of them: 900/100 err in 5 of 100 in a tail that should have 2.5."""
+    rng = np.random.default_rng(3)
+    frame = pd.DataFrame({"variant": ["A"] * 3_000 + ["B"] * n, "y": rng.lognormal(size=3_000 + n)})
+    split = {"A": 3_000, "B": n}
+    found = quietly(om.ab_test, frame, variant="variant", metrics={"q": om.Quantile("y", q)}, control="A", expected_split=split)
+    assert [text for text in found.warnings if "fewer than 25 units lie beyond the quantile" in text] == [
+        "q in B: fewer than 25 units lie beyond the quantile in an arm; wait for more units."
+    ] * warned

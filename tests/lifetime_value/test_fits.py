@@ -19,6 +19,7 @@ from scipy.integrate import quad
 from scipy.special import betaln, expit, gammaln, hyp2f1, logit, logsumexp, ndtri
 
 import opsmetrics as om
+from benchmarks import peers
 from benchmarks.simulated_customers import gamma_gamma
 from opsmetrics._kernels import newton
 from opsmetrics._kernels.histories import Histories
@@ -335,6 +336,19 @@ def test_the_higher_of_two_hills_is_found(seed: int) -> None:
         ends.append(newton.maximise(partial(FAMILIES["mbg_nbd"].likelihood, histories=own), start, 200.0).total.value)
     assert np.ptp(ends) > 0.1
     assert found.log_likelihood >= max(ends) - own.x.sum() * np.log(T.mean()) - 1e-6
+
+
+@pytest.mark.parametrize("seed", [16, 173])
+def test_no_hill_is_left_because_it_looks_low_from_afar(seed: int) -> None:
+    """What a surface promises far from its summit is no bound; `lifetimes` finds these."""
+    rng = np.random.default_rng(seed)
+    T, rate = rng.uniform(20, 50, 200), rng.gamma(0.25, 4, 200)
+    until = np.minimum(T, rng.exponential(1 / rng.gamma(0.3, 1 / 20, 200).clip(1e-9)))
+    x = rng.poisson(rate * until)
+    recency = np.where(x > 0, until * rng.random(200) ** (1 / np.maximum(x, 1)), 0)
+    found = quiet(om.ModifiedBetaGeo().fit, {"frequency": x, "recency": recency, "T": T})
+    theirs = peers.fitted("ModifiedBetaGeoFitter", [x, recency, T])
+    assert found.log_likelihood > quiet(om.ModifiedBetaGeoFit.from_lifetimes, theirs).log_likelihood - 1e-6
 
 
 def test_a_boundary_is_told() -> None:

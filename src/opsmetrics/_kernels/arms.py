@@ -65,11 +65,12 @@ class Arms:
         return np.asarray(cross + self.shared[one] + np.where(one == other, self.variance[one], 0.0))
 
 
-def estimate(cells: Moments, test: Ints, strata: int, *, ratio: bool, within: bool) -> Arms:
+def estimate(cells: Moments, test: Ints, strata: int, origin: Floats, *, ratio: bool, within: bool) -> Arms:
     """The arms of tests. `cells` are M x S groups (all strata of the first arm first) of value, denominator if a ratio, and covariates.
 
-    `test` is the test of each arm. With `within` the coefficients of the covariates come from the spread inside the arms' cells, as in the
-    analysis of covariance; else from that of all units of a test, whichever arm they are in.
+    `test` is the test of each arm, `origin` what has been taken off the ratio of each test. With `within` the coefficients of the
+    covariates come from the spread inside the arms' cells, as in the analysis of covariance; else from that of all units of a test,
+    whichever arm they are in.
     """
     arms, base = len(test), 2 if ratio else 1
     n = cells.n.reshape(arms, strata)
@@ -77,6 +78,7 @@ def estimate(cells: Moments, test: Ints, strata: int, *, ratio: bool, within: bo
     means = np.einsum("ms,msp->mp", weights, cells.mean.reshape(arms, strata, -1))
     means[n.sum(axis=1) == 0] = np.nan
     raw, gradient = _gradient(means, ratio=ratio)
+    raw = raw + origin[test]
     q = means.shape[1] - base
     raw_unit = _spread(cells, np.repeat(_padded(gradient, q), strata, axis=0)).reshape(arms, strata)
     third = _third(cells, gradient, strata)

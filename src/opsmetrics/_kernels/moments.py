@@ -100,10 +100,20 @@ def _products(deviations: Sequence[Floats], products: Floats, cubes: Floats) -> 
 def mapped(parts: Moments, matrix: Floats) -> Moments:
     """The moments of other numbers of the same units: `matrix` makes them of the old ones, in each group its own.
 
-    The first numbers, of which cubes are kept, must stay what they are.
+    The first numbers, of which cubes are kept, must be made of themselves alone.
     """
+    d = parts.cubes.shape[1]
     mean = np.einsum("gij,gj->gi", matrix, parts.mean)
-    return Moments(parts.n, mean, np.einsum("gij,gjk,glk->gil", matrix, parts.products, matrix), parts.cubes)
+    products = np.einsum("gij,gjk,glk->gil", matrix, parts.products, matrix)
+    own = matrix[:, :d, :d]
+    return Moments(parts.n, mean, products, np.einsum("gai,gbj,gck,gijk->gabc", own, own, own, parts.cubes))
+
+
+def tilted(parts: Moments, slopes: Floats) -> Moments:
+    """The same with so many times the second number added to the first."""
+    matrix = np.tile(np.eye(parts.mean.shape[1]), (len(parts.n), 1, 1))
+    matrix[:, 0, 1] = slopes
+    return mapped(parts, matrix)
 
 
 def stack(parts: Iterable[Moments]) -> Moments:

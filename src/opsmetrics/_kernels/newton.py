@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -30,6 +29,9 @@ FLAT: Final = 1e-5
 FAR: Final = 18.0
 """A log of a parameter, in the data's own units, beyond which it is taken to run to the boundary; farther out all is rounding."""
 
+NEAR: Final = 0.75
+"""Logs of all parameters that are no farther apart belong to one hill."""
+
 MOST_STEPS: Final = 60
 
 
@@ -48,10 +50,10 @@ class Optimum:
         return self.reason == "converged"
 
 
-def maximise(total_at: Callable[[Floats], Total], start: Floats, size: float, least: float = -math.inf) -> Optimum:
+def maximise(total_at: Callable[[Floats], Total], start: Floats, size: float, known: Floats | None = None) -> Optimum:
     """Climb from `start`. `size` is the weight of the rows, which says how much of a value is rounding.
 
-    Where the surface does not promise to rise above `least`, which is known from elsewhere, the climb is given up.
+    A climb that comes near a summit which is `known` is on its hill, and given up.
 
     The model of the surface is its Hessian with eigenvalues made negative (Ph. E. Gill & W. Murray, 1974), the step is cut to a radius, and
     the radius grows and shrinks with how well the model told the gain (J. Nocedal & S. J. Wright, 2006, Numerical Optimization, ch. 4). A
@@ -66,8 +68,8 @@ def maximise(total_at: Callable[[Floats], Total], start: Floats, size: float, le
         rounding = 4e-15 * (abs(total.value) + size)
         if lowest > -FLAT and gain <= max(GAIN if lowest > STEEP else RIDGE_GAIN, rounding):
             return Optimum(theta, total, evaluations, "converged" if free.all() else "at a boundary")
-        if total.value + gain < least:
-            return Optimum(theta, total, evaluations, "below another summit")
+        if known is not None and np.abs(theta - known).max() < NEAR:
+            return Optimum(theta, total, evaluations, "near another summit")
         tried = np.clip(theta + stretch * step, -FAR, FAR)
         found = total_at(tried)
         got, length = found.value - total.value, float(np.abs(step).max())

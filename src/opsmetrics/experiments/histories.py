@@ -49,4 +49,6 @@ def _estimated(units: object, metric: str | Metric, name: str, cluster: str | No
     sizing = measures.Sizing(np.random.default_rng(0), progress=False)
     measured = measures.measured_of(found, metric, (1, 1), sizing, (name, 0), clustered=asked.clustered)
     measured = measured.filled()
-    return kernel.estimate(measured.cells, measured.test, measured.strata, ratio=measured.layout.base == 2, within=True), metric
+    return kernel.estimate(
+        measured.cells, measured.test, measured.strata, measured.origin, ratio=measured.layout.base == 2, within=True
+    ), metric

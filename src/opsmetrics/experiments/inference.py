@@ -34,6 +34,9 @@ MOST_TABLES: Final = 500
 FEW_OUTCOMES: Final = 10
 """Successes or failures below which an arm of a proportion has few."""
 
+FEW_BEYOND: Final = 25
+"""Units beyond a quantile, on its nearer side, below which an arm has few: one order statistic more or less moves the error of a tail."""
+
 TAIL_EXCESS: Final = 0.01
 """An error of a tail, predicted from the skewness, that is worth a warning."""
 
@@ -82,12 +85,12 @@ class Contest:
     @property
     def unlike(self) -> bool:
         """Whether the arms differ where the hypothesis just holds: at a margin."""
-        return self.metric.hypothesis != "superiority" and not self.corrected
+        return self.metric.hypothesis != "superiority"
 
     @property
     def successes(self) -> Floats:
         """In each arm."""
-        cells = self.measured.cells
+        cells = self.measured.raw_cells
         return np.asarray(np.rint((cells.n * cells.mean[:, 0]).reshape(-1, self.measured.strata).sum(axis=1)))
 
     @property
@@ -143,7 +146,7 @@ def _contest(measured: Measured, metric: Metric, control: Ints | None, question:
     _demand_possible(measured, metric, question)
     treatment, baseline = _pairs(measured, control)
     within = getattr(metric, "theta", "within") == "within"
-    arms = kernel.estimate(measured.cells, measured.test, measured.strata, ratio=measured.layout.base == 2, within=within)
+    arms = kernel.estimate(measured.cells, measured.test, measured.strata, measured.origin, ratio=measured.layout.base == 2, within=within)
     corrected = isinstance(metric, Mean) and metric.skew_correction
     quantile = isinstance(metric, Quantile)
     # What is looked at early has small arms, whose own variances are too small when their means are.
@@ -327,7 +330,11 @@ def _moved(contest: Contest, law: Law, skew: Floats) -> Floats:
 
 
 def _few(contest: Contest) -> Bools:
-    """Which comparisons of proportions have few successes or failures in an arm."""
+    """Which comparisons of proportions have few successes or failures in an arm, and which of quantiles few units beyond."""
+    if isinstance(contest.metric, Quantile):
+        units = contest.measured.units
+        smaller = np.minimum(units[contest.treatment], units[contest.baseline])
+        return np.asarray(smaller * min(contest.metric.q, 1 - contest.metric.q) < FEW_BEYOND - 1e-9)  # 1 - 0.9 is a little less than 0.1
     if contest.measured.layout.kind != "proportion":
         return np.zeros(len(contest.treatment), dtype=np.bool_)
     return np.asarray(contest.rarest < FEW_OUTCOMES)

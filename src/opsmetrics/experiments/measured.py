@@ -61,6 +61,7 @@ class Measured:
     cells : M x S groups, all strata of the first arm first.
     sizes : (M x S,) units that there are, with or without the metric.
     place : (T,) where the test stands in the result.
+    origin : (T,) how many times the denominator has been taken off the value, so that squares of large values do not lose all digits.
     """
 
     layout: Layout
@@ -70,6 +71,12 @@ class Measured:
     sizes: Floats
     strata: int
     place: Ints
+    origin: Floats
+
+    @property
+    def raw_cells(self) -> Moments:
+        """The groups with values as they were."""
+        return self.cells if self.layout.base == 1 else moments.tilted(self.cells, np.repeat(self.origin[self.test], self.strata))
 
     @property
     def units(self) -> Floats:
@@ -89,7 +96,14 @@ class Measured:
         renumbered = np.cumsum(tests) - 1
         kept = np.flatnonzero(np.repeat(arms, self.strata))
         return Measured(
-            self.layout, renumbered[self.test[arms]], self.variant[arms], self.cells[kept], self.sizes[kept], self.strata, self.place[tests]
+            self.layout,
+            renumbered[self.test[arms]],
+            self.variant[arms],
+            self.cells[kept],
+            self.sizes[kept],
+            self.strata,
+            self.place[tests],
+            self.origin[tests],
         )
 
     def filled(self) -> Measured:

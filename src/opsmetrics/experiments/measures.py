@@ -81,7 +81,16 @@ def measured_of(
         cells, strata, layout = _quantiles(found, metric, groups, sizing, named[0]), 1, Layout("quantile")
     else:
         layout = Layout(metric.kind, 2 if clustered else len(metric.values), clustered and covariates > 0, covariates, found.indicators)
-    return Measured(layout, np.zeros(variants, dtype=np.int64), np.arange(variants), cells, cells.n, strata, np.array([named[1]]))
+    return Measured(
+        layout,
+        np.zeros(variants, dtype=np.int64),
+        np.arange(variants),
+        cells,
+        cells.n,
+        strata,
+        np.array([named[1]]),
+        np.array([found.origin]),
+    )
 
 
 def together(entries: Sequence[tuple[Measured, Metric]]) -> list[tuple[Measured, Metric]]:
@@ -105,6 +114,7 @@ def stacked(parts: Sequence[Measured]) -> Measured:
         cells=moments.stack(own.cells for own in parts),
         sizes=np.concatenate([own.sizes for own in parts]),
         place=np.concatenate([own.place for own in parts]),
+        origin=np.concatenate([own.origin for own in parts]),
     )
 
 

@@ -40,7 +40,7 @@ class Metric:
         for name in self.values:
             _column(name, getattr(self, name))
         hypothesis = _checks.choice("hypothesis", self.hypothesis, HYPOTHESES)
-        _checks.flag("decrease", self.decrease)
+        object.__setattr__(self, "decrease", bool(_checks.flag("decrease", self.decrease)))
         if hypothesis == "superiority" and self.margin is not None:
             raise ParameterError(
                 f"margin={self.margin!r} has no meaning for superiority; leave it out, or ask for hypothesis='non-inferiority' or "
@@ -52,6 +52,8 @@ class Metric:
                 f"margin={self.margin!r} must be a number above 0, in the units of the metric: the difference that does not matter.",
                 code="parameter.margin",
             )
+        if self.margin is not None:
+            object.__setattr__(self, "margin", float(self.margin))
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -72,7 +74,8 @@ class Metric:
     def __repr__(self) -> str:
         """The call that makes it, without what is so by default."""
         own = {f.name: getattr(self, f.name) for f in fields(self)}
-        asked = [f"{f.name}={own[f.name]!r}" for f in fields(self) if f.kw_only and own[f.name] not in (f.default, ())]
+        usual = {f.name: (repr(f.default), "()") for f in fields(self)}
+        asked = [f"{f.name}={own[f.name]!r}" for f in fields(self) if f.kw_only and repr(own[f.name]) not in usual[f.name]]
         given = [repr(own[f.name]) for f in fields(self) if not f.kw_only]
         return f"{type(self).__name__}({', '.join([*given, *asked])})"
 
@@ -250,10 +253,16 @@ class Mean(Adjusted):
     def __post_init__(self) -> None:
         super().__post_init__()
         object.__setattr__(self, "winsorize", _cuts(self.winsorize))
-        _checks.flag("skew_correction", self.skew_correction)
+        object.__setattr__(self, "skew_correction", bool(_checks.flag("skew_correction", self.skew_correction)))
         if self.skew_correction and self.covariate:
             raise ParameterError(
                 "skew_correction=True goes without covariates, whose third moments are not kept; leave one of them out.",
+                code="parameter.skew_correction",
+            )
+        if self.skew_correction and self.hypothesis != "superiority":
+            raise ParameterError(
+                f"skew_correction=True takes the arms to be alike, and with hypothesis={self.hypothesis!r} they are not; leave one of them "
+                "out.",
                 code="parameter.skew_correction",
             )
 

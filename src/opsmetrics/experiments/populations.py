@@ -75,10 +75,11 @@ def _draw(name: str, asked: Asked, columns: Mapping[str, Floats], unit: Ints, st
     if asked.clustered:
         kept, own = readings.sums_of(kept, own, len(stratum), base)
         base = 2
+    kept, origin = readings.centred(kept, base)
 
     def draw(arm: Ints, arms: int) -> Found:
         size = arms * strata
         codes = (arm[own] * strata + stratum[own]).astype(np.min_scalar_type(size))
-        return Found(moments.of_units(kept, Runs.of(codes), size, third=base), indicators, odd, 0, incomplete)
+        return Found(moments.of_units(kept, Runs.of(codes), size, third=base), indicators, odd, 0, incomplete, origin=origin)
 
     return draw

@@ -68,7 +68,9 @@ class Asked:
 class Found:
     """One metric in a part: the moments of its groups, which covariates are missing somewhere, and a value other than 0 and 1.
 
-    `values`, `groups` and `clusters` are kept for quantiles only, which need them all.
+    Of a metric with a denominator the moments are those of value - `origin` denominator: where the ratio is large against what units differ
+    by, squares of the values would lose all digits (T. F. Chan, G. H. Golub & R. J. LeVeque, 1983). `values`, `groups` and `clusters` are
+    kept for quantiles only, which need them all.
     """
 
     moments: Moments
@@ -79,6 +81,13 @@ class Found:
     values: Floats | None = None
     groups: Ints | None = None
     clusters: Ints | None = None
+    origin: float = 0.0
+
+    def moments_at(self, origin: float) -> Moments:
+        """The moments about another origin."""
+        if self.origin == origin or self.values is not None:
+            return self.moments
+        return moments.tilted(self.moments, np.full(len(self.moments.n), self.origin - origin))
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,10 +272,22 @@ def _measured(
 ) -> Found:  # fmt: skip
     if isinstance(asked.metrics[name], Quantile):
         return replace(nothing(size), missing=missing, values=values[0].copy(), groups=codes.copy(), clusters=clusters)
+    values, origin = centred(values, asked.base(name))
     found = moments.of_units(values, runs, size, third=asked.base(name))
     metric = asked.metrics[name]
     zero_or_one = isinstance(metric, str) or metric.kind == "proportion"
-    return Found(found, indicators, odd(values[0]) if zero_or_one else None, missing, incomplete)
+    return Found(found, indicators, odd(values[0]) if zero_or_one else None, missing, incomplete, origin=origin)
+
+
+def centred(values: list[Floats], base: int) -> tuple[list[Floats], float]:
+    """Values less a multiple of their denominators, about what the ratio is in a few units; and the multiple, 0 without a denominator."""
+    if base == 1:
+        return values, 0.0
+    few, whole = (float(column[: moments.FEW].sum()) for column in values[:2])
+    origin = few / whole if whole else 0.0
+    if not np.isfinite(origin):
+        return values, 0.0
+    return [values[0] - origin * values[1], *values[1:]], origin
 
 
 def nothing(size: int) -> Found:
@@ -302,8 +323,9 @@ def _clusters(
             continue
         sums, there = sums_of(kept, own, count, asked.base(name))
         runs = Runs.of(of_cluster[there].astype(np.min_scalar_type(size)))
+        sums, origin = centred(sums, 2)
         summed = moments.of_units(sums, runs, size, third=2)
-        found[name] = Found(summed, indicators, odd(kept[0]), missing, incomplete)
+        found[name] = Found(summed, indicators, odd(kept[0]), missing, incomplete, origin=origin)
     units = np.bincount(of_cluster[of_cluster >= 0], minlength=size)
     return Tally(units, *labels, found, dropped, torn)
 
@@ -333,11 +355,12 @@ def _joined(found: Sequence[Found], size: int, codes: Sequence[Ints] | None = No
         return replace(one, moments=one.moments[np.argsort(codes[0])], groups=groups)
     places = [np.arange(len(part.moments.n)) for part in found] if codes is None else codes
     indicators = tuple(sorted({i for part in found for i in part.indicators}))
-    stacked = moments.stack(_widened(part, indicators) for part in found)
+    origin = found[0].origin
+    stacked = moments.stack(_widened(part, part.moments_at(origin), indicators) for part in found)
     odd = next((part.odd for part in found if part.odd is not None), None)
     whole = Found(
         moments.merge(stacked, np.concatenate(places), size), indicators, odd, sum(part.missing for part in found),
-        sum(part.incomplete for part in found),
+        sum(part.incomplete for part in found), origin=origin,
     )  # fmt: skip
     if found[0].values is None:
         return whole
@@ -356,14 +379,13 @@ def _last(codes: Ints | None) -> int:
     return -1 if codes is None else int(codes.max(initial=-1))
 
 
-def _widened(found: Found, indicators: tuple[int, ...]) -> Moments:
+def _widened(found: Found, m: Moments, indicators: tuple[int, ...]) -> Moments:
     """Moments with room for all indicators: where a part has none of them, they are all zero."""
     missing = [i for i in indicators if i not in found.indicators]
     if not missing:
-        return found.moments
-    p = found.moments.mean.shape[1] - len(found.indicators)
+        return m
+    p = m.mean.shape[1] - len(found.indicators)
     order = [*range(p), *(p + found.indicators.index(i) if i in found.indicators else -1 for i in indicators)]
-    m = found.moments
     mean = np.concatenate([m.mean, np.zeros((len(m.n), 1))], axis=1)[:, order]
     padded = np.pad(m.products, ((0, 0), (0, 1), (0, 1)))
     return Moments(m.n, mean, padded[:, order][:, :, order], m.cubes)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from opsmetrics import _frames, _output
 from opsmetrics._frames import Backend, Column, Floats, Ints
 from opsmetrics._kernels import contrasts
-from opsmetrics.experiments.inference import FEW_OUTCOMES, TAIL_EXCESS, USUAL_SKEWNESS, Compared
+from opsmetrics.experiments.inference import FEW_BEYOND, FEW_OUTCOMES, TAIL_EXCESS, USUAL_SKEWNESS, Compared
 from opsmetrics.experiments.laws import normal
 from opsmetrics.experiments.measured import Measured
 from opsmetrics.experiments.splits import THRESHOLD
@@ -186,11 +186,14 @@ def warnings_of(tests: Tests, rows: Rows, *, clustered: bool) -> list[str]:
         "units are so skewed that their third moment does not correct for it; wait for more units, or winsorize": beyond,
         f"the arms differ in size or spread, and without third_moment nobody knows how skewed units are; a skewness above {least:.2g} puts "
         f"the error of a tail off by more than {TAIL_EXCESS:.0%}": unknown,
-        f"fewer than {FEW_OUTCOMES} units have it, or lack it, in an arm": rows.few,
+        f"fewer than {FEW_OUTCOMES} units have it, or lack it, in an arm": rows.few & (rows.kind == KINDS.index("proportion")),
         "the mean of the control cannot be told from 0, so the lift is not bounded": endless & mean & ~np.isnan(rows.columns["lift"]),
         "nothing varies, a denominator is 0, or there are too few units, so there is nothing to test": np.isnan(rows.columns["statistic"]),
     }
-    if clustered:
+    if not clustered:
+        beyond_it = f"fewer than {FEW_BEYOND} units lie beyond the quantile in an arm; wait for more units"
+        found[beyond_it] = rows.few & (rows.kind == KINDS.index("quantile"))
+    else:
         few = np.minimum(rows.columns["n"], rows.columns["n_baseline"]) < FEW_CLUSTERS
         found[f"fewer than {FEW_CLUSTERS} clusters in an arm; the t distribution allows for that only in part"] = few
     return [f"{_whom(tests, rows, which)}: {sentence}." for sentence, which in found.items() if which.any()]

@@ -48,7 +48,7 @@ _CUBES: Final = {
 
 def columns_of(measured: Measured) -> dict[str, Floats]:
     """The statistics of every cell, by the names of their columns; those without units are missing."""
-    cells = measured.cells
+    cells = measured.raw_cells
     n = np.where(cells.n > 0, cells.n, np.nan)
     found: dict[str, Floats] = {"n": cells.n}
     if measured.layout.kind == "proportion" and measured.layout.plain:
@@ -281,7 +281,7 @@ def _measure(layout: Layout, columns: Mapping[str, Floats], rows: _Rows, sizes: 
     units = np.where(np.isnan(own["units"]), own["n"], own["units"]) if "units" in own else own["n"]
     _demand("units", units, (units >= own["n"]) & (units < 1e15), "at least n, the units that have the metric")
     arrived = np.bincount(cell, weights=units, minlength=size).astype(np.float64)
-    return Measured(layout, arms // variants, arms % variants, cells, arrived, strata, place)
+    return Measured(layout, arms // variants, arms % variants, cells, arrived, strata, place, np.zeros(len(place)))
 
 
 def _moments(layout: Layout, columns: Mapping[str, Floats]) -> Moments:

@@ -114,6 +114,8 @@ def _refuse_sizes(name: str, values: Floats) -> None:
 def _arrays(given: Mapping[str, Any]) -> dict[str, npt.NDArray[Any]]:
     """Arrays by name, of one length."""
     arrays = {str(name): _array(str(name), values) for name, values in given.items()}
+    if len(arrays) < len(given):
+        raise DataError(f"summary has two arrays of one name among {list(given)}; name each once.", code="data.kind")
     lengths = {name: values.shape for name, values in arrays.items()}
     if any(len(shape) != 1 for shape in lengths.values()) or len(set(lengths.values())) > 1:
         raise DataError(f"summary has arrays of the shapes {lengths}; they must be of one length, one row per customer.", code="data.kind")
@@ -123,7 +125,11 @@ def _arrays(given: Mapping[str, Any]) -> dict[str, npt.NDArray[Any]]:
 def _array(name: str, values: Any) -> npt.NDArray[Any]:
     """A list or an array as an array; what is masked is null."""
     if isinstance(values, np.ma.MaskedArray):
-        return np.atleast_1d(np.ma.filled(values.astype(np.float64), np.nan))
+        lacking = np.ma.getmaskarray(values)
+        if lacking.any():
+            number = values.dtype.kind in "biuf"
+            return np.atleast_1d(np.ma.filled(values.astype(np.float64 if number else object), np.nan if number else None))
+        values = values.data
     try:
         return np.atleast_1d(np.asarray(values))
     except ValueError:

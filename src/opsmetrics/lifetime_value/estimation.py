@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -81,7 +80,7 @@ def estimate(
         evaluations += taken
     covariance = _covariance(best.total.hessian)
     if not best.converged or _errors(covariance)[:logs].max() > WEAK:
-        best, taken = _highest((first, *later)[-1], far, best, patient=True)
+        best, taken = _highest((first, *later)[-1], far, best)
         evaluations += taken
         covariance = _covariance(best.total.hessian)
     own_value = best.total.value if penalty == 0 else surfaces[-1].total_at(best.theta).value
@@ -92,16 +91,11 @@ def estimate(
     )  # fmt: skip
 
 
-def _highest(surface: Surface, starts: Iterable[Floats], best: Optimum | None = None, *, patient: bool = False) -> tuple[Optimum, int]:
-    """The highest of the summits that starts lead to, and one that is known; and the evaluations that it took.
-
-    Unless the search is patient it turns back where the surface does not promise to rise above what is known, as it does on usual hills; on
-    a ridge promises say little.
-    """
+def _highest(surface: Surface, starts: Iterable[Floats], best: Optimum | None = None) -> tuple[Optimum, int]:
+    """The highest of the summits that starts lead to, and one that is known; and the evaluations that it took."""
     evaluations = 0
     for start in starts:
-        least = -math.inf if best is None or patient else best.total.value
-        found = newton.maximise(surface.total_at, start, surface.size, least)
+        found = newton.maximise(surface.total_at, start, surface.size, best.theta if best is not None and best.converged else None)
         evaluations += found.evaluations
         if best is None or found.total.value > best.total.value + newton.GAIN:
             best = found
