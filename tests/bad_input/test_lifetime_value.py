@@ -331,6 +331,8 @@ CASES_COVARIATES = [
             ("collinear", {"y": [1.0, 3.0, 3.0, 1.0]}, ["z", "y"], (F, "fit.covariates"), ("follows from the others",)),
             ("null", {"z": [0, None, 1.0, 1]}, ["z"], (D, "data.covariates"), ("'z'", "must be known of every customer")),
             ("infinite", {"z": [0, math.inf, 1.0, 1]}, ["z"], (D, "data.covariates"), ("'z'",)),
+            ("huge", {"z": [0, 1e155, 1.0, 1]}, ["z"], (D, "data.covariates"), ("'z'", "1e+155", "beyond measure")),
+            ("tiny", {"z": [0, 1e-170, 0.0, 0]}, ["z"], (D, "data.covariates"), ("'z'", "1e-170", "beyond measure")),
             ("text", {"z": list("abcd")}, ["z"], TYPE, ("'z'",)),
             ("true and false", {"z": [True, False, True, False]}, ["z"], TYPE, ("Boolean",)),
             ("repeated", {}, ["z", "z"], REPEATED, ("'z'",)),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import warnings
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ import pandas as pd
 import pytest
 
 import opsmetrics as om
+from opsmetrics.experiments import readings
 from tests.experiments.answers import close, frame_of, quietly
 
 DESIGN = om.GroupSequential(2, planned_n=40_000)
@@ -186,3 +189,77 @@ def test_few_units_beyond_a_quantile_are_told(q: float, n: int, warned: bool) ->
     assert [text for text in found.warnings if "fewer than 25 units lie beyond the quantile" in text] == [
         "q in B: fewer than 25 units lie beyond the quantile in an arm; wait for more units."
     ] * warned
+
+
+# ---------------------------------------------------------------------------------------------------- large beside small
+
+
+@pytest.mark.parametrize("large", [1e6, 1e9])
+@pytest.mark.parametrize("kind", ["ratio", "clusters", "strata of clusters"])
+def test_large_ratios_keep_the_digits_of_small_differences(kind: str, large: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So many times the denominator on top of each value moves the estimates, and nothing else; in one block and in many."""
+    rng = np.random.default_rng(0)
+    unit, weight = rng.integers(0, 400, 2_000), rng.integers(1, 9, 2_000).astype(float)
+    frame = pd.DataFrame({"variant": np.where(unit % 2, "B", "A"), "unit": unit, "weight": weight, "stratum": unit % 3})
+    frame["y"] = np.round(rng.normal(0, 1, 2_000))
+    frame["moved"] = frame["y"] + large * (weight if kind == "ratio" else 1)
+    asked: dict[str, Any] = {} if kind == "ratio" else {"cluster": "unit"} | ({"strata": "stratum"} if "strata" in kind else {})
+    names = ["difference", "difference_low", "difference_high", "p_value", "df"]
+
+    def answer(column: str) -> pd.DataFrame:
+        metric = om.Ratio(column, "weight") if kind == "ratio" else om.Mean(column)
+        return quietly(om.ab_test, frame, variant="variant", metrics={"m": metric}, control="A", **asked)
+
+    small, moved = answer("y").table, answer("moved")
+    assert moved.table[names].to_numpy() == pytest.approx(small[names].to_numpy(), rel=1e-4, abs=1e-6)
+    assert moved.table["control"].to_numpy() - large == pytest.approx(small["control"].to_numpy(), abs=1e-6 * large / 1e3)
+    mean = frame[frame["variant"] == "A"].groupby("unit")["moved"].sum() if asked else frame.loc[frame["variant"] == "A", "moved"]
+    if "stratum" not in moved.stats:
+        own = moved.stats[moved.stats["variant"] == "A"].iloc[0]
+        assert own["mean"] == pytest.approx(mean.mean(), rel=1e-12)
+        assert own["variance"] == pytest.approx(mean.var(), rel=1e-6)
+    monkeypatch.setattr(readings, "ROWS", 100)
+    assert answer("moved").table[names].to_numpy() == pytest.approx(moved.table[names].to_numpy(), rel=1e-4, abs=1e-6)
+
+
+# -------------------------------------------------------------------------------------------------------- numpy's own
+
+
+def test_options_may_be_numbers_of_numpy() -> None:
+    spec = om.Mean("y", hypothesis="equivalence", margin=np.float64(0.1), decrease=np.bool_(False))
+    assert spec == om.Mean("y", hypothesis="equivalence", margin=0.1)
+    assert repr(spec) == "Mean('y', hypothesis='equivalence', margin=0.1)"
+    assert om.Mean("y", skew_correction=np.bool_(True)) == om.Mean("y", skew_correction=True)
+
+
+@pytest.mark.parametrize(
+    "label",
+    [np.int64, np.bool_, np.float64, Decimal, pd.Timestamp, lambda v: (v, v)],
+    ids=["int", "bool", "float", "Decimal", "Timestamp", "tuple"],
+)
+def test_labels_of_other_kinds_are_told_as_text(label: Any) -> None:
+    """Objects that are neither text nor Python's own numbers, in a table of any length."""
+    frame = pd.DataFrame({"x": np.arange(40.0), "v": pd.Series([label(0), label(1)] * 20, dtype=object)})
+    found = quietly(om.ab_test, frame, variant="v", metrics="x")
+    assert set(found.table["variant"]) | set(found.table["baseline"]) == {str(label(0)), str(label(1))}
+    again = quietly(om.ab_test_from_stats, found.stats).table
+    assert again["p_value"].tolist() == pytest.approx(found.table["p_value"].tolist())
+
+
+def test_text_among_objects_is_no_number_and_a_missing_one_is_missing() -> None:
+    asked: dict[str, Any] = {"variant": "v", "metrics": om.Mean("x"), "control": "A"}
+    frame = pd.DataFrame({"v": ["A", "B"] * 20, "x": pd.Series([True, False, True, True] * 10, dtype=object)})
+    for missing in (None, math.nan, pd.NA):
+        own = frame.assign(x=[missing, *frame["x"][1:]])
+        assert quietly(om.ab_test, own, **asked).table["n_baseline"].tolist() == [19]
+    with pytest.raises(om.ColumnError, match="objects, some of which are no numbers"):
+        om.ab_test(frame.assign(x=["3.0", *frame["x"][1:]]), **asked)
+
+
+@pytest.mark.parametrize("confidence", [0.5, 0.9])
+def test_the_share_of_false_positives_is_that_of_random_splits(confidence: float) -> None:
+    """Normal units hold every level, within four standard errors of 600 splits."""
+    frame = pd.DataFrame({"x": np.random.default_rng(0).normal(size=400), "before": np.arange(400.0)})
+    found = om.aa_check(frame, metrics=om.Mean("x"), repeats=600, confidence=confidence, rng=1).table
+    level = 1 - confidence
+    assert float(found["false_positive_rate"].iloc[0]) == pytest.approx(level, abs=4 * math.sqrt(level * confidence / 600))

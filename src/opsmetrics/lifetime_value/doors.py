@@ -207,10 +207,17 @@ def _covariates(table: Table, part: str, given: object) -> Floats | None:
     uses = [Use(f"{argument}[{place}]", name, "number") for place, name in enumerate(names)]
     columns = table.numbers(uses)
     for use in uses:
-        if not np.isfinite(columns[use.argument]).all():
+        sizes = np.abs(columns[use.argument])
+        if not np.isfinite(sizes).all():
             raise DataError(
                 f"{use.argument}={use.column!r} is null or infinite in some rows; a covariate must be known of every customer. Fill it, or "
                 "leave these customers out.",
+                code="data.covariates",
+            )
+        if (beyond := (sizes > HUGE) | ((sizes < 1 / HUGE) & (sizes > 0))).any():
+            raise DataError(
+                f"{use.argument}={use.column!r} holds {columns[use.argument][beyond][0]:g}, beyond measure: sizes are 0, or from "
+                f"{1 / HUGE:g} to {HUGE:g}. Choose another unit.",
                 code="data.covariates",
             )
     return np.stack([columns[use.argument] for use in uses])
