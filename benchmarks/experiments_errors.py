@@ -396,8 +396,14 @@ CUPED: Sequence[Method] = [
 ]
 SCORE: Method = ("score or exact, MN, Koopman", om.Proportion("value"))
 NEWCOMBE: Method = ("score, Newcombe", om.Proportion("value", interval="newcombe", test="score"))
-ORDER: Method = ("order statistics", om.Quantile("value", 0.5))
-BOOTSTRAP: Method = ("bootstrap", om.Quantile("value", 0.5, method="bootstrap"))
+
+
+def order(q: float) -> Method:
+    """A quantile by order statistics."""
+    return "order statistics", om.Quantile("value", q)
+
+
+BOOTSTRAP: Method = ("bootstrap", om.Quantile("value", 0.9, method="bootstrap"))
 
 
 def _splits(*totals: int) -> list[tuple[int, int]]:
@@ -422,9 +428,9 @@ def cases() -> list[Case]:
         *(Stratified(sizes, strata) for sizes in _splits(200, 2_000)),
         *(Winsorised(sizes) for sizes in _splits(200, 2_000, 20_000)),
         Winsorised(EVEN[2_000], each=True),
-        *(Quantiles(0.5, sizes, [ORDER]) for sizes in _splits(200)),
-        *(Quantiles(0.9, sizes, [ORDER, BOOTSTRAP]) for sizes in _splits(1_000)),
-        *(Quantiles(0.99, sizes, [ORDER]) for sizes in (EVEN[1_000], *_splits(20_000))),
+        *(Quantiles(0.5, sizes, [order(0.5)]) for sizes in _splits(200)),
+        *(Quantiles(0.9, sizes, [order(0.9), BOOTSTRAP]) for sizes in _splits(1_000)),
+        *(Quantiles(0.99, sizes, [order(0.99)]) for sizes in (EVEN[1_000], *_splits(20_000))),
     ]  # fmt: skip
 
 

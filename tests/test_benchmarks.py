@@ -375,7 +375,7 @@ def test_winsorised_and_ordered_statistics_are_those_of_the_frame_door() -> None
     values = units["x0"].to_numpy()[None, :]
     cut = experiments_errors.table_of(experiments_errors.Winsorised((UNITS, UNITS)).cut(values))
     ordered = [np.sort(values[:, :UNITS]), np.sort(values[:, UNITS:])]
-    case = experiments_errors.Quantiles(0.9, (UNITS, UNITS), [experiments_errors.ORDER])
+    case = experiments_errors.Quantiles(0.9, (UNITS, UNITS), [experiments_errors.order(0.9)])
     ranked = case.table(ordered, "order-statistics", np.random.default_rng(0))
     asked = om.ab_test(units, variant="variant", metrics={"cut": om.Mean("x0", winsorize=0.99), "p90": om.Quantile("x0", 0.9)}).stats
     for metric, table in (("cut", cut), ("p90", ranked)):
