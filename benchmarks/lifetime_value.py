@@ -49,19 +49,19 @@ from days group by customer order by customer
 
 @dataclass(frozen=True, slots=True)
 class Estimator:
-    """A model, what `lifetimes` calls it, the columns it is fitted to, how many times as fast it is to be: at scale, perhaps on CDNOW."""
+    """A model, what `lifetimes` calls it, the columns it is fitted to, how many times as fast it is to be: at scale, and on CDNOW."""
 
     spec: Callable[[], Any]
     peer: str
     columns: Sequence[str]
     at_scale: float
-    on_cdnow: float | None
+    on_cdnow: float
 
 
 ESTIMATORS = {
     "BG/NBD": Estimator(om.BetaGeo, "BetaGeoFitter", HISTORY, 60, 25),
     "Pareto/NBD": Estimator(om.ParetoNBD, "ParetoNBDFitter", HISTORY, 150, 40),
-    "Gamma-Gamma": Estimator(om.GammaGamma, "GammaGammaFitter", SPENDING, 25, None),
+    "Gamma-Gamma": Estimator(om.GammaGamma, "GammaGammaFitter", SPENDING, 25, 25),
 }
 
 MOST_EVALUATIONS, MOST_ARRAYS = 12, 10

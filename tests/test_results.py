@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 
 import opsmetrics as om
+from opsmetrics import _output
 from opsmetrics._results import SHOWN, Result, plain
 from tests.support import KINDS, Kind, columns_of
 from tests.test_api import results
@@ -383,3 +384,10 @@ def test_a_result_without_a_picture_says_so():
 
     with pytest.raises(TypeError, match=r"Plain has no picture; draw its \.table"):
         Plain(_tables={}, params={}, dropped={}).plot()
+
+
+def test_columns_that_share_an_array_are_two_in_a_frame() -> None:
+    shared = np.arange(3.0)
+    frame = _output.build(_output.backend("pandas"), {"a": shared, "b": shared})
+    frame.loc[0, "a"] = 9.0
+    assert frame["b"].tolist() == [0.0, 1.0, 2.0]

@@ -292,7 +292,7 @@ def tried() -> None:
     assert_type(found, om.ABTest[pd.DataFrame])
     assert_type(found.warnings, tuple[str, ...])
     assert_type(found.bayes(prior=(1, 1)), om.BayesReadout[pd.DataFrame])
-    assert_type(om.ab_test(table, variant="variant", metrics=["converted", om.Quantile("basket", 0.9)], rng=1).table, pl.DataFrame)
+    assert_type(om.ab_test(table, variant="variant", metrics=["converted", om.Quantile("basket", 0.5)], rng=1).table, pl.DataFrame)
     counts = {"A": {"n": 1_000, "successes": 50}, "B": {"n": 1_000, "successes": 60}}
     assert_type(om.ab_test_from_stats(counts, control="A"), om.ABTest[pd.DataFrame])
     assert_type(om.ab_test_from_stats(found.stats, by=None, sequential=om.AlwaysValid(2_000)), om.ABTest[pd.DataFrame])
