@@ -198,17 +198,17 @@ def fits(name: str, table: pd.DataFrame, target: float | None, rounds: int) -> l
     }
     seconds = timing.in_turns(contenders, rounds, clock=time.process_time, warmed=slow)
     timing.report(seconds)
-    for contender in (ours, framed):
+    met = []
+    for contender, kind, goal in ((ours, "", target), (framed, ", framed", None)):
         low, middle, high = timing.ratios(seconds, peer, contender)
-        line = f"  lifetimes / opsmetrics{', framed' if contender == framed else ''} ({low:.1f} .. {high:.1f})"
-        if contender == ours and target is not None:
-            met = [timing.verdict(line, middle, target, at_least=True)]
-        else:
+        line = f"  lifetimes / opsmetrics{kind} ({low:.1f} .. {high:.1f})"
+        if goal is None:
             print(f"  {line:<44} {middle:10.2f}      (no target)")
+        else:
+            met.append(timing.verdict(line, middle, goal, at_least=True))
     if last["peer"] is None:
         print("    lifetimes said that it did not converge")
-    evaluations = timing.verdict("  evaluations of value, gradient and Hessian", last["ours"].evaluations, MOST_EVALUATIONS)
-    return [*(met if target is not None else []), evaluations]
+    return [*met, timing.verdict("  evaluations of value, gradient and Hessian", last["ours"].evaluations, MOST_EVALUATIONS)]
 
 
 def scores(table: pd.DataFrame, rounds: int) -> list[bool]:

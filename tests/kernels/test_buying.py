@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mpmath import mp
 
-from opsmetrics._kernels import beta_geo, gamma_gamma, pareto_nbd
-from opsmetrics._kernels.histories import Histories
+from opsmetrics._kernels import beta_geo, gamma_gamma, newton, pareto_nbd
+from opsmetrics._kernels.histories import Histories, Total
 from tests.lifetime_value import reference
 
 BG, MBG, PARETO = "bg_nbd", "mbg_nbd", "pareto_nbd"
@@ -474,3 +474,16 @@ def test_few_nodes_come_near_the_likelihood(params):
     off = own.gradient - rough.gradient
     assert 0.5 * off @ np.linalg.solve(-own.hessian, off) < 1e-5
     assert rough.value == pytest.approx(own.value, rel=1e-5)
+
+
+def test_a_climb_is_given_up_only_below_what_is_known():
+    """A known summit that is only nearly one, as on a ridge, must not stop a climb that has come higher; one that is higher does."""
+
+    def total_at(theta):
+        return Total(float(-(theta**4 + 0.01 * theta**2).sum()), -4 * theta**3 - 0.02 * theta, -np.diag(12 * theta**2 + 0.02))
+
+    start, summit = np.array([1.0, -1.0]), newton.maximise(total_at, np.zeros(2), 1.0)
+    assert newton.maximise(total_at, start, 1.0, summit).reason == "near another summit"
+    found = newton.maximise(total_at, start, 1.0, newton.Optimum(np.array([0.5, 0.5]), total_at(np.array([0.5, 0.5])), 1, "converged"))
+    assert found.converged
+    assert found.theta == pytest.approx([0.0, 0.0], abs=1e-4)

@@ -50,10 +50,10 @@ class Optimum:
         return self.reason == "converged"
 
 
-def maximise(total_at: Callable[[Floats], Total], start: Floats, size: float, known: Floats | None = None) -> Optimum:
+def maximise(total_at: Callable[[Floats], Total], start: Floats, size: float, known: Optimum | None = None) -> Optimum:
     """Climb from `start`. `size` is the weight of the rows, which says how much of a value is rounding.
 
-    A climb that comes near a summit which is `known` is on its hill, and given up.
+    A climb that comes near a summit which is `known`, and lies below it, is on its hill and given up.
 
     The model of the surface is its Hessian with eigenvalues made negative (Ph. E. Gill & W. Murray, 1974), the step is cut to a radius, and
     the radius grows and shrinks with how well the model told the gain (J. Nocedal & S. J. Wright, 2006, Numerical Optimization, ch. 4). A
@@ -68,7 +68,7 @@ def maximise(total_at: Callable[[Floats], Total], start: Floats, size: float, kn
         rounding = 4e-15 * (abs(total.value) + size)
         if lowest > -FLAT and gain <= max(GAIN if lowest > STEEP else RIDGE_GAIN, rounding):
             return Optimum(theta, total, evaluations, "converged" if free.all() else "at a boundary")
-        if known is not None and np.abs(theta - known).max() < NEAR:
+        if known is not None and total.value <= known.total.value and np.abs(theta - known.theta).max() < NEAR:
             return Optimum(theta, total, evaluations, "near another summit")
         tried = np.clip(theta + stretch * step, -FAR, FAR)
         found = total_at(tried)

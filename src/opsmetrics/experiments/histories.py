@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from opsmetrics import _checks
-from opsmetrics._kernels import arms as kernel
+from opsmetrics._kernels.arms import Arms
 from opsmetrics.errors import DataError, ParameterError
 from opsmetrics.experiments import measures
 from opsmetrics.experiments.metrics import Metric
@@ -40,7 +40,7 @@ def told(units: object, metric: str | Metric, cluster: str | None) -> dict[str, 
     return known | {"cluster_size": size, "icc": min(max((effect - 1) / (size - 1), 0.0), 1.0) if size > 1 else 0.0}
 
 
-def _estimated(units: object, metric: str | Metric, name: str, cluster: str | None) -> tuple[kernel.Arms, Metric]:
+def _estimated(units: object, metric: str | Metric, name: str, cluster: str | None) -> tuple[Arms, Metric]:
     """The one arm that all units are, and the metric, which a bare column decides."""
     asked = Asked({name: metric}, strata=False, clustered=cluster is not None)
     people = population(units, asked, cluster, None)
@@ -48,7 +48,4 @@ def _estimated(units: object, metric: str | Metric, name: str, cluster: str | No
     metric = measures.resolve(asked.metrics, {name: found})[name]
     sizing = measures.Sizing(np.random.default_rng(0), progress=False)
     measured = measures.measured_of(found, metric, (1, 1), sizing, (name, 0), clustered=asked.clustered)
-    measured = measured.filled()
-    return kernel.estimate(
-        measured.cells, measured.test, measured.strata, measured.origin, ratio=measured.layout.base == 2, within=True
-    ), metric
+    return measured.filled().arms(within=True), metric

@@ -10,7 +10,6 @@ from typing import Final
 import numpy as np
 
 from opsmetrics._frames import Floats, Ints
-from opsmetrics._kernels import arms as kernel
 from opsmetrics._kernels import contrasts, proportions
 from opsmetrics._kernels.alternatives import Alternative
 from opsmetrics._kernels.arms import Arms
@@ -146,7 +145,7 @@ def _contest(measured: Measured, metric: Metric, control: Ints | None, question:
     _demand_possible(measured, metric, question)
     treatment, baseline = _pairs(measured, control)
     within = getattr(metric, "theta", "within") == "within"
-    arms = kernel.estimate(measured.cells, measured.test, measured.strata, measured.origin, ratio=measured.layout.base == 2, within=within)
+    arms = measured.arms(within=within)
     corrected = isinstance(metric, Mean) and metric.skew_correction
     quantile = isinstance(metric, Quantile)
     # What is looked at early has small arms, whose own variances are too small when their means are.

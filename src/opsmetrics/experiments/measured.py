@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from opsmetrics._frames import Floats, Ints
 from opsmetrics._kernels import moments
+from opsmetrics._kernels.arms import Arms, estimate
 from opsmetrics._kernels.moments import Moments
 from opsmetrics.experiments.metrics import Kind
 
@@ -77,6 +78,10 @@ class Measured:
     def raw_cells(self) -> Moments:
         """The groups with values as they were."""
         return self.cells if self.layout.base == 1 else moments.tilted(self.cells, np.repeat(self.origin[self.test], self.strata))
+
+    def arms(self, *, within: bool) -> Arms:
+        """Their estimates; `within` says where the coefficients of covariates come from."""
+        return estimate(self.cells, self.test, self.strata, self.origin, ratio=self.layout.base == 2, within=within)
 
     @property
     def units(self) -> Floats:

@@ -40,7 +40,7 @@ class Metric:
         for name in self.values:
             _column(name, getattr(self, name))
         hypothesis = _checks.choice("hypothesis", self.hypothesis, HYPOTHESES)
-        object.__setattr__(self, "decrease", bool(_checks.flag("decrease", self.decrease)))
+        object.__setattr__(self, "decrease", _checks.flag("decrease", self.decrease))
         if hypothesis == "superiority" and self.margin is not None:
             raise ParameterError(
                 f"margin={self.margin!r} has no meaning for superiority; leave it out, or ask for hypothesis='non-inferiority' or "
@@ -253,7 +253,7 @@ class Mean(Adjusted):
     def __post_init__(self) -> None:
         super().__post_init__()
         object.__setattr__(self, "winsorize", _cuts(self.winsorize))
-        object.__setattr__(self, "skew_correction", bool(_checks.flag("skew_correction", self.skew_correction)))
+        object.__setattr__(self, "skew_correction", _checks.flag("skew_correction", self.skew_correction))
         if self.skew_correction and self.covariate:
             raise ParameterError(
                 "skew_correction=True goes without covariates, whose third moments are not kept; leave one of them out.",

@@ -83,11 +83,12 @@ class Found:
     clusters: Ints | None = None
     origin: float = 0.0
 
-    def moments_at(self, origin: float) -> Moments:
-        """The moments about another origin."""
-        if self.origin == origin or self.values is not None:
-            return self.moments
-        return moments.tilted(self.moments, np.full(len(self.moments.n), self.origin - origin))
+    def about(self, origin: float) -> Found:
+        """The same with another origin."""
+        if self.origin == origin:
+            return self
+        moved = moments.tilted(self.moments, np.full(len(self.moments.n), self.origin - origin))
+        return replace(self, moments=moved, origin=origin)
 
 
 @dataclass(frozen=True, slots=True)
@@ -356,7 +357,7 @@ def _joined(found: Sequence[Found], size: int, codes: Sequence[Ints] | None = No
     places = [np.arange(len(part.moments.n)) for part in found] if codes is None else codes
     indicators = tuple(sorted({i for part in found for i in part.indicators}))
     origin = found[0].origin
-    stacked = moments.stack(_widened(part, part.moments_at(origin), indicators) for part in found)
+    stacked = moments.stack(_widened(part.about(origin), indicators) for part in found)
     odd = next((part.odd for part in found if part.odd is not None), None)
     whole = Found(
         moments.merge(stacked, np.concatenate(places), size), indicators, odd, sum(part.missing for part in found),
@@ -379,9 +380,9 @@ def _last(codes: Ints | None) -> int:
     return -1 if codes is None else int(codes.max(initial=-1))
 
 
-def _widened(found: Found, m: Moments, indicators: tuple[int, ...]) -> Moments:
+def _widened(found: Found, indicators: tuple[int, ...]) -> Moments:
     """Moments with room for all indicators: where a part has none of them, they are all zero."""
-    missing = [i for i in indicators if i not in found.indicators]
+    m, missing = found.moments, [i for i in indicators if i not in found.indicators]
     if not missing:
         return m
     p = m.mean.shape[1] - len(found.indicators)

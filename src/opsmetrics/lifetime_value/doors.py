@@ -88,27 +88,26 @@ def read(summary: object, names: Mapping[str, str]) -> tuple[Table, dict[str, An
     columns = table.numbers([Use(argument, name, "number") for argument, name in names.items()])
     _checks.not_empty("summary", len(next(iter(columns.values()))))
     for name, values in columns.items():
-        _refuse_sizes(name, values)
+        code = f"data.{name.lower()}"
+        if not np.isfinite(values).all():
+            rows = int(np.count_nonzero(~np.isfinite(values)))
+            raise DataError(
+                f"{name} is null or infinite in {rows:,} of {len(values):,} rows; every row needs a number. Leave these rows out.",
+                code=code,
+            )
+        _refuse_beyond(name, values, code)
     return table, columns
 
 
-def _refuse_sizes(name: str, values: Floats) -> None:
-    """Numbers that are none, or beyond all measure."""
+def _refuse_beyond(told: str, values: Floats, code: str) -> None:
+    """Numbers that are in the wrong unit."""
     sizes = np.abs(values)
-    if len(sizes) == 0 or (float(sizes.max()) <= HUGE and not ((sizes < 1 / HUGE) & (sizes > 0)).any()):  # where NaN is the largest, too
-        return
-    argument = name.lower()
-    if rows := int(np.count_nonzero(~np.isfinite(values))):
+    if (beyond := (sizes > HUGE) | ((sizes < 1 / HUGE) & (sizes > 0))).any():
         raise DataError(
-            f"{name} is null or infinite in {rows:,} of {len(values):,} rows; every row needs a number. Leave these rows out.",
-            code=f"data.{argument}",
+            f"{told}={values[beyond][0]:g} in one of the rows is beyond measure: sizes are 0, or from {1 / HUGE:g} to {HUGE:g}. "
+            "Choose another unit.",
+            code=code,
         )
-    beyond = (sizes > HUGE) | ((sizes < 1 / HUGE) & (sizes > 0))
-    raise DataError(
-        f"{name}={values[beyond][0]:g} in one of the rows is beyond measure: sizes are 0, or from {1 / HUGE:g} to {HUGE:g}. "
-        "Choose another unit.",
-        code=f"data.{argument}",
-    )
 
 
 def _arrays(given: Mapping[str, Any]) -> dict[str, npt.NDArray[Any]]:
@@ -207,17 +206,11 @@ def _covariates(table: Table, part: str, given: object) -> Floats | None:
     uses = [Use(f"{argument}[{place}]", name, "number") for place, name in enumerate(names)]
     columns = table.numbers(uses)
     for use in uses:
-        sizes = np.abs(columns[use.argument])
-        if not np.isfinite(sizes).all():
+        if not np.isfinite(columns[use.argument]).all():
             raise DataError(
                 f"{use.argument}={use.column!r} is null or infinite in some rows; a covariate must be known of every customer. Fill it, or "
                 "leave these customers out.",
                 code="data.covariates",
             )
-        if (beyond := (sizes > HUGE) | ((sizes < 1 / HUGE) & (sizes > 0))).any():
-            raise DataError(
-                f"{use.argument}={use.column!r} holds {columns[use.argument][beyond][0]:g}, beyond measure: sizes are 0, or from "
-                f"{1 / HUGE:g} to {HUGE:g}. Choose another unit.",
-                code="data.covariates",
-            )
+        _refuse_beyond(repr(use.column), columns[use.argument], "data.covariates")
     return np.stack([columns[use.argument] for use in uses])

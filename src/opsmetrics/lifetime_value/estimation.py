@@ -95,7 +95,7 @@ def _highest(surface: Surface, starts: Iterable[Floats], best: Optimum | None = 
     """The highest of the summits that starts lead to, and one that is known; and the evaluations that it took."""
     evaluations = 0
     for start in starts:
-        found = newton.maximise(surface.total_at, start, surface.size, best.theta if best is not None and best.converged else None)
+        found = newton.maximise(surface.total_at, start, surface.size, best if best is not None and best.converged else None)
         evaluations += found.evaluations
         if best is None or found.total.value > best.total.value + newton.GAIN:
             best = found
