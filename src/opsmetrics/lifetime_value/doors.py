@@ -88,25 +88,25 @@ def read(summary: object, names: Mapping[str, str]) -> tuple[Table, dict[str, An
     columns = table.numbers([Use(argument, name, "number") for argument, name in names.items()])
     _checks.not_empty("summary", len(next(iter(columns.values()))))
     for name, values in columns.items():
-        code = f"data.{name.lower()}"
+        part = name.lower()
         if not np.isfinite(values).all():
             rows = int(np.count_nonzero(~np.isfinite(values)))
             raise DataError(
                 f"{name} is null or infinite in {rows:,} of {len(values):,} rows; every row needs a number. Leave these rows out.",
-                code=code,
+                code=f"data.{part}",
             )
-        _refuse_beyond(name, values, code)
+        _refuse_beyond(name, values, part)
     return table, columns
 
 
-def _refuse_beyond(told: str, values: Floats, code: str) -> None:
+def _refuse_beyond(told: str, values: Floats, part: str) -> None:
     """Numbers that are in the wrong unit."""
     sizes = np.abs(values)
     if (beyond := (sizes > HUGE) | ((sizes < 1 / HUGE) & (sizes > 0))).any():
         raise DataError(
             f"{told}={values[beyond][0]:g} in one of the rows is beyond measure: sizes are 0, or from {1 / HUGE:g} to {HUGE:g}. "
             "Choose another unit.",
-            code=code,
+            code=f"data.{part}",
         )
 
 
@@ -212,5 +212,5 @@ def _covariates(table: Table, part: str, given: object) -> Floats | None:
                 "leave these customers out.",
                 code="data.covariates",
             )
-        _refuse_beyond(repr(use.column), columns[use.argument], "data.covariates")
+        _refuse_beyond(repr(use.column), columns[use.argument], "covariates")
     return np.stack([columns[use.argument] for use in uses])
