@@ -88,25 +88,25 @@ def read(summary: object, names: Mapping[str, str]) -> tuple[Table, dict[str, An
     columns = table.numbers([Use(argument, name, "number") for argument, name in names.items()])
     _checks.not_empty("summary", len(next(iter(columns.values()))))
     for name, values in columns.items():
-        part = name.lower()
+        argument = name.lower()
         if not np.isfinite(values).all():
             rows = int(np.count_nonzero(~np.isfinite(values)))
             raise DataError(
                 f"{name} is null or infinite in {rows:,} of {len(values):,} rows; every row needs a number. Leave these rows out.",
-                code=f"data.{part}",
+                code=f"data.{argument}",
             )
-        _refuse_beyond(name, values, part)
+        _refuse_beyond(name, values, argument)
     return table, columns
 
 
-def _refuse_beyond(told: str, values: Floats, part: str) -> None:
+def _refuse_beyond(told: str, values: Floats, argument: str) -> None:
     """Numbers that are in the wrong unit."""
     sizes = np.abs(values)
     if (beyond := (sizes > HUGE) | ((sizes < 1 / HUGE) & (sizes > 0))).any():
         raise DataError(
             f"{told}={values[beyond][0]:g} in one of the rows is beyond measure: sizes are 0, or from {1 / HUGE:g} to {HUGE:g}. "
             "Choose another unit.",
-            code=f"data.{part}",
+            code=f"data.{argument}",
         )
 
 
