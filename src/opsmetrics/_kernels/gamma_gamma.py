@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from opsmetrics._kernels import rising
-from opsmetrics._kernels.histories import Total, distinct
+from opsmetrics._kernels.histories import Total
 
 if TYPE_CHECKING:
     from opsmetrics._kernels.histories import Ints
@@ -23,6 +23,8 @@ Floats = npt.NDArray[np.float64]
 
 BLOCK = 8192
 """Rows whose scratch stays in the cache."""
+
+_POWERS = np.arange(3.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,23 +70,30 @@ class GammaGamma:
 
 @dataclass(frozen=True, slots=True)
 class Amounts:
-    """Mean amounts z of x purchases, by distinct x: what of a likelihood over them depends on no parameter."""
+    """Mean amounts z of x purchases: what of a likelihood over them depends on no parameter.
+
+    `counts` are the distinct x, and `moments` the sums of their weights times 1, x and x^2. By row, `spent` is x z, and `weights` are the
+    weight and the weight times x; in all they come to `customers` and `purchases`.
+    """
 
     counts: Floats
-    of: Ints
+    moments: Floats
     spent: Floats
     weights: Floats
-    many: Floats
-    log_spent: Floats
+    customers: float
+    purchases: float
+    log_spent: float
     log_mean: float
 
     @classmethod
     def of_rows(cls, x: Ints, z: Floats, weights: Floats) -> Amounts:
         """Add up what can be added up once."""
-        one, of = distinct(x)
-        counts, spent = x[one], x * z
-        many, log_spent = (np.asarray(np.bincount(of, values), dtype=np.float64) for values in (weights, weights * np.log(spent)))
-        return cls(counts.astype(np.float64), of, spent, weights, many, log_spent, float(weights @ np.log(z)))
+        many = np.bincount(x, weights)
+        counts = np.flatnonzero(many)
+        moments = np.asarray(many[counts][:, None] * counts[:, None] ** _POWERS, dtype=np.float64)
+        spent, by_row = x * z, np.stack([weights, weights * x], axis=1)
+        totals = *moments[:, :2].sum(axis=0).tolist(), float(by_row[:, 1] @ np.log(spent)), float(weights @ np.log(z))
+        return cls(counts.astype(np.float64), moments, spent, by_row, *totals)
 
 
 def by_moments(x: Ints, z: Floats, weights: Floats) -> Floats:
@@ -113,28 +122,27 @@ def likelihood(theta: Floats, amounts: Amounts) -> Total:
     """
     from scipy.special import gammaln, zeta
 
-    p, q, v = np.exp(theta)
-    many, shape = amounts.many, p * amounts.counts
-    other = np.full(len(shape), q)
-    kept, spent, turn = np.zeros((3, len(many)))
-    for begin in range(0, len(amounts.of), BLOCK):
+    p, q, v = np.exp(theta).tolist()
+    sums = np.zeros((3, 2))
+    for begin in range(0, len(amounts.spent), BLOCK):
         block = slice(begin, begin + BLOCK)
-        of, weights, ratio = amounts.of[block], amounts.weights[block], amounts.spent[block] / v
-        share = weights * (ratio / (1 + ratio))
-        kept += np.bincount(of, weights * np.log1p(ratio), len(many))
-        spent += np.bincount(of, share, len(many))
-        turn += np.bincount(of, share / (1 + ratio), len(many))
-    log_share = amounts.log_spent - many * theta[2] - kept
-    total = shape + q
+        ratio = amounts.spent[block] / v
+        above = 1 + ratio
+        share = ratio / above
+        sums += np.array([np.log1p(ratio), share, share / above]) @ amounts.weights[block]
+    (kept, kept_x), (share_all, share_x), (turn, turn_x) = sums.tolist()
+    shape = p * amounts.counts
     # ln Gamma(p x + q) - ln Gamma(p x), and less ln Gamma(q) in the place of the second: slopes in p x, and in q
-    (grown, _), (by_start, by_step), (by_start2, by_step2) = rising.rows([shape, other], [other, shape])
-    value = float(many @ (grown - gammaln(q)) + shape @ log_share - q * kept.sum() - amounts.log_mean)
-    first = np.array([many @ (shape * by_start) + shape @ log_share, q * (many @ by_step - kept.sum()), total @ spent - shape @ many])
-    second = np.zeros((3, 3))
-    second[0, 0] = first[0] + many @ (shape * shape * by_start2)
-    second[1, 1] = first[1] + q * q * (many @ by_step2)
-    second[2, 2] = -(total @ turn)
-    second[0, 1] = second[1, 0] = q * (many @ (shape * zeta(2.0, total)))
-    second[0, 2] = second[2, 0] = shape @ (spent - many)
-    second[1, 2] = second[2, 1] = q * spent.sum()
-    return Total(value, first, second)
+    of_shape, of_q = rising.rows(shape, q), rising.rows(q, shape)
+    gammas = np.array([*of_shape, *of_q[1:], zeta(2.0, shape + q)]) @ amounts.moments
+    (grown, _, _), (_, rises, _), (_, _, rises2), (falls, _, _), (falls2, _, _), (_, across, _) = gammas.tolist()
+    grown -= amounts.customers * float(gammaln(q))
+    log_share = p * (amounts.log_spent - amounts.purchases * float(theta[2]) - kept_x)
+    by_p, by_q, bent = p * rises + log_share, q * (falls - kept), p * (share_x - amounts.purchases)
+    hessian = [
+        [by_p + p * p * rises2, p * q * across, bent],
+        [p * q * across, by_q + q * q * falls2, q * share_all],
+        [bent, q * share_all, -p * turn_x - q * turn],
+    ]
+    value = grown + log_share - q * kept - amounts.log_mean
+    return Total(value, np.array([by_p, by_q, bent + q * share_all]), np.array(hessian))

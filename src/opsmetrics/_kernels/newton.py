@@ -59,7 +59,7 @@ def maximise(total_at: Callable[[Floats], Total], start: Floats, size: float, kn
     the radius grows and shrinks with how well the model told the gain (J. Nocedal & S. J. Wright, 2006, Numerical Optimization, ch. 4). A
     parameter that runs to the boundary stays there, and the others go on.
     """
-    theta, total, radius, stretch = np.clip(start, -FAR, FAR), total_at(start), 1.0, 1.0
+    theta, total, radius, stretch = _within(start, FAR), total_at(start), 1.0, 1.0
     for evaluations in range(1, MOST_STEPS):
         free = np.abs(theta) < FAR
         if not free.all():
@@ -70,7 +70,7 @@ def maximise(total_at: Callable[[Floats], Total], start: Floats, size: float, kn
             return Optimum(theta, total, evaluations, "converged" if free.all() else "at a boundary")
         if known is not None and total.value <= known.total.value and np.abs(theta - known.theta).max() < NEAR:
             return Optimum(theta, total, evaluations, "near another summit")
-        tried = np.clip(theta + stretch * step, -FAR, FAR)
+        tried = _within(theta + stretch * step, FAR)
         found = total_at(tried)
         got, length = found.value - total.value, float(np.abs(step).max())
         if not np.isfinite(found.value) or got < 0.1 * promised - 10 * rounding:
@@ -89,15 +89,20 @@ def maximise(total_at: Callable[[Floats], Total], start: Floats, size: float, kn
 
 def _step(total: Total, free: npt.NDArray[np.bool_], radius: float, size: float) -> tuple[Floats, float, float, float]:
     """Newton's step within a radius; what one within `REACH` would gain, what this one promises, and the least curvature."""
-    own = np.flatnonzero(free)
-    curvature, axes = np.linalg.eigh(-total.hessian[own[:, None], own])
+    own = slice(None) if free.all() else free
+    curvature, axes = np.linalg.eigh(-total.hessian[own][:, own])
     slope, sizes = axes.T @ total.gradient[own], np.abs(curvature)
     bent = np.maximum(sizes, max(1e-10 * float(sizes.max(initial=0.0)), 1e-12 * size))
     along = slope / bent
-    reach = np.clip(along, -REACH, REACH)
+    reach = _within(along, REACH)
     gain = float(slope @ reach - 0.5 * (bent @ (reach * reach)))
     if (length := float(np.abs(axes @ along).max(initial=0.0))) > radius:
         along = along * (radius / length)
     step = np.zeros(len(free))
     step[own] = axes @ along
     return step, gain, float(slope @ along - 0.5 * (bent @ (along * along))), float(curvature.min(initial=np.inf))
+
+
+def _within(values: Floats, most: float) -> Floats:
+    """Numbers cut at so much either way."""
+    return np.minimum(np.maximum(values, -most), most)

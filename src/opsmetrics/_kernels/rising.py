@@ -32,11 +32,12 @@ def rows(z: npt.ArrayLike, k: npt.ArrayLike) -> tuple[Floats, Floats, Floats]:
     """Row by row, with the first two derivatives in z. Large z by differences of Stirling's series, which do not cancel."""
     from scipy.special import digamma, gammaln, zeta
 
-    start, steps = np.broadcast_arrays(np.asarray(z, dtype=np.float64), np.asarray(k, dtype=np.float64))
-    ends = np.stack([start + steps, start])
-    value, first, second = (end - begin for end, begin in (gammaln(ends), digamma(ends), zeta(2.0, ends)))
-    large = start > _LARGE
-    if large.any():
+    start, steps = np.asarray(z, dtype=np.float64), np.asarray(k, dtype=np.float64)
+    end = start + steps
+    value, first, second = gammaln(end) - gammaln(start), digamma(end) - digamma(start), zeta(2.0, end) - zeta(2.0, start)
+    if (start > _LARGE).any():
+        start, steps = np.broadcast_arrays(start, steps)
+        large = start > _LARGE
         value, first, second = (np.array(found) for found in (value, first, second))
         value[large], first[large], second[large] = _stirling(start[large], steps[large])
     return value, first, second
