@@ -483,7 +483,8 @@ def test_a_climb_is_given_up_only_below_what_is_known():
         return Total(float(-(theta**4 + 0.01 * theta**2).sum()), -4 * theta**3 - 0.02 * theta, -np.diag(12 * theta**2 + 0.02))
 
     start, summit = np.array([1.0, -1.0]), newton.maximise(total_at, np.zeros(2), 1.0)
-    assert newton.maximise(total_at, start, 1.0, summit).reason == "near another summit"
-    found = newton.maximise(total_at, start, 1.0, newton.Optimum(np.array([0.5, 0.5]), total_at(np.array([0.5, 0.5])), 1, "converged"))
+    assert newton.maximise(total_at, start, 1.0, summit).reason == "below another summit"
+    ridge = np.array([0.5, 0.5])
+    found = newton.maximise(total_at, 0.4 * start, 1.0, newton.Optimum(ridge, total_at(ridge), 1, "converged"))
     assert found.converged
     assert found.theta == pytest.approx([0.0, 0.0], abs=1e-4)

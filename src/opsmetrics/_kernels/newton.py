@@ -29,8 +29,11 @@ FLAT: Final = 1e-5
 FAR: Final = 18.0
 """A log of a parameter, in the data's own units, beyond which it is taken to run to the boundary; farther out all is rounding."""
 
-NEAR: Final = 0.75
+NEAR: Final = 1.0
 """Logs of all parameters that are no farther apart belong to one hill."""
+
+OPTIMISM: Final = 2.0
+"""A climb is given up where so many times what its model promises does not bring it to a summit that is known."""
 
 MOST_STEPS: Final = 60
 
@@ -53,7 +56,7 @@ class Optimum:
 def maximise(total_at: Callable[[Floats], Total], start: Floats, size: float, known: Optimum | None = None) -> Optimum:
     """Climb from `start`. `size` is the weight of the rows, which says how much of a value is rounding.
 
-    A climb that comes near a summit which is `known`, and lies below it, is on its hill and given up.
+    A climb is given up where it leads to a summit that is `known`, or to a lower one.
 
     The model of the surface is its Hessian with eigenvalues made negative (Ph. E. Gill & W. Murray, 1974), the step is cut to a radius, and
     the radius grows and shrinks with how well the model told the gain (J. Nocedal & S. J. Wright, 2006, Numerical Optimization, ch. 4). A
@@ -68,8 +71,9 @@ def maximise(total_at: Callable[[Floats], Total], start: Floats, size: float, kn
         rounding = 4e-15 * (abs(total.value) + size)
         if lowest > -FLAT and gain <= max(GAIN if lowest > STEEP else RIDGE_GAIN, rounding):
             return Optimum(theta, total, evaluations, "converged" if free.all() else "at a boundary")
-        if known is not None and total.value <= known.total.value and np.abs(theta - known.theta).max() < NEAR:
-            return Optimum(theta, total, evaluations, "near another summit")
+        ahead, promise = (theta + step, gain) if lowest > 0 else (theta, np.inf)
+        if known is not None and _is_outdone(known, ahead, total.value, promise):
+            return Optimum(theta, total, evaluations, "below another summit")
         tried = _within(theta + stretch * step, FAR)
         found = total_at(tried)
         got, length = found.value - total.value, float(np.abs(step).max())
@@ -101,6 +105,12 @@ def _step(total: Total, free: npt.NDArray[np.bool_], radius: float, size: float)
     step = np.zeros(len(free))
     step[own] = axes @ along
     return step, gain, float(slope @ along - 0.5 * (bent @ (along * along))), float(curvature.min(initial=np.inf))
+
+
+def _is_outdone(known: Optimum, ahead: Floats, value: float, promise: float) -> bool:
+    """Whether a climb, which its model leads so far and promises so much, ends at a known summit or at a lower one."""
+    summit = known.total.value
+    return value <= summit and (value + OPTIMISM * promise < summit or float(np.abs(ahead - known.theta).max()) < NEAR)
 
 
 def _within(values: Floats, most: float) -> Floats:

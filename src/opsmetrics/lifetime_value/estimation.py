@@ -16,6 +16,9 @@ from opsmetrics._kernels.newton import Optimum
 WEAK: Final = 2.0
 """The standard error of a parameter's logarithm beyond which the data tell next to nothing of the parameter."""
 
+DOUBTFUL: Final = 1.3
+"""And the one beyond which there may be another summit that is higher: where a likelihood has more than one, this one is so broad."""
+
 _MANY = 50_000
 _SOME = 5_000
 """Of so many rows and more, the search begins where it ended on so few of them, evenly spread."""
@@ -69,7 +72,7 @@ def estimate(
 ) -> Estimate:
     """Climb the first surface from the near starts, and from the highest summit on the others, to the last: the likelihood itself.
 
-    Where what comes out is no maximum, or hardly one, climb that from the far starts too, and keep the highest. `penalty` times the sum
+    Where what comes out is no maximum, or a broad one, climb that from the far starts too, and keep the highest. `penalty` times the sum
     of the squared logs of the first `logs` parameters is taken off, in units in which the data are about one: the logarithm of a normal
     density around them.
     """
@@ -79,7 +82,7 @@ def estimate(
         best, taken = _highest(surface, [best.theta if best.converged else near[0]])
         evaluations += taken
     covariance = _covariance(best.total.hessian)
-    if not best.converged or _errors(covariance)[:logs].max() > WEAK:
+    if not best.converged or _errors(covariance)[:logs].max() > DOUBTFUL:
         best, taken = _highest((first, *later)[-1], far, best)
         evaluations += taken
         covariance = _covariance(best.total.hessian)

@@ -68,7 +68,7 @@ FAMILIES: Final[dict[str, Family]] = {
     ),
     "mbg_nbd": Family(
         "MBG/NBD", "ModifiedBetaGeoFitter", ("r", "alpha", "a", "b"), bind(beta_geo.BetaGeo, first=1), bind(beta_geo.likelihood, first=1),
-        near=((0.5, 2.0, 1.0, 4.0), (2.0, 2.0, 0.3, 0.3)),  # one-time buyers: who would come back some day, or who are gone at once
+        near=((1.0, 1.5, 0.8, 2.5), (2.0, 2.0, 0.3, 0.3)),  # one-time buyers: who would come back some day, or who are gone at once
         far=_COINS,
         timed=("alpha",), moved=("a", 1.0),
     ),
