@@ -9,6 +9,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from mpmath import mp, mpf
+from scipy.optimize import minimize_scalar
 
 from opsmetrics._kernels import mixtures as kernel
 from opsmetrics._kernels import sequential
@@ -128,3 +129,43 @@ def test_evidence_at_large_counts(counts):
 
 def test_no_units_are_no_evidence():
     assert float(kernel.split_evidence([0, 0], [0.5, 0.5], 10_000.0)) == 0.0
+
+
+# ---------------------------------------------------------------------------------------------- the limit of always valid t-tests
+
+
+def avlm_evidence(t, n, g, freedom):
+    """The logarithm of the evidence of an always valid t-test, whose mixture has the variance 1 / g (M. Lindon et al., 2022)."""
+    kept = g / (g + n)
+    return 0.5 * math.log(kept) + (freedom + 1) / 2 * math.log1p((1 - kept) * t * t / freedom / (1 + kept * t * t / freedom))
+
+
+def avlm_radius(n, g, freedom, error):
+    """Half its interval, in standard errors."""
+    kept = g / (g + n)
+    root = math.exp(math.log(kept * error * error) / (freedom + 1))
+    return math.sqrt(freedom * (1 - root) / (root - kept))
+
+
+def test_always_valid_t_tests_become_this_one_as_their_degrees_of_freedom_grow():
+    case = golden("avlm_mtcars")
+    expected, n, many = case["expected"], 32, 1e9
+    for g, p, interval in zip(case["inputs"]["g"], expected["p"], (expected["ci_g1"], expected["ci_g10"]), strict=True):
+        assert math.exp(-avlm_evidence(expected["t"], n, g, n - 2)) == pytest.approx(p, rel=case["tolerance"])
+        half = expected["se"] * avlm_radius(n, g, n - 2, 0.05)
+        assert [expected["est"] - half, expected["est"] + half] == pytest.approx(interval, rel=case["tolerance"])
+        assert float(kernel.log_evidence(expected["t"], n, 1 / g, 2)) == pytest.approx(avlm_evidence(expected["t"], n, g, many), rel=1e-6)
+        assert float(kernel.critical(n, 1 / g, 0.05, 2)) == pytest.approx(avlm_radius(n, g, many, 0.05), rel=1e-6)
+
+
+def test_the_mixture_is_tuned_to_be_about_the_narrowest():
+    """What is tuned is the first step towards the best mixture, and costs less than a thousandth of the width."""
+    case = golden("avlm_optimal_g")
+
+    def best(n, freedom, error):
+        found = minimize_scalar(lambda log: avlm_radius(n, math.exp(log), freedom, error), bounds=(0, 15), options={"xatol": 1e-10})
+        return math.exp(found.x), found.fun
+
+    for (n, parameters, error), g in zip(case["inputs"]["cases"], case["expected"]["g"], strict=True):
+        assert best(n, n - parameters, error)[0] == pytest.approx(g, rel=1e-5)
+        assert float(kernel.critical(n, kernel.tuned(n, error), error, 2)) == pytest.approx(best(n, 1e9, error)[1], rel=1e-3)

@@ -162,7 +162,7 @@ def spend(t: Floats, cumulative: Floats, sides: int) -> Walk:
         arriving.append(paths)
         if cumulative[k] - spent > NEGLIGIBLE * cumulative[-1]:
             log_spend = np.log(cumulative[k : k + 1] - spent)
-            bounds[k] = bound(paths, t[k : k + 1], log_spend, sides)[0]
+            bounds[k] = bound(paths, t[k : k + 1], log_spend, sides, near=bounds[k - 1] if k else np.inf)[0]
             spent = cumulative[k]
             low = -bounds[k] if sides == 2 else -math.inf
             if k < t.size - 1:
@@ -170,28 +170,28 @@ def spend(t: Floats, cumulative: Floats, sides: int) -> Walk:
     return Walk(t, -bounds if sides == 2 else np.full(t.size, -np.inf), bounds, tuple(arriving))
 
 
-def bound(paths: Paths, t: Floats, log_spend: Floats, sides: int) -> Floats:
-    """The z at each time t that so much of the arriving paths exceed, on one side or in size."""
+def bound(paths: Paths, t: Floats, log_spend: Floats, sides: int, near: float = np.inf) -> Floats:
+    """The z at each time t that so much of the arriving paths exceed, on one side or in size, and which may be `near` another."""
     from scipy.special import ndtri_exp
 
     log_side = log_spend - math.log(sides)
-    found = _exceeded(paths, t, log_side, -np.sqrt(t) * ndtri_exp(np.minimum(log_side, -1e-300))) / np.sqrt(t)
+    found = _exceeded(paths, t, log_side, np.sqrt(t) * np.minimum(-ndtri_exp(np.minimum(log_side, -1e-300)), near)) / np.sqrt(t)
     return np.maximum(found, 0.0) if sides == 2 else found
 
 
-def _exceeded(paths: Paths, t: Floats, log_spend: Floats, beyond: Floats) -> Floats:
+def _exceeded(paths: Paths, t: Floats, log_spend: Floats, near: Floats) -> Floats:
     """The score at each time t that this mass of the arriving paths exceeds; minus infinity where fewer arrive.
 
     The logarithm of the mass above b is concave and decreasing in b (A. Prekopa, 1971, Acta Sci. Math. 32, 301-316), so Newton's steps
-    from a place beyond the root come down to it and never pass it.
+    lead beyond the root at most once, and then come down to it. They are so near at the end that one more would only be rounding.
     """
-    b = np.array(beyond, dtype=np.float64)
+    b = np.array(near, dtype=np.float64)
     enough = log_spend < np.logaddexp.reduce(paths.log_mass) - 1e-15
     for _ in range(100):
         log_above, slope = _log_above(paths, t, b)
         step = np.where(enough, (log_above - log_spend) / slope, 0.0)
         b -= step
-        if (np.abs(step) <= 1e-13 * np.sqrt(t)).all():
+        if (np.abs(step) <= 1e-8 * np.sqrt(t)).all():
             break
     return np.where(enough, b, -np.inf)
 
