@@ -21,6 +21,9 @@ Ints = npt.NDArray[np.int64]
 FEW: Final = 256
 """Units whose mean stands in for that of all."""
 
+_PIECE: Final = 8192
+"""Products that BLAS adds up at once: from 10,000 on it begins threads, which would fight with ours."""
+
 
 @dataclass(frozen=True, slots=True)
 class Moments:
@@ -80,21 +83,33 @@ def of_units(values: Sequence[Floats], runs: Runs, groups: int, *, third: int = 
         for i, own in enumerate(deviations):
             centre[group, i] = own[:FEW].sum() / len(own[:FEW])
             np.subtract(own, centre[group, i], out=own)
-            total[group, i] = own.sum()
-        _products(deviations, products[group], cubes[group])
+        _sums(deviations, total[group], products[group], cubes[group])
     off = total / np.where(n > 0, n, 1.0)[:, None]
     products -= n[:, None, None] * off[:, :, None] * off[:, None, :]
     return Moments(n, centre + off, products, cubes - _moved(n, off[:, :third], products[:, :third, :third]))
 
 
-def _products(deviations: Sequence[Floats], products: Floats, cubes: Floats) -> None:
-    """Write the sums of products and cubes of deviations."""
-    for i, j in itertools.combinations_with_replacement(range(len(deviations)), 2):
-        products[i, j] = products[j, i] = np.einsum("u,u->", deviations[i], deviations[j])  # no BLAS, whose threads would fight with ours
-        for k in range(j, len(cubes)):
-            triple = np.einsum("u,u->", deviations[i] * deviations[j], deviations[k])
-            for at in set(itertools.permutations((i, j, k))):
-                cubes[at] = triple
+def _sums(deviations: Sequence[Floats], total: Floats, products: Floats, cubes: Floats) -> None:
+    """Write the sums of deviations, of their products and of their cubes."""
+    for i, own in enumerate(deviations):
+        total[i] = own.sum()
+        for j in range(i, len(deviations)):
+            products[i, j] = products[j, i] = _dot(own, deviations[j])
+        for j in range(i, len(cubes)):
+            both = own * deviations[j]
+            for k in range(j, len(cubes)):
+                triple = _dot(both, deviations[k])
+                for at in itertools.permutations((i, j, k)):
+                    cubes[at] = triple
+
+
+def _dot(one: Floats, other: Floats) -> float:
+    """The sum of products, in pieces."""
+    whole = len(one) - len(one) % _PIECE
+    found = float(one[whole:].dot(other[whole:]))
+    if whole == 0:
+        return found
+    return found + float(np.vecdot(one[:whole].reshape(-1, _PIECE), other[:whole].reshape(-1, _PIECE)).sum())
 
 
 def mapped(parts: Moments, matrix: Floats) -> Moments:

@@ -231,20 +231,20 @@ def _block(columns: Mapping[str, Floats], groups: Ints, rows: slice, size: int, 
     codes = groups[rows]
     known = codes >= 0
     every = bool(known.all())
-    runs = Runs.of(codes.astype(np.min_scalar_type(size))) if every else None
-    units = np.bincount(codes if every else codes[known], minlength=size)
+    narrow = np.min_scalar_type(size)
+    all_runs = Runs.of((codes if every else codes[known]).astype(narrow))
+    units = np.zeros(size, dtype=np.int64)
+    units[all_runs.groups] = np.diff(all_runs.bounds)
     found = {}
     for name in asked.metrics:
         values, indicators, valid, incomplete = values_of([columns[column][rows] for column in asked.columns(name)], name, asked)
-        if every and valid is None and runs is not None:
-            found[name] = _measured(values, runs, codes, size, indicators, 0, incomplete, asked, name)
-            continue
-        present = known if valid is None else known & valid
-        own = codes[present]
-        narrow = Runs.of(own.astype(np.min_scalar_type(size)))
-        missing = int((known & ~present).sum())
-        values = [column[present] for column in values]
-        found[name] = _measured(values, narrow, own, size, indicators, missing, incomplete, asked, name)
+        own, runs, missing = codes, all_runs, 0
+        if not every or valid is not None:
+            present = known if valid is None else known & valid
+            own, values = codes[present], [column[present] for column in values]
+        if valid is not None:
+            runs, missing = Runs.of(own.astype(narrow)), int((known & ~valid).sum())
+        found[name] = _measured(values, runs, own, size, indicators, missing, incomplete, asked, name)
     return units, found
 
 
