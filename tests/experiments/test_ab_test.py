@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 import re
 from dataclasses import replace
@@ -45,6 +46,30 @@ def test_three_variants_against_one_and_all_pairs() -> None:
     assert set(pairs.index) == {("A", "B"), ("A", "C"), ("B", "C")}
     for (baseline, variant), one, two in ((("A", "B"), b, a), (("A", "C"), c, a), (("B", "C"), c, b)):
         agree(pairs.loc[(baseline, variant)], oracle.welch(one, two))
+
+
+@pytest.mark.parametrize(
+    ("control", "other"),
+    [
+        (dt.date(2024, 1, 1), dt.date(2024, 2, 1)), (False, True), (np.bool_(False), True), (np.int64(7), 3), (7.0, 3),
+        (np.str_("old"), "new"),
+    ],
+)  # fmt: skip
+def test_a_control_is_told_by_a_label_of_any_kind(control: Any, other: Any) -> None:
+    frame = pd.DataFrame({"variant": [control, other] * 40, "y": range(80)})
+    row = om.ab_test(frame, variant="variant", metrics="y", control=control).table.iloc[0]
+    told = [str(label) if isinstance(label, dt.date) else label for label in (control, other)]
+    assert [row["baseline"], row["variant"], row["difference"]] == [*told, 1.0]
+
+
+@pytest.mark.parametrize("control", [1, None, pd.NA, [True], math.nan, {"a": 1}, np.array([True])])
+def test_a_control_is_no_value_that_only_looks_like_a_label(control: Any) -> None:
+    frame = pd.DataFrame({"variant": [True, False] * 40, "y": range(80)})
+    if control is None:
+        assert len(om.ab_test(frame, variant="variant", metrics="y").table) == 1
+        return
+    with pytest.raises(om.DataError, match=r"is not among the variants \[False, True\]"):
+        om.ab_test(frame, variant="variant", metrics="y", control=control)
 
 
 def test_missing_outcomes_do_not_count() -> None:

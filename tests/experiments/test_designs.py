@@ -395,6 +395,9 @@ BAD = [
     refuse("looks NaN", plan([0.5, math.nan]), *LOOKS, "finite"),
     refuse("looks of text", plan(["a"]), *LOOKS, "'a'"),
     refuse("looks too many times", plan(np.linspace(0.0001, 1, 1_001)), *LOOKS, "1001 looks"),
+    refuse(
+        "looked at too often", lambda: plan(planned_n=10**6)().looked_at(range(200, 200_000, 200)), *UNITS, "counts has 999", "are 1003"
+    ),
     refuse("planned_n negative", plan(planned_n=-5), *PLANNED, "planned_n=-5"),
     refuse("planned_n 0", plan(planned_n=0), *PLANNED, "from 1"),
     refuse("planned_n fraction", plan(planned_n=10.5), *PLANNED, "10.5"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, overload
 
@@ -360,11 +360,11 @@ def _demand_two(variants: Sequence[object]) -> None:
         raise DataError(f"variant has one value, {list(variants)}; a comparison needs at least two.", code="data.variant")
 
 
-def _code_of(control: object, variants: Sequence[object]) -> int:
+def _code_of(control: Any, variants: Sequence[object]) -> int:
     """The code of the control."""
-    for code, label in enumerate(variants):
-        if np.isscalar(control) and label == control and isinstance(label, bool) == isinstance(control, bool):
-            return code
+    code = {label: code for code, label in enumerate(variants)}.get(control) if isinstance(control, Hashable) else None
+    if code is not None and isinstance(variants[code], bool) == isinstance(control, (bool, np.bool_)):  # to a dict True is 1
+        return code
     raise DataError(
         f"control={_checks.short(control)} is not among the variants {list(variants)}.{nearest(control, variants)}", code="data.control"
     )

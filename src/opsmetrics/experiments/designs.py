@@ -311,6 +311,12 @@ class GroupSequential(Design):
         been, planned = _been(counts, self.planned_n), np.array(self._terms().times)
         coming = planned[int(np.argmin(np.abs(planned - been[-1]))) + 1 :]
         coming = coming[(coming >= been[-1] + 2 * _CLOSEST) | (coming == 1)]
+        if (looks := len(been) + len(coming)) > _MOST_LOOKS:
+            raise ParameterError(
+                f"counts has {len(been)} looks, which with those still to come are {looks}; {_MOST_LOOKS:,} is the most. Leave out "
+                "some that were close to others.",
+                code="parameter.counts",
+            )
         return dataclasses.replace(self, looks=(*been, *coming.tolist()))
 
     def _terms(self) -> Terms:
