@@ -72,12 +72,13 @@ class GammaGamma:
 class Amounts:
     """Mean amounts z of x purchases: what of a likelihood over them depends on no parameter.
 
-    `counts` are the distinct x, and `moments` the sums of their weights times 1, x and x^2. By row, `spent` is x z, and `weights` are the
-    weight and the weight times x; in all they come to `customers` and `purchases`.
+    `counts` are the distinct x, and `moments` the sums of their weights times 1, x and x^2: `customers` and `purchases` in all. By row,
+    `spent` is x z.
     """
 
     counts: Floats
     moments: Floats
+    x: Ints
     spent: Floats
     weights: Floats
     customers: float
@@ -91,9 +92,9 @@ class Amounts:
         many = np.bincount(x, weights)
         counts = np.flatnonzero(many)
         moments = np.asarray(many[counts][:, None] * counts[:, None] ** _POWERS, dtype=np.float64)
-        spent, by_row = x * z, np.stack([weights, weights * x], axis=1)
-        totals = *moments[:, :2].sum(axis=0).tolist(), float(by_row[:, 1] @ np.log(spent)), float(weights @ np.log(z))
-        return cls(counts.astype(np.float64), moments, spent, by_row, *totals)
+        spent, totals = x * z, moments[:, :2].sum(axis=0).tolist()
+        logs = float(weights @ (x * np.log(spent))), float(weights @ np.log(z))
+        return cls(counts.astype(np.float64), moments, x, spent, weights, *totals, *logs)
 
 
 def by_moments(x: Ints, z: Floats, weights: Floats) -> Floats:
@@ -128,8 +129,8 @@ def likelihood(theta: Floats, amounts: Amounts) -> Total:
         block = slice(begin, begin + BLOCK)
         ratio = amounts.spent[block] / v
         above = 1 + ratio
-        share = ratio / above
-        sums += np.array([np.log1p(ratio), share, share / above]) @ amounts.weights[block]
+        share, weights = ratio / above, amounts.weights[block]
+        sums += np.array([np.log1p(ratio), share, share / above]) @ np.array([weights, weights * amounts.x[block]]).T
     (kept, kept_x), (share_all, share_x), (turn, turn_x) = sums.tolist()
     shape = p * amounts.counts
     # ln Gamma(p x + q) - ln Gamma(p x), and less ln Gamma(q) in the place of the second: slopes in p x, and in q
