@@ -92,9 +92,10 @@ class Amounts:
         many = np.bincount(x, weights)
         counts = np.flatnonzero(many)
         moments = np.asarray(many[counts][:, None] * counts[:, None] ** _POWERS, dtype=np.float64)
-        spent, totals = x * z, moments[:, :2].sum(axis=0).tolist()
-        logs = float(weights @ (x * np.log(spent))), float(weights @ np.log(z))
-        return cls(counts.astype(np.float64), moments, x, spent, weights, *totals, *logs)
+        customers, purchases, _ = moments.sum(axis=0).tolist()
+        spent = x * z
+        log_spent, log_mean = float(weights @ (x * np.log(spent))), float(weights @ np.log(z))
+        return cls(counts.astype(np.float64), moments, x, spent, weights, customers, purchases, log_spent, log_mean)
 
 
 def by_moments(x: Ints, z: Floats, weights: Floats) -> Floats:
