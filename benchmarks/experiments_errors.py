@@ -242,11 +242,11 @@ def answers(found: Any, difference: float, lift: float) -> npt.NDArray[np.bool_]
 
 
 def warned(found: Any) -> npt.NDArray[np.bool_]:
-    """Which tests came with a warning: of skewness in arms of unequal size, or of few successes."""
+    """Which tests came with a warning: of skewness in arms of unequal size, of few successes, or of few clusters."""
     ((own, metric),) = found._entries
     nothing = np.zeros(len(own.place), dtype=np.int64)
     compared = inference.compare(own, metric, nothing, nothing.astype(np.float64), Question("two-sided", 1 - ALPHA))
-    return np.asarray((compared.excess > inference.TAIL_EXCESS) | compared.few)
+    return np.asarray((compared.excess > inference.TAIL_EXCESS) | compared.few | compared.few_clusters)
 
 
 def run(task: tuple[Case, int, int]) -> Shares:

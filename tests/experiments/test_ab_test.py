@@ -159,7 +159,7 @@ def test_unequal_arms_without_a_third_moment_are_warned_of() -> None:
     assert "m in B" in text
     assert "without third_moment" in text
     named = float(re.search(r"skewness above ([\d.]+) ", text)[1])
-    assert "more than 1%" in told(1.02 * named)[0]
+    assert "more than 0.5%" in told(1.02 * named)[0]
     assert told(0.98 * named) == []
     assert [text for text in told(None, n=8_000) if "skew" in text] == []
     assert [text for text in told(None, n=9_000_000) if "skew" in text] != []
@@ -176,7 +176,7 @@ def test_the_skewness_that_does_harm_is_that_of_both_arms_own_variances(sizes: A
     z = stats.t.ppf(0.975, found.table["df"].iloc[0])
     (s_c, s_t), (n_c, n_t) = deviations, sizes
     lopsided = abs(s_t**3 / n_t**2 - s_c**3 / n_c**2) / (s_t**2 / n_t + s_c**2 / n_c) ** 1.5
-    expected = 0.01 / (lopsided * stats.norm.pdf(z) * (2 * z**2 + 1) / 6)
+    expected = 0.005 / (lopsided * stats.norm.pdf(z) * (2 * z**2 + 1) / 6)
     assert float(re.search(r"skewness above ([\d.]+) ", text)[1]) == pytest.approx(expected, rel=0.06)
 
 
@@ -191,7 +191,7 @@ def test_at_a_margin_even_arms_of_unequal_spread_are_skewed(n: int, skewness: fl
     found = quietly(om.ab_test_from_stats, pd.DataFrame(rows), **asked)
     z = stats.t.ppf(0.95, found.table["df"].iloc[0])
     off = skewness * (1 - 0.7**3) / n**2 / ((1 + 0.7**2) / n) ** 1.5 * stats.norm.pdf(z) * (2 * z**2 + 1) / 6
-    assert (off > 0.01) == warned
+    assert (off > 0.005) == warned
     texts = [text for text in found.warnings if "skewed" in text]
     assert len(texts) == warned
     if warned:

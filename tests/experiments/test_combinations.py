@@ -162,6 +162,23 @@ def test_a_quantile_of_few_clusters_says_so() -> None:
     assert found.table[["n", "n_baseline"]].to_numpy().tolist() == [[4, 4]]
 
 
+def test_few_clusters_are_told_from_statistics_too() -> None:
+    """Sums by cluster have a denominator; so have ratios, whose units are few as clusters are."""
+    rng = np.random.default_rng(8)
+    cluster = np.repeat(np.arange(24), 30)
+    frame = pd.DataFrame({"variant": np.where(cluster % 2, "A", "B"), "cluster": cluster, "y": 10 + rng.normal(size=720)})
+    found = quietly(om.ab_test, frame, variant="variant", metrics="y", control="A", cluster="cluster")
+    ratio = frame.groupby("cluster").agg(variant=("variant", "first"), y=("y", "sum"), rows=("y", "size"))
+    told = {
+        "rows": found.warnings,
+        "statistics": quietly(om.ab_test_from_stats, found.stats, control="A").warnings,
+        "ratio": quietly(om.ab_test, ratio, variant="variant", metrics={"m": om.Ratio("y", "rows")}, control="A").warnings,
+    }
+    assert [sum("fewer than 20 clusters, or units of a ratio, in an arm" in text for text in texts) for texts in told.values()] == [1, 1, 1]
+    enough = pd.concat([ratio] * 2).assign(y=lambda own: own["y"] + rng.normal(size=48))
+    assert not quietly(om.ab_test, enough, variant="variant", metrics={"m": om.Ratio("y", "rows")}, control="A").warnings
+
+
 def test_advice_on_skewness_is_advice_that_can_be_taken() -> None:
     """A ratio has no correction, and no mean with a covariate has; of counts the score test needs none."""
     rng = np.random.default_rng(7)

@@ -83,7 +83,7 @@ def test_a_mean_has_the_variance_that_all_units_have_about_one_mean() -> None:
 
 
 def test_before_the_burn_in_nothing_is_said() -> None:
-    records = {"A": {"n": 90, "successes": 12}, "B": {"n": 90, "successes": 60}}
+    records = {"A": {"n": 90, "successes": 22}, "B": {"n": 90, "successes": 60}}
     small = om.ab_test_from_stats(records, control="A", sequential=om.AlwaysValid(N, burn_in=100))
     row = small.table.loc[0]
     assert row["p_value"] == 1.0

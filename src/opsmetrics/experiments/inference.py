@@ -30,13 +30,16 @@ MOST_UNITS: Final = 500
 MOST_TABLES: Final = 500
 """Of so few units up to which they are all Boschloo's: a night's experiments are not to take minutes."""
 
-FEW_OUTCOMES: Final = 10
-"""Successes or failures below which an arm of a proportion has few."""
+FEW_OUTCOMES: Final = 15
+"""Successes or failures below which an arm of a proportion has few: a count more or less moves the error of a tail by half a point."""
+
+FEW_CLUSTERS: Final = 20
+"""Clusters, or units of a ratio, below which an arm has few: the delta method is asymptotic."""
 
 FEW_BEYOND: Final = 25
 """Units beyond a quantile, on its nearer side, below which an arm has few: one order statistic more or less moves the error of a tail."""
 
-TAIL_EXCESS: Final = 0.01
+TAIL_EXCESS: Final = 0.005
 """An error of a tail, predicted from the skewness, that is worth a warning."""
 
 USUAL_SKEWNESS: Final = 20.0
@@ -57,6 +60,7 @@ class Compared:
     excess: Floats
     bearable: Floats
     few: Bools
+    few_clusters: Bools
     corrigible: bool
     monitor: Monitor | None
     error: Floats
@@ -98,6 +102,11 @@ class Contest:
         cells, strata = self.measured.cells, self.measured.strata
         rows = cells.n * cells.mean[:, 1] if self.measured.layout.base == 2 else cells.n
         return np.asarray(rows.reshape(-1, strata).sum(axis=1))
+
+    @property
+    def smaller(self) -> Floats:
+        """The units of the smaller arm of each comparison."""
+        return np.minimum(self.measured.units[self.treatment], self.measured.units[self.baseline])
 
     @property
     def rarest(self) -> Floats:
@@ -297,8 +306,8 @@ def _compared(contest: Contest, law: Law, answer: _Answer, skews: tuple[Floats, 
     own_error = contrasts.welch(arms, treatment, baseline).error if contest.pooled else pairs.error
     return Compared(
         measured.layout.kind, measured.place[measured.test[treatment]], measured.variant[treatment], measured.variant[baseline], columns,
-        _method(contest), answer.exact, _excess(contest, law, skew), _bearable(contest, law), _few(contest), _corrigible(contest),
-        law.monitor, pairs.error, own_error, used, contest.sides.nulls[0][0], contest.sides.sign, many,
+        _method(contest), answer.exact, _excess(contest, law, skew), _bearable(contest, law), _few(contest), _few_clusters(contest),
+        _corrigible(contest), law.monitor, pairs.error, own_error, used, contest.sides.nulls[0][0], contest.sides.sign, many,
     )  # fmt: skip
 
 
@@ -331,12 +340,17 @@ def _moved(contest: Contest, law: Law, skew: Floats) -> Floats:
 def _few(contest: Contest) -> Bools:
     """Which comparisons of proportions have few successes or failures in an arm, and which of quantiles few units beyond."""
     if isinstance(contest.metric, Quantile):
-        units = contest.measured.units
-        smaller = np.minimum(units[contest.treatment], units[contest.baseline])
-        return np.asarray(smaller * min(contest.metric.q, 1 - contest.metric.q) < FEW_BEYOND - 1e-9)  # 1 - 0.9 is a little less than 0.1
+        return np.asarray(
+            contest.smaller * min(contest.metric.q, 1 - contest.metric.q) < FEW_BEYOND - 1e-9
+        )  # 1 - 0.9 is a little less than 0.1
     if contest.measured.layout.kind != "proportion":
         return np.zeros(len(contest.treatment), dtype=np.bool_)
     return np.asarray(contest.rarest < FEW_OUTCOMES)
+
+
+def _few_clusters(contest: Contest) -> Bools:
+    """Which comparisons of sums over sums have few units in an arm."""
+    return np.asarray((contest.smaller < FEW_CLUSTERS) & (contest.measured.layout.base == 2))
 
 
 def _corrigible(contest: Contest) -> bool:

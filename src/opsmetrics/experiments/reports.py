@@ -12,7 +12,7 @@ import numpy.typing as npt
 from opsmetrics import _frames, _output
 from opsmetrics._frames import Backend, Column, Floats, Ints
 from opsmetrics._kernels import contrasts
-from opsmetrics.experiments.inference import FEW_BEYOND, FEW_OUTCOMES, TAIL_EXCESS, USUAL_SKEWNESS, Compared
+from opsmetrics.experiments.inference import FEW_BEYOND, FEW_CLUSTERS, FEW_OUTCOMES, TAIL_EXCESS, USUAL_SKEWNESS, Compared
 from opsmetrics.experiments.laws import normal
 from opsmetrics.experiments.measured import Measured
 from opsmetrics.experiments.splits import THRESHOLD
@@ -20,7 +20,6 @@ from opsmetrics.experiments.statistics import KINDS, columns_of
 
 Bools = npt.NDArray[np.bool_]
 
-FEW_CLUSTERS: Final = 20
 TOLD: Final = 0.1
 NAMED: Final = 3
 """How many comparisons a sentence names before it counts the rest."""
@@ -51,6 +50,7 @@ class Rows:
     excess: Floats
     bearable: Floats
     few: Bools
+    few_clusters: Bools
     corrigible: Bools
 
 
@@ -63,10 +63,10 @@ def in_order(compared: Sequence[Compared], adjusted: Floats | None) -> Rows:
     method = np.concatenate([3 * i + one.exact for i, one in enumerate(compared)])
     kind = np.repeat([KINDS.index(one.kind) for one in compared], [len(one.place) for one in compared])
     p = np.full(len(order), np.nan) if adjusted is None else adjusted[order]
-    excess, bearable, few = (np.concatenate([getattr(one, name) for one in compared])[order] for name in ("excess", "bearable", "few"))
+    told = {name: np.concatenate([getattr(one, name) for one in compared])[order] for name in ("excess", "bearable", "few", "few_clusters")}
     corrigible = np.repeat([one.corrigible for one in compared], [len(one.place) for one in compared])[order]
     return Rows(
-        place, variant, baseline, kind[order], methods, method[order], columns | {"p_adjusted": p}, excess, bearable, few, corrigible,
+        place, variant, baseline, kind[order], methods, method[order], columns | {"p_adjusted": p}, corrigible=corrigible, **told
     )  # fmt: skip
 
 
@@ -175,7 +175,7 @@ def warnings_of(tests: Tests, rows: Rows, *, clustered: bool) -> list[str]:
     beyond = np.isinf(rows.excess)
     skewed = (rows.excess > TAIL_EXCESS) & ~beyond
     worst = float(np.max(rows.excess[~beyond & ~np.isnan(rows.excess)], initial=0.0))
-    off = f"so that the error of a tail is off by {_off(worst)} (rule: more than {TAIL_EXCESS:.0%}); even the arms, or"
+    off = f"so that the error of a tail is off by {_off(worst)} (rule: more than {TAIL_EXCESS:.1%}); even the arms, or"
     unknown = rows.bearable < USUAL_SKEWNESS
     least = float(np.min(rows.bearable[unknown], initial=np.inf))
     found = {
@@ -185,17 +185,20 @@ def warnings_of(tests: Tests, rows: Rows, *, clustered: bool) -> list[str]:
         ),
         "units are so skewed that their third moment does not correct for it; wait for more units, or winsorize": beyond,
         f"the arms differ in size or spread, and without third_moment nobody knows how skewed units are; a skewness above {least:.2g} puts "
-        f"the error of a tail off by more than {TAIL_EXCESS:.0%}": unknown,
+        f"the error of a tail off by more than {TAIL_EXCESS:.1%}": unknown,
         f"fewer than {FEW_OUTCOMES} units have it, or lack it, in an arm": rows.few & (rows.kind == KINDS.index("proportion")),
         "the mean of the control cannot be told from 0, so the lift is not bounded": endless & mean & ~np.isnan(rows.columns["lift"]),
         "nothing varies, a denominator is 0, or there are too few units, so there is nothing to test": np.isnan(rows.columns["statistic"]),
     }
-    if not clustered:
+    few_clusters = rows.few_clusters
+    if clustered:
+        few_clusters = np.minimum(rows.columns["n"], rows.columns["n_baseline"]) < FEW_CLUSTERS
+    else:
         beyond_it = f"fewer than {FEW_BEYOND} units lie beyond the quantile in an arm; wait for more units"
         found[beyond_it] = rows.few & (rows.kind == KINDS.index("quantile"))
-    else:
-        few = np.minimum(rows.columns["n"], rows.columns["n_baseline"]) < FEW_CLUSTERS
-        found[f"fewer than {FEW_CLUSTERS} clusters in an arm; the t distribution allows for that only in part"] = few
+    found[f"fewer than {FEW_CLUSTERS} clusters, or units of a ratio, in an arm; the t distribution allows for that only in part"] = (
+        few_clusters
+    )
     return [f"{_whom(tests, rows, which)}: {sentence}." for sentence, which in found.items() if which.any()]
 
 
