@@ -199,6 +199,29 @@ def test_at_a_margin_even_arms_of_unequal_spread_are_skewed(n: int, skewness: fl
     assert not [text for text in quietly(om.ab_test_from_stats, pd.DataFrame(rows), control="A").warnings if "skewed" in text]
 
 
+@pytest.mark.parametrize(
+    "choices", [{"metrics": {"m": om.Mean("m", skew_correction=True)}}, {"sequential": om.AlwaysValid(2_000)}], ids=str
+)
+def test_an_interval_of_an_effect_that_is_too_narrow_is_told(choices: Any) -> None:
+    """With one variance for both arms, as without an effect, where the smaller arm has nine times the larger one's."""
+
+    def told(mean: float, variance: float, sizes: tuple[int, int] = (1_800, 200)) -> list[str]:
+        rows = [
+            {"metric": "m", "variant": arm, "n": n, "mean": own, "variance": spread, "third_moment": 0.0}
+            for arm, n, own, spread in zip("AB", sizes, (10.0, mean), (9.0, variance), strict=True)
+        ]
+        split = dict(zip("AB", sizes, strict=True))
+        found = quietly(om.ab_test_from_stats, pd.DataFrame(rows), control="A", expected_split=split, **choices)
+        return [text for text in found.warnings if "too narrow" in text]
+
+    (text,) = told(20.0, 81.0)
+    assert "taken to vary alike" in text
+    assert "errors 1.1 times as large" in text
+    assert told(20.0, 9.0) == []  # a tenth of the units are far off, which widens what the arms have in common
+    assert told(10.1, 81.0) == []  # nothing is called
+    assert told(20.0, 81.0, (1_000, 1_000)) == []
+
+
 def test_a_third_moment_is_known_test_by_test() -> None:
     """Another metric, or another experiment, that lacks it takes nothing from one that has it."""
     rows = [

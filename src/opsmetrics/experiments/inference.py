@@ -39,6 +39,9 @@ FEW_CLUSTERS: Final = 20
 FEW_BEYOND: Final = 25
 """Units beyond a quantile, on its nearer side, below which an arm has few: one order statistic more or less moves the error of a tail."""
 
+TOO_NARROW: Final = 1.1
+"""How many times the error without an effect may be that with one, before an interval of an effect is too narrow."""
+
 TAIL_EXCESS: Final = 0.005
 """An error of a tail, predicted from the skewness, that is worth a warning."""
 
@@ -61,6 +64,7 @@ class Compared:
     bearable: Floats
     few: Bools
     few_clusters: Bools
+    narrow: Bools
     corrigible: bool
     monitor: Monitor | None
     error: Floats
@@ -304,10 +308,14 @@ def _compared(contest: Contest, law: Law, answer: _Answer, skews: tuple[Floats, 
     }  # fmt: skip
     many = contest.many.p_values(answer.statistic, pairs.df, contest.sides.nulls[0][1]) if question.dunnett else None
     own_error = contrasts.welch(arms, treatment, baseline).error if contest.pooled else pairs.error
+    called = answer.p_value < 1 - question.confidence
     return Compared(
         measured.layout.kind, measured.place[measured.test[treatment]], measured.variant[treatment], measured.variant[baseline], columns,
-        _method(contest), answer.exact, _excess(contest, law, skew), _bearable(contest, law), _few(contest), _few_clusters(contest),
-        _corrigible(contest), law.monitor, pairs.error, own_error, used, contest.sides.nulls[0][0], contest.sides.sign, many,
+        _method(contest), answer.exact,
+        excess=_excess(contest, law, skew), bearable=_bearable(contest, law), few=_few(contest), few_clusters=_few_clusters(contest),
+        narrow=_narrow(contest, own_error, called), corrigible=_corrigible(contest),
+        monitor=law.monitor, error=pairs.error, own_error=own_error, skew=used, null=contest.sides.nulls[0][0], sign=contest.sides.sign,
+        adjusted=many,
     )  # fmt: skip
 
 
@@ -351,6 +359,13 @@ def _few(contest: Contest) -> Bools:
 def _few_clusters(contest: Contest) -> Bools:
     """Which comparisons of sums over sums have few units in an arm."""
     return np.asarray((contest.smaller < FEW_CLUSTERS) & (contest.measured.layout.base == 2))
+
+
+def _narrow(contest: Contest, own_error: Floats, called: Bools) -> Bools:
+    """Which effects have an interval with a variance that there is without an effect, and which is too small with it."""
+    if contest.measured.counted:
+        return np.zeros(len(called), dtype=np.bool_)
+    return np.asarray(called & (own_error > TOO_NARROW * contest.pairs.error))
 
 
 def _corrigible(contest: Contest) -> bool:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from opsmetrics import _frames, _output
 from opsmetrics._frames import Backend, Column, Floats, Ints
 from opsmetrics._kernels import contrasts
-from opsmetrics.experiments.inference import FEW_BEYOND, FEW_CLUSTERS, FEW_OUTCOMES, TAIL_EXCESS, USUAL_SKEWNESS, Compared
+from opsmetrics.experiments.inference import FEW_BEYOND, FEW_CLUSTERS, FEW_OUTCOMES, TAIL_EXCESS, TOO_NARROW, USUAL_SKEWNESS, Compared
 from opsmetrics.experiments.laws import normal
 from opsmetrics.experiments.measured import Measured
 from opsmetrics.experiments.splits import THRESHOLD
@@ -51,6 +51,7 @@ class Rows:
     bearable: Floats
     few: Bools
     few_clusters: Bools
+    narrow: Bools
     corrigible: Bools
 
 
@@ -63,7 +64,10 @@ def in_order(compared: Sequence[Compared], adjusted: Floats | None) -> Rows:
     method = np.concatenate([3 * i + one.exact for i, one in enumerate(compared)])
     kind = np.repeat([KINDS.index(one.kind) for one in compared], [len(one.place) for one in compared])
     p = np.full(len(order), np.nan) if adjusted is None else adjusted[order]
-    told = {name: np.concatenate([getattr(one, name) for one in compared])[order] for name in ("excess", "bearable", "few", "few_clusters")}
+    told = {
+        name: np.concatenate([getattr(one, name) for one in compared])[order]
+        for name in ("excess", "bearable", "few", "few_clusters", "narrow")
+    }
     corrigible = np.repeat([one.corrigible for one in compared], [len(one.place) for one in compared])[order]
     return Rows(
         place, variant, baseline, kind[order], methods, method[order], columns | {"p_adjusted": p}, corrigible=corrigible, **told
@@ -187,6 +191,8 @@ def warnings_of(tests: Tests, rows: Rows, *, clustered: bool) -> list[str]:
         f"the arms differ in size or spread, and without third_moment nobody knows how skewed units are; a skewness above {least:.2g} puts "
         f"the error of a tail off by more than {TAIL_EXCESS:.1%}": unknown,
         f"fewer than {FEW_OUTCOMES} units have it, or lack it, in an arm": rows.few & (rows.kind == KINDS.index("proportion")),
+        "the arms vary differently, but are taken to vary alike, as without an effect, so the interval of the effect is too narrow (rule: "
+        f"errors {TOO_NARROW:g} times as large); even the arms": rows.narrow,
         "the mean of the control cannot be told from 0, so the lift is not bounded": endless & mean & ~np.isnan(rows.columns["lift"]),
         "nothing varies, a denominator is 0, or there are too few units, so there is nothing to test": np.isnan(rows.columns["statistic"]),
     }
