@@ -232,10 +232,9 @@ def test_the_second_hill_costs_little() -> None:
     taken = []
     for seed in range(40):
         rng = np.random.default_rng(seed)
-        T, rate = rng.uniform(15, 60, 600), rng.gamma(0.55, 1 / 10, 600)
-        until = np.minimum(T, rng.exponential(1 / rng.gamma(0.6, 1 / 12, 600)))
-        x = rng.poisson(rate * until)
-        found = quiet(om.ModifiedBetaGeo().fit, rows(x, np.where(x > 0, until * rng.random(600) ** (1 / np.maximum(x, 1)), 0), T))
+        T = rng.uniform(15, 60, 600)
+        walked = reference.simulate("pareto_nbd", (0.55, 10.0, 0.6, 12.0), 600, T, 0, rng)
+        found = quiet(om.ModifiedBetaGeo().fit, rows(walked.x, walked.t_x, T))
         assert not found.warnings
         taken.append(found.evaluations)
     assert np.mean(taken) < 10.5

@@ -71,8 +71,7 @@ def maximise(total_at: Callable[[Floats], Total], start: Floats, size: float, kn
         rounding = 4e-15 * (abs(total.value) + size)
         if lowest > -FLAT and gain <= max(GAIN if lowest > STEEP else RIDGE_GAIN, rounding):
             return Optimum(theta, total, evaluations, "converged" if free.all() else "at a boundary")
-        ahead, promise = (theta + step, gain) if lowest > 0 else (theta, np.inf)
-        if known is not None and _is_outdone(known, ahead, total.value, promise):
+        if known is not None and _is_outdone(known, theta, total.value, (step, gain) if lowest > 0 else None):
             return Optimum(theta, total, evaluations, "below another summit")
         tried = _within(theta + stretch * step, FAR)
         found = total_at(tried)
@@ -107,10 +106,11 @@ def _step(total: Total, free: npt.NDArray[np.bool_], radius: float, size: float)
     return step, gain, float(slope @ along - 0.5 * (bent @ (along * along))), float(curvature.min(initial=np.inf))
 
 
-def _is_outdone(known: Optimum, ahead: Floats, value: float, promise: float) -> bool:
-    """Whether a climb, which its model leads so far and promises so much, ends at a known summit or at a lower one."""
+def _is_outdone(known: Optimum, theta: Floats, value: float, ahead: tuple[Floats, float] | None) -> bool:
+    """Whether a climb ends at a known summit or at a lower one, as far as its model tells: the step to its own, if any, and the gain."""
+    step, gain = (0.0, np.inf) if ahead is None else ahead
     summit = known.total.value
-    return value <= summit and (value + OPTIMISM * promise < summit or float(np.abs(ahead - known.theta).max()) < NEAR)
+    return value <= summit and (value + OPTIMISM * gain < summit or float(np.abs(theta + step - known.theta).max()) < NEAR)
 
 
 def _within(values: Floats, most: float) -> Floats:

@@ -136,7 +136,7 @@ def ab_test(
     code = None if control is None else np.full(len(specs), _code_of(control, reading.variants))
     study = Study(
         reading.backend, tests, tuple(zip(measured, specs.values(), strict=True)), code, np.full(len(specs), float(sizes.sum())), question,
-        correction, clustered=cluster is not None,
+        correction,
     )  # fmt: skip
     split = splits.srm_of(reading.variants, sizes, expected_split, reading.backend, peeking=sequential is not None)
     columns = {"variant": variant, "cluster": cluster, "strata": strata}
@@ -263,7 +263,7 @@ def ab_test_from_stats(
     code = None if control is None else np.full(len(read.metric), _code_of(control, read.variants))
     _demand_control(read, sizes, code)
     entries = tuple(entry for own in read.measured for entry in _by_spec(own, read, specs))
-    study = Study(read.backend, tests, entries, code, sizes.sum(axis=1)[read.experiment], question, correction, clustered=False)
+    study = Study(read.backend, tests, entries, code, sizes.sum(axis=1)[read.experiment], question, correction)
     split = splits.srm_of_each(read.backend, read.by, read.variants, sizes, expected_split, peeking=sequential is not None)
     params: dict[str, object] = {"columns": {}, "by": keys, "control": control, "missing_covariates": {}}
     made_of = Later(lambda: reports.statistics(read.backend, tests, read.measured, read.strata))
@@ -284,7 +284,6 @@ class Study:
     units: Floats
     question: Question
     correction: Correction | None
-    clustered: bool
 
 
 def _result(
@@ -302,7 +301,7 @@ def _result(
         *(f"{name}: an arm has fewer than {measures.LEAST} units in a stratum, so it is not stratified." for name in dict.fromkeys(joined)),
         *reports.uneven(study.tests, [own for own, _ in study.entries]),
         *reports.alone(study.tests, [own for own, _ in study.entries], rows),
-        *reports.warnings_of(study.tests, rows, clustered=study.clustered),
+        *reports.warnings_of(study.tests, rows),
     ]
     for sentence in told:
         warn(sentence)

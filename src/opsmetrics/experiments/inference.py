@@ -40,7 +40,7 @@ FEW_BEYOND: Final = 25
 """Units beyond a quantile, on its nearer side, below which an arm has few: one order statistic more or less moves the error of a tail."""
 
 TOO_NARROW: Final = 1.1
-"""How many times the error without an effect may be that with one, before an interval of an effect is too narrow."""
+"""How many times as large as without an effect an error may be with one, before an interval of the effect is too narrow."""
 
 TAIL_EXCESS: Final = 0.005
 """An error of a tail, predicted from the skewness, that is worth a warning."""
@@ -347,18 +347,19 @@ def _moved(contest: Contest, law: Law, skew: Floats) -> Floats:
 
 def _few(contest: Contest) -> Bools:
     """Which comparisons of proportions have few successes or failures in an arm, and which of quantiles few units beyond."""
-    if isinstance(contest.metric, Quantile):
-        return np.asarray(
-            contest.smaller * min(contest.metric.q, 1 - contest.metric.q) < FEW_BEYOND - 1e-9
-        )  # 1 - 0.9 is a little less than 0.1
-    if contest.measured.layout.kind != "proportion":
+    layout, metric = contest.measured.layout, contest.metric
+    if isinstance(metric, Quantile):
+        few = contest.smaller * min(metric.q, 1 - metric.q) < FEW_BEYOND - 1e-9  # 1 - 0.9 is a little less than 0.1
+        return np.asarray(few & (not layout.clusters))
+    if layout.kind != "proportion":
         return np.zeros(len(contest.treatment), dtype=np.bool_)
     return np.asarray(contest.rarest < FEW_OUTCOMES)
 
 
 def _few_clusters(contest: Contest) -> Bools:
-    """Which comparisons of sums over sums have few units in an arm."""
-    return np.asarray((contest.smaller < FEW_CLUSTERS) & (contest.measured.layout.base == 2))
+    """Which comparisons of clusters, or of sums over sums, have few of them in an arm."""
+    layout = contest.measured.layout
+    return np.asarray((contest.smaller < FEW_CLUSTERS) & (layout.clusters or layout.base == 2))
 
 
 def _narrow(contest: Contest, own_error: Floats, called: Bools) -> Bools:

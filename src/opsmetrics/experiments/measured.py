@@ -25,6 +25,7 @@ class Layout:
     rows : whether the number of a cluster's rows is a covariate, as it is beside sums of others.
     covariates : how many.
     missing : which of them have an indicator of where they are missing.
+    clusters : whether a quantile's units are clusters; sums over them have a denominator.
     """
 
     kind: Kind
@@ -32,6 +33,7 @@ class Layout:
     rows: bool = False
     covariates: int = 0
     missing: tuple[int, ...] = ()
+    clusters: bool = False
 
     @property
     def names(self) -> list[str]:

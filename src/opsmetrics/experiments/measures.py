@@ -78,7 +78,7 @@ def measured_of(
     variants, strata = groups
     cells, covariates = found.moments, len(metric.covariates)
     if isinstance(metric, Quantile):
-        cells, strata, layout = _quantiles(found, metric, groups, sizing, named[0]), 1, Layout("quantile")
+        cells, strata, layout = _quantiles(found, metric, groups, sizing, named[0]), 1, Layout("quantile", clusters=clustered)
     else:
         layout = Layout(metric.kind, 2 if clustered else len(metric.values), clustered and covariates > 0, covariates, found.indicators)
     return Measured(

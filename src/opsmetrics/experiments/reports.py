@@ -171,7 +171,7 @@ def _standing(one: Compared) -> dict[str, npt.NDArray[Any]]:
 # ------------------------------------------------------------------------------------------------------------- warnings
 
 
-def warnings_of(tests: Tests, rows: Rows, *, clustered: bool) -> list[str]:
+def warnings_of(tests: Tests, rows: Rows) -> list[str]:
     """What should be known of the comparisons."""
     finite = {name: np.isfinite(rows.columns[name]) for name in ("lift_low", "lift_high", "difference_low", "difference_high")}
     endless = (finite["difference_low"] & ~finite["lift_low"]) | (finite["difference_high"] & ~finite["lift_high"])
@@ -191,20 +191,17 @@ def warnings_of(tests: Tests, rows: Rows, *, clustered: bool) -> list[str]:
         f"the arms differ in size or spread, and without third_moment nobody knows how skewed units are; a skewness above {least:.2g} puts "
         f"the error of a tail off by more than {TAIL_EXCESS:.1%}": unknown,
         f"fewer than {FEW_OUTCOMES} units have it, or lack it, in an arm": rows.few & (rows.kind == KINDS.index("proportion")),
+        f"fewer than {FEW_BEYOND} units lie beyond the quantile in an arm; wait for more units": (
+            rows.few & (rows.kind == KINDS.index("quantile"))
+        ),
+        f"fewer than {FEW_CLUSTERS} clusters, or units of a ratio, in an arm; the t distribution allows for that only in part": (
+            rows.few_clusters
+        ),
         "the arms vary differently, but are taken to vary alike, as without an effect, so the interval of the effect is too narrow (rule: "
         f"errors {TOO_NARROW:g} times as large); even the arms": rows.narrow,
         "the mean of the control cannot be told from 0, so the lift is not bounded": endless & mean & ~np.isnan(rows.columns["lift"]),
         "nothing varies, a denominator is 0, or there are too few units, so there is nothing to test": np.isnan(rows.columns["statistic"]),
     }
-    few_clusters = rows.few_clusters
-    if clustered:
-        few_clusters = np.minimum(rows.columns["n"], rows.columns["n_baseline"]) < FEW_CLUSTERS
-    else:
-        beyond_it = f"fewer than {FEW_BEYOND} units lie beyond the quantile in an arm; wait for more units"
-        found[beyond_it] = rows.few & (rows.kind == KINDS.index("quantile"))
-    found[f"fewer than {FEW_CLUSTERS} clusters, or units of a ratio, in an arm; the t distribution allows for that only in part"] = (
-        few_clusters
-    )
     return [f"{_whom(tests, rows, which)}: {sentence}." for sentence, which in found.items() if which.any()]
 
 
