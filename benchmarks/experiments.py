@@ -26,7 +26,6 @@ from benchmarks import processes, timing
 
 UNITS, MOST_UNITS, MEMORY_UNITS = 1_000_000, 10_000_000, 4_000_000
 ROUNDS, FAST_ROUNDS = 5, 30
-IN_A_ROW = 10
 TESTS, CALLS = 10_000, 200
 """Tests from statistics in one call, and how many of them the peers are asked about; their time is scaled up."""
 NAMES = tuple(f"y{i}" for i in range(5))
@@ -230,10 +229,9 @@ def small(rounds: int) -> list[bool]:
     }
     seconds = timing.in_turns(calls, rounds)
     timing.report({f"{name}, by itself": taken for name, taken in seconds.items()})
-    row = timing.in_turns({name: lambda call=call: [call() for _ in range(IN_A_ROW)] for name, call in calls.items()}, rounds)  # type: ignore[misc]
-    each = {name: statistics.median(taken) / IN_A_ROW * 1e3 for name, taken in row.items()}
-    targets = dict(zip(each, (LOOKS, SMALL, SMALL), strict=True))
-    return [timing.verdict(f"  {name}, in a row, ms", taken, targets[name]) for name, taken in each.items()]
+    row = timing.in_turns(calls, rounds, in_a_row=timing.IN_A_ROW)
+    targets = dict(zip(row, (LOOKS, SMALL, SMALL), strict=True))
+    return [timing.verdict(f"  {name}, in a row, ms", statistics.median(taken) * 1e3, targets[name]) for name, taken in row.items()]
 
 
 def memory(count: int) -> float:

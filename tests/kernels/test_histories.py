@@ -37,6 +37,23 @@ def test_merged_histories_are_counted(T: list[float], data: st.DataObject) -> No
     assert (found.x.dtype, found.t_x.dtype, found.T.dtype) == (np.int64, np.float64, np.float64)
 
 
+@given(times, st.data())
+def test_histories_are_merged_where_their_covariates_are_the_same_too(T: list[float], data: st.DataObject) -> None:
+    def drawn(values: st.SearchStrategy[float]) -> npt.NDArray[np.float64]:
+        return np.array([data.draw(st.lists(values, min_size=len(T), max_size=len(T)))])
+
+    purchase, dropout = drawn(st.sampled_from([0.0, 1.0, 0.1])), drawn(st.sampled_from([0.0, -2.0]))
+    given = Histories(np.ones(len(T), dtype=np.int64), np.array(T) / 2, np.array(T), np.ones(len(T)), purchase, dropout)
+    found = given.merged()
+    rows = [Counter[tuple[float, ...]](), Counter[tuple[float, ...]]()]
+    for own, counted in zip((given, found), rows, strict=True):
+        assert own.purchase is not None and own.dropout is not None
+        for row in zip(own.t_x, own.T, own.purchase[0], own.dropout[0], own.weights, strict=True):
+            counted[tuple(map(float, row[:-1]))] += int(row[-1])
+    assert rows[0] == rows[1]
+    assert len(found) == len(rows[1])
+
+
 @given(times, st.lists(st.integers(-3, 10**12), min_size=1, max_size=30))
 def test_each_row_is_told_its_combination(first: list[float], second: list[int]) -> None:
     size = min(len(first), len(second))

@@ -87,6 +87,13 @@ def test_nor_does_it_with_covariates(model: Model) -> None:
 
 
 @pytest.mark.parametrize("model", CONTINUOUS, ids=str)
+def test_nor_does_it_where_the_search_begins_on_some_of_many(model: Model) -> None:
+    people = simulated(model, 55_000, 5).assign(z=lambda f: np.log1p(np.arange(len(f)) % 999), shop=lambda f: np.arange(len(f)) % 2)
+    names = {"purchase_covariates": ["z"], "dropout_covariates": ["shop"]}
+    same(fit(model, people.sample(frac=1, random_state=1), **names), fit(model, people, **names), rel=1e-10)
+
+
+@pytest.mark.parametrize("model", CONTINUOUS, ids=str)
 def test_the_origin_and_the_unit_of_a_covariate_do_not_matter(model: Model) -> None:
     """A calendar year, or dollars: only the parameters at 0 of the covariate are others."""
     people = histories(model).assign(z=lambda f: np.log1p(f["uid"]))

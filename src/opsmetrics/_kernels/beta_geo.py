@@ -29,6 +29,8 @@ BLOCK = 8192
 
 _SLOPES = 4
 
+_NOTHING = (0.0, 0.0, 0.0)
+
 _MANY = 100
 """Ages with one x from which it is quicker to interpolate between them."""
 
@@ -50,7 +52,7 @@ class BetaGeo:
         """The log-likelihood of each history."""
         x, t_x, T = floats(x, t_x, T)
         k = x + self.first
-        common = rising.rows(self.r, x)[0] + rising.rows(self.b, k)[0] - rising.rows(self.a + self.b, k)[0]
+        common = rising.logs(self.r, x) + rising.logs(self.b, k) - rising.logs(self.a + self.b, k)
         alive = -self.r * np.log1p(T / self.alpha) - x * np.log(self.alpha + T)
         return np.asarray(common + alive + np.logaddexp(0, self._dead_odds(x, t_x, T)))
 
@@ -239,10 +241,9 @@ def likelihood(theta: Floats, histories: Histories, first: int = 0) -> Total:
         log_a = theta[2] + (0.0 if part.dropout is None else theta[len(theta) - len(part.dropout) :] @ part.dropout)
         own = BetaGeo(r, np.exp(log_alpha), np.exp(log_a), b, first)
         found = _row(own, part, log_alpha)
-        return found if part.bare else found.plus(_whole_row(own, part))
+        return found if part.dropout is None else found.plus(_whole_row(own, part))
 
-    total = add_up(histories, BLOCK, row, moved=(2, 1.0))
-    return total + _whole(r, a, b, histories, first) if histories.bare else total
+    return add_up(histories, BLOCK, row, moved=(2, 1.0)) + _whole(r, a, b, histories, first)
 
 
 def _row(model: BetaGeo, part: Histories, log_alpha: Any) -> Terms:
@@ -283,14 +284,14 @@ def _whole(r: float, a: float, b: float, histories: Histories, first: int) -> To
     """The part that depends on x alone, over all rows at once."""
     beyond = longer(histories.x, histories.weights)
     tossed = np.concatenate([[histories.weights.sum()], beyond]) if first else beyond
-    of = rising.weighted(r, beyond), rising.weighted(b, tossed), rising.weighted(a + b, tossed)
-    return Total.packed(np.array(_rising(r, a, b, of)))
+    of_s = rising.weighted(a + b, tossed) if histories.dropout is None else _NOTHING
+    numbers = np.array(_rising(r, a, b, (rising.weighted(r, beyond), rising.weighted(b, tossed), of_s)))
+    return Total.packed(numbers, sum(histories.coefficients))
 
 
 def _whole_row(model: BetaGeo, part: Histories) -> Floats:
-    """The same row by row, where a differs between rows."""
-    k = part.x + model.first
-    of = rising.rows(model.r, part.x), rising.rows(model.b, k), rising.rows(model.a + model.b, k)
+    """What of it differs between rows with a."""
+    of = _NOTHING, _NOTHING, rising.rows(model.a + model.b, part.x + model.first)
     return np.stack(np.broadcast_arrays(*_rising(model.r, model.a, model.b, of)))
 
 

@@ -37,13 +37,9 @@ class GammaGamma:
 
     def log_likelihood(self, x: npt.ArrayLike, z: npt.ArrayLike) -> Floats:
         """The log-likelihood of the mean value of x purchases."""
-        from scipy.special import gammaln
-
         x, z = np.broadcast_arrays(np.asarray(x, dtype=np.float64), np.asarray(z, dtype=np.float64))
         shape, ratio = self.p * x, x * z / self.v
-        return np.asarray(
-            rising.rows(shape, self.q)[0] - gammaln(self.q) + shape * np.log(ratio) - (shape + self.q) * np.log1p(ratio) - np.log(z)
-        )
+        return np.asarray(-rising.log_beta(shape, self.q)[0] + shape * np.log(ratio) - (shape + self.q) * np.log1p(ratio) - np.log(z))
 
     def expected(self, x: npt.ArrayLike, z: npt.ArrayLike) -> Floats:
         """The expected mean spend: (v + x z) p / (p x + q - 1). Infinite where p x + q <= 1."""
@@ -122,8 +118,6 @@ def likelihood(theta: Floats, amounts: Amounts) -> Total:
 
     The Gamma functions depend on x alone: they are found once for each distinct x. Rows are taken in blocks that stay in the cache.
     """
-    from scipy.special import gammaln, zeta
-
     p, q, v = np.exp(theta).tolist()
     sums = np.zeros((3, 2))
     for begin in range(0, len(amounts.spent), BLOCK):
@@ -133,12 +127,9 @@ def likelihood(theta: Floats, amounts: Amounts) -> Total:
         share, weights = ratio / above, amounts.weights[block]
         sums += np.array([np.log1p(ratio), share, share / above]) @ np.array([weights, weights * amounts.x[block]]).T
     (kept, kept_x), (share_all, share_x), (turn, turn_x) = sums.tolist()
-    shape = p * amounts.counts
-    # ln Gamma(p x + q) - ln Gamma(p x), and less ln Gamma(q) in the place of the second: slopes in p x, and in q
-    of_shape, of_q = rising.rows(shape, q), rising.rows(q, shape)
-    gammas = np.array([*of_shape, *of_q[1:], zeta(2.0, shape + q)]) @ amounts.moments
-    (grown, _, _), (_, rises, _), (_, _, rises2), (falls, _, _), (falls2, _, _), (_, across, _) = gammas.tolist()
-    grown -= amounts.customers * float(gammaln(q))
+    # ln Gamma(p x + q) - ln Gamma(p x) - ln Gamma(q): slopes in p x, and in q
+    gammas = -rising.log_beta(p * amounts.counts, q) @ amounts.moments
+    (grown, _, _), (_, rises, _), (falls, _, _), (_, _, rises2), (falls2, _, _), (_, across, _) = gammas.tolist()
     log_share = p * (amounts.log_spent - amounts.purchases * float(theta[2]) - kept_x)
     by_p, by_q, bent = p * rises + log_share, q * (falls - kept), p * (share_x - amounts.purchases)
     hessian = [

@@ -60,19 +60,18 @@ class Histories:
 
     def merged(self) -> Self:
         """Identical histories as one, with their weights added: no rounding, so the likelihood is the same."""
-        if len(self) == 0 or not self.bare:
+        if len(self) == 0:
             return self
-        columns = (self.x, self.t_x, self.T)
+        columns = (self.x, self.t_x, self.T, *(z for part in (self.purchase, self.dropout) if part is not None for z in part))
         packing = _Packing.of(columns)
-        if packing is not None and (self.weights == 1.0).all():
+        if packing is not None and self.bare and (self.weights == 1.0).all():
             numbers = np.sort(packing.numbers)  # nothing has to come along, and numbers alone are sorted several times as fast
             starts = run_starts(numbers)
             x, t_x, T = packing.unpack(numbers[starts])
             return type(self)(x, t_x, T, np.diff(starts, append=len(numbers)).astype(np.float64))
         order, codes = _runs(columns, packing)
         starts = run_starts(codes)
-        one = order[starts]
-        return type(self)(self.x[one], self.t_x[one], self.T[one], np.add.reduceat(self.weights[order], starts))
+        return replace(self.take(order[starts]), weights=np.add.reduceat(self.weights[order], starts))
 
     def scaled(self, unit: float) -> Self:
         """The same with times counted in another unit."""
@@ -197,11 +196,12 @@ class Total:
     hessian: Floats
 
     @classmethod
-    def packed(cls, numbers: Floats) -> Total:
-        """A value, its four first derivatives, and the upper triangle of the second, row by row."""
-        hessian = np.empty((FOUR, FOUR))
+    def packed(cls, numbers: Floats, more: int = 0) -> Total:
+        """A value, its four first derivatives, and the upper triangle of the second, row by row; of `more` parameters it tells nothing."""
+        gradient, hessian = np.zeros(FOUR + more), np.zeros((FOUR + more, FOUR + more))
+        gradient[:FOUR] = numbers[1 : 1 + FOUR]
         hessian[_ROWS, _COLUMNS] = hessian[_COLUMNS, _ROWS] = numbers[1 + FOUR :]
-        return cls(float(numbers[0]), numbers[1 : 1 + FOUR], hessian)
+        return cls(float(numbers[0]), gradient, hessian)
 
     def __add__(self, other: Total) -> Total:
         return Total(self.value + other.value, self.gradient + other.gradient, self.hessian + other.hessian)

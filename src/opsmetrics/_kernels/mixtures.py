@@ -81,6 +81,6 @@ def split_evidence(counts: npt.ArrayLike, shares: npt.ArrayLike, concentration: 
     """
     seen, planned = np.asarray(counts, dtype=np.float64), np.asarray(shares, dtype=np.float64)
     prior = concentration * planned
-    grown = rising.rows(np.broadcast_to(prior, seen.shape), seen)[0] - seen * np.log(planned)
-    total = rising.rows(np.full(seen.shape[:-1], prior.sum()), seen.sum(axis=-1))[0]
+    grown = rising.logs(np.broadcast_to(prior, seen.shape), seen) - seen * np.log(planned)
+    total = rising.logs(np.full(seen.shape[:-1], prior.sum()), seen.sum(axis=-1))
     return np.asarray(grown.sum(axis=-1) - total)

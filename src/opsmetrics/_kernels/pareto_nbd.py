@@ -47,7 +47,7 @@ class ParetoNBD:
     def log_likelihood(self, x: npt.ArrayLike, t_x: npt.ArrayLike, T: npt.ArrayLike) -> Floats:
         """The log-likelihood of each history."""
         found = self._by_blocks(lambda own, x, t_x, T: own._mixture(x, t_x, T, REPORT_NODES).log_likelihood[None], 1, x, t_x, T)
-        return np.asarray(found[0] + rising.rows(self.r, x)[0])
+        return np.asarray(found[0] + rising.logs(self.r, x))
 
     def p_alive(self, x: npt.ArrayLike, t_x: npt.ArrayLike, T: npt.ArrayLike) -> Floats:
         """The chance that the lifetime has not ended by T."""

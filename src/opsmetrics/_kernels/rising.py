@@ -1,4 +1,4 @@
-"""Rising factorials: log(Gamma(z + k) / Gamma(z)) = sum of log(z + j) over j < k, with its derivatives in z."""
+"""Rising factorials, log(Gamma(z + k) / Gamma(z)) = sum of log(z + j) over j < k, and Beta functions, with their derivatives."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ Ints = npt.NDArray[np.int64]
 _LARGE = 200.0
 """Beyond it Gamma functions are so large that their differences lose more than three of sixteen digits."""
 
-_ORDERS = np.arange(1, 10, 2)
-_STIRLING = np.array([1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188])
+_ORDERS = np.arange(1, 14, 2)
+_STIRLING = np.array([1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 / 156])
 """What Stirling's series for log Gamma adds in 1 / z, 1 / z^3, ...; and then its first and second slopes, one more power each."""
 
 _SERIES = np.stack([_STIRLING, -_ORDERS * _STIRLING, _ORDERS * (_ORDERS + 1) * _STIRLING])
+
+_SHIFTS = np.arange(10.0)
+"""Terms of a sum that are added up before the rest is told by a series."""
 
 
 def weighted(z: float, longer: Floats) -> tuple[float, float, float]:
@@ -28,19 +31,60 @@ def weighted(z: float, longer: Floats) -> tuple[float, float, float]:
     return float(longer @ np.log(terms)), float(longer @ inverse), -float(longer @ (inverse * inverse))
 
 
-def rows(z: npt.ArrayLike, k: npt.ArrayLike) -> tuple[Floats, Floats, Floats]:
-    """Row by row, with the first two derivatives in z. Large z by differences of Stirling's series, which do not cancel."""
-    from scipy.special import digamma, gammaln, zeta
+def logs(z: npt.ArrayLike, k: npt.ArrayLike) -> Floats:
+    """Row by row. Large z by differences of Stirling's series, which do not cancel."""
+    from scipy.special import gammaln
 
-    start, steps = np.asarray(z, dtype=np.float64), np.asarray(k, dtype=np.float64)
+    start, steps = _pairs(z, k)
+    found = np.asarray(gammaln(start + steps) - gammaln(start))
+    if (large := start > _LARGE).any():
+        found[large] = _stirling(start[large], steps[large])[0]
+    return found
+
+
+def rows(z: npt.ArrayLike, k: npt.ArrayLike) -> tuple[Floats, Floats, Floats]:
+    """Row by row, with the first two derivatives in z."""
+    from scipy.special import digamma
+
+    start, steps = _pairs(z, k)
     end = start + steps
-    value, first, second = gammaln(end) - gammaln(start), digamma(end) - digamma(start), zeta(2.0, end) - zeta(2.0, start)
-    if (start > _LARGE).any():
-        start, steps = np.broadcast_arrays(start, steps)
-        large = start > _LARGE
-        value, first, second = (np.array(found) for found in (value, first, second))
-        value[large], first[large], second[large] = _stirling(start[large], steps[large])
-    return value, first, second
+    first, second = digamma(end) - digamma(start), trigamma(end) - trigamma(start)
+    if (large := start > _LARGE).any():
+        _, first[large], second[large] = _stirling(start[large], steps[large])
+    return logs(start, steps), first, second
+
+
+def log_beta(a: npt.ArrayLike, b: npt.ArrayLike) -> Floats:
+    """The log of the Beta function, its slopes in a and in b, and its second derivatives, in a, in b and across: six rows."""
+    from scipy.special import digamma, gammaln
+
+    a, b = _pairs(a, b)
+    low, high, parts = np.minimum(a, b), np.maximum(a, b), np.array([a, b, a + b])
+    first, second = digamma(parts), trigamma(parts)
+    found = np.array([gammaln(low) - logs(high, low), *(first[:2] - first[2]), *(second[:2] - second[2]), -second[2]])
+    for own, other, slope, bend in ((a, b, 1, 3), (b, a, 2, 4)):
+        if (large := own > _LARGE).any():
+            _, found[slope, large], found[bend, large] = (-risen for risen in _stirling(own[large], other[large]))
+    return found
+
+
+def trigamma(z: Floats) -> Floats:
+    """The second derivative of log Gamma: some terms of its sum, and the rest by its series (DLMF 5.15.1, 5.15.8).
+
+    Several times as quick as the zeta function of two arguments, of which it is a case.
+    """
+    inverse = 1 / np.add.outer(_SHIFTS, z)
+    rest = 1 / (z + len(_SHIFTS))
+    square = rest * rest
+    series = np.zeros_like(square)
+    for coefficient in _SERIES[2, ::-1].tolist():
+        series = (series + coefficient) * square
+    return np.asarray((inverse * inverse).sum(axis=0) + rest * (1 + 0.5 * rest + series))
+
+
+def _pairs(a: npt.ArrayLike, b: npt.ArrayLike) -> list[Floats]:
+    """Two numbers or arrays of numbers, as long as each other."""
+    return [*np.broadcast_arrays(np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64))]
 
 
 def _stirling(z: Floats, k: Floats) -> tuple[Floats, Floats, Floats]:

@@ -88,26 +88,23 @@ def read(summary: object, names: Mapping[str, str]) -> tuple[Table, dict[str, An
     columns = table.numbers([Use(argument, name, "number") for argument, name in names.items()])
     _checks.not_empty("summary", len(next(iter(columns.values()))))
     for name, values in columns.items():
-        argument = name.lower()
-        if not np.isfinite(values).all():
-            rows = int(np.count_nonzero(~np.isfinite(values)))
-            raise DataError(
-                f"{name} is null or infinite in {rows:,} of {len(values):,} rows; every row needs a number. Leave these rows out.",
-                code=f"data.{argument}",
-            )
-        _refuse_beyond(name, values, argument)
+        _refuse_unusable(name, values, name.lower(), "every row needs a number. Leave these rows out.")
     return table, columns
 
 
-def _refuse_beyond(told: str, values: Floats, argument: str) -> None:
-    """Numbers that are in the wrong unit."""
+def _refuse_unusable(told: str, values: Floats, argument: str, rule: str) -> None:
+    """Numbers that are none, or in the wrong unit."""
     sizes = np.abs(values)
-    if (beyond := (sizes > HUGE) | ((sizes < 1 / HUGE) & (sizes > 0))).any():
-        raise DataError(
-            f"{told}={values[beyond][0]:g} in one of the rows is beyond measure: sizes are 0, or from {1 / HUGE:g} to {HUGE:g}. "
-            "Choose another unit.",
-            code=f"data.{argument}",
-        )
+    usable = (sizes <= HUGE) & ((sizes >= 1 / HUGE) | (sizes == 0))
+    if usable.all():
+        return
+    if lacking := int(np.count_nonzero(~np.isfinite(values))):
+        raise DataError(f"{told} is null or infinite in {lacking:,} of {len(values):,} rows; {rule}", code=f"data.{argument}")
+    raise DataError(
+        f"{told}={values[~usable][0]:g} in one of the rows is beyond measure: sizes are 0, or from {1 / HUGE:g} to {HUGE:g}. "
+        "Choose another unit.",
+        code=f"data.{argument}",
+    )
 
 
 def _arrays(given: Mapping[str, Any]) -> dict[str, npt.NDArray[Any]]:
@@ -206,11 +203,6 @@ def _covariates(table: Table, part: str, given: object) -> Floats | None:
     uses = [Use(f"{argument}[{place}]", name, "number") for place, name in enumerate(names)]
     columns = table.numbers(uses)
     for use in uses:
-        if not np.isfinite(columns[use.argument]).all():
-            raise DataError(
-                f"{use.argument}={use.column!r} is null or infinite in some rows; a covariate must be known of every customer. Fill it, or "
-                "leave these customers out.",
-                code="data.covariates",
-            )
-        _refuse_beyond(repr(use.column), columns[use.argument], "covariates")
+        rule = "a covariate must be known of every customer. Fill it, or leave these customers out."
+        _refuse_unusable(repr(use.column), columns[use.argument], "covariates", rule)
     return np.stack([columns[use.argument] for use in uses])

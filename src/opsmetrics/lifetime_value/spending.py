@@ -114,9 +114,10 @@ class GammaGamma:
         names = {"frequency": "frequency", "monetary_value": "monetary_value"}
         _, columns = doors.read(summary, names if weights is None else names | {"weights": weights})
         x, z = doors.whole("frequency", columns.pop("frequency")), columns["monetary_value"]
-        counted = np.broadcast_to(1.0, len(x)) if weights is None else doors.counts(weights, columns["weights"])
-        known = np.flatnonzero((x > 0) & (z > 0) & (counted > 0))
-        left_out = float(counted @ ((x > 0) & (z <= 0)))
+        counted = np.ones(len(x)) if weights is None else doors.counts(weights, columns["weights"])
+        repeats, paid = x > 0, z > 0
+        known = np.flatnonzero(repeats & paid & (counted > 0))
+        left_out = float(counted[repeats & ~paid].sum())
         return fit_amounts(x.take(known), z.take(known), counted.take(known), left_out, self.penalty)
 
 
