@@ -21,6 +21,7 @@ from benchmarks.simulated_customers import Floats, Simulated
 from opsmetrics._kernels import forecasts
 from opsmetrics._kernels.histories import Histories
 from opsmetrics.lifetime_value import outcomes
+from opsmetrics.lifetime_value.laws import law_of
 from opsmetrics.lifetime_value.worth import Base, Models, Question
 
 FITS, REPLICATIONS, CUSTOMERS, SPAN = 5_000, 1_000, 1_500, 180.0
@@ -104,7 +105,7 @@ def shop(task: tuple[str, int, int]) -> Shop:
     found, kinds = base.worth, base.kinds
     sums = outcomes.totals(base, np.zeros(len(z), dtype=np.int64), 1, rng)
     bands = [np.ones(len(z), dtype=np.bool_), *((low <= made.x) & (made.x <= high) for low, high in BANDS.values())]
-    low, high = forecasts.pit(models.buying._law(kinds.rows).counts(kinds.x, kinds.T, SPAN), kinds.of, found.alive, made.later)
+    low, high = forecasts.pit(law_of(models.buying).counts(kinds.x, kinds.T, SPAN), kinds.of, found.alive, made.later)
     return Shop(
         predicted=np.array([found.purchases[own].sum() for own in bands]),
         actual=np.array([made.later[own].sum() for own in bands], dtype=np.float64),

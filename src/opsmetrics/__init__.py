@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from opsmetrics.lifecycles.staged import Staged, StageHistory, StageKPIs
     from opsmetrics.lifecycles.stages import Stage, Stages
     from opsmetrics.lifetime_value.calls import CLV, CLVBreakdown, clv
-    from opsmetrics.lifetime_value.fits import Predictions
+    from opsmetrics.lifetime_value.predictions import Predictions
     from opsmetrics.lifetime_value.specs import (
         BetaGeo,
         BetaGeoBetaBinom,
@@ -200,7 +200,7 @@ _HOMES = {
     "lifecycles.staged": ("StageHistory", "StageKPIs", "Staged"),
     "lifecycles.stages": ("Stage", "Stages"),
     "lifetime_value.calls": ("CLV", "CLVBreakdown", "clv"),
-    "lifetime_value.fits": ("Predictions",),
+    "lifetime_value.predictions": ("Predictions",),
     "lifetime_value.specs": (
         "BetaGeo",
         "BetaGeoBetaBinom",

@@ -15,13 +15,13 @@ from opsmetrics._results import SHOWN, Held, Result, Table, dropped_notes, shown
 from opsmetrics.customers import MissingCustomer, Refunds
 from opsmetrics.errors import ColumnError, DataError, ParameterError, warn
 from opsmetrics.lifetime_value import choices, doors, outcomes, validations
-from opsmetrics.lifetime_value.choices import Model
-from opsmetrics.lifetime_value.doors import DAYS_IN
+from opsmetrics.lifetime_value.choices import Chosen, Model
+from opsmetrics.lifetime_value.doors import DAYS_IN, Door
 from opsmetrics.lifetime_value.fits import PurchaseFit, discounting, one_time_buyers
-from opsmetrics.lifetime_value.fitted import around
+from opsmetrics.lifetime_value.fitted import around, demand_parameters
 from opsmetrics.lifetime_value.specs import PurchaseModel
-from opsmetrics.lifetime_value.spending import GammaGamma, GammaGammaFit, law_of
-from opsmetrics.lifetime_value.summaries import clv_summary
+from opsmetrics.lifetime_value.spending import GammaGamma, GammaGammaFit
+from opsmetrics.lifetime_value.summaries import CLVSummary, clv_summary
 from opsmetrics.lifetime_value.validations import Validation
 from opsmetrics.lifetime_value.worth import Base, Models, Question
 
@@ -335,19 +335,7 @@ def clv(
     held = Held.of("orders", orders)
     summary = clv_summary(orders, **asked)
     door = doors.enter(summary)
-    chosen = choices.choose(wanted, door.histories, held, asked)
-    if not chosen.fit.params:
-        raise choices.no_model(chosen.fit)
-    spending = spender.fit(summary) if isinstance(spender, GammaGamma) else spender
-    models = Models(chosen.fit, spending)
-    law_of(spending)
-    if chosen.fit.model == "bg_nbd" and (once := int(np.count_nonzero(door.histories.x == 0))):
-        warn(one_time_buyers(once))
-    if 1 < (q := spending.params["q"]) <= 2:
-        warn(
-            f"Gamma-Gamma: q = {q:.3g} is 2 or less, so the amounts of customers have no variance: a few of them decide what all bring, "
-            "and how far that may lie from its mean is drawn at random."
-        )
+    chosen, models = _fitted(wanted, spender, summary, door, held, asked)
     z = _frames.columns("summary", summary.table, [Use("z", "monetary_value", "number")])[1]["z"]
     base = Base.of(models, door.histories, z, question)
     content = _columns(base, outcomes.value_ends(base, random))
@@ -364,8 +352,8 @@ def clv(
         "margin": question.margin, "confidence": question.confidence,
     }  # fmt: skip
     return CLV(
-        _tables=tables, params=params, dropped=summary.dropped, customer=customer, fit=chosen.fit, spend_fit=spending, _orders=held,
-        _asked=asked | {"question": question, "seed": seed},
+        _tables=tables, params=params, dropped=summary.dropped, customer=customer, fit=models.buying, spend_fit=models.spending,
+        _orders=held, _asked=asked | {"question": question, "seed": seed},
     )  # fmt: skip
 
 
@@ -380,6 +368,25 @@ def _question(horizon: object, discount_rate: object, margin: object, confidence
             f"margin={margin!r} is the share of an amount that is kept, above 0 and at most 1.{hint}", code="parameter.margin"
         )
     return Question(float(span), discounting(discount_rate) / DAYS_IN["year"], share, _checks.fraction("confidence", confidence))
+
+
+def _fitted(
+    wanted: Any, spender: GammaGamma | GammaGammaFit, summary: CLVSummary[Any], door: Door, held: Held, asked: dict[str, Any]
+) -> tuple[Chosen, Models]:
+    """The model of buying that was chosen and that of amounts, and what should be known of them."""
+    chosen = choices.choose(wanted, door.histories, held, asked)
+    if not chosen.fit.params:
+        raise choices.no_model(chosen.fit)
+    spending = spender.fit(summary) if isinstance(spender, GammaGamma) else spender
+    demand_parameters(spending)
+    if chosen.fit.model == "bg_nbd" and (once := int(np.count_nonzero(door.histories.x == 0))):
+        warn(one_time_buyers(once))
+    if 1 < (q := spending.params["q"]) <= 2:
+        warn(
+            f"Gamma-Gamma: q = {q:.3g} is 2 or less, so the amounts of customers have no variance: a few of them decide what all bring, "
+            "and how far that may lie from its mean is drawn at random."
+        )
+    return chosen, Models(chosen.fit, spending)
 
 
 def _columns(base: Base, outcome: Floats) -> dict[str, Column]:

@@ -15,6 +15,7 @@ from opsmetrics._results import Held
 from opsmetrics.errors import FitError, ParameterError
 from opsmetrics.lifetime_value import validations
 from opsmetrics.lifetime_value.fits import PurchaseFit
+from opsmetrics.lifetime_value.fitted import demand_parameters
 from opsmetrics.lifetime_value.models import fit_histories, told
 from opsmetrics.lifetime_value.specs import BetaGeoFit, ModifiedBetaGeoFit, ParetoNBDFit, PurchaseModel
 from opsmetrics.lifetime_value.spending import GammaGamma, GammaGammaFit
@@ -63,7 +64,7 @@ def understand(model: object) -> str | PurchaseModel[PurchaseFit] | PurchaseFit:
             f"model is a fit of {model.title}, which counts periods; values need a model of days: {', '.join(KINDS)}.",
             code="parameter.model",
         )
-    model._demand_parameters()
+    demand_parameters(model)
     if model.unit != "day":
         raise ParameterError(
             f"model is a fit by the {model.unit}, and values are by the day; fit it to a summary with unit='day'.", code="parameter.model"

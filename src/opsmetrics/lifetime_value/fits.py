@@ -9,17 +9,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, overload
 
-import numpy as np
-
-from opsmetrics import _checks, _output, _render
-from opsmetrics._frames import Column, Floats, Ints
-from opsmetrics._kernels.histories import Histories, distinct
-from opsmetrics._results import SHOWN, Result, dropped_notes, picture, plain, shown
-from opsmetrics.errors import DataError, ParameterError, warn
-from opsmetrics.lifetime_value import doors, interop
+from opsmetrics import _checks, _output
+from opsmetrics._frames import Column, Floats
+from opsmetrics._results import Result, picture, plain
+from opsmetrics.errors import ParameterError, warn
+from opsmetrics.lifetime_value import doors, interop, laws
 from opsmetrics.lifetime_value.doors import DAYS_IN, Door
 from opsmetrics.lifetime_value.families import FAMILIES, Family
-from opsmetrics.lifetime_value.fitted import Fitted, around, deviation, read_estimates, refuse_confidence
+from opsmetrics.lifetime_value.fitted import Fitted, around, demand_parameters, read_estimates, refuse_confidence
+from opsmetrics.lifetime_value.predictions import Predictions
 from opsmetrics.lifetime_value.summaries import Unit
 
 if TYPE_CHECKING:
@@ -27,53 +25,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 FrameT = TypeVar("FrameT")
-FrameT_co = TypeVar("FrameT_co", covariant=True)
-
-_FARTHEST = 100.0
 
 _SAVED = (
     "model", "params", "covariance", "log_likelihood", "customers", "converged", "reason", "evaluations", "warnings", "unit", "penalty",
     "purchase_covariates", "dropout_covariates",
 )  # fmt: skip
-
-
-@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
-class Predictions(Result[FrameT_co]):
-    """Customers with what a fitted model says of each.
-
-    Attributes
-    ----------
-    table : frame
-        The columns that were handed in, then the prediction, and with `confidence` its interval.
-    customer : str or None
-        The name of the customer column, where a summary was handed in.
-    unit : str
-        The unit of time.
-
-    Examples
-    --------
-    >>> import opsmetrics as om
-    >>> orders = om.make_orders(customers=500, rng=1)
-    >>> summary = om.clv_summary(orders, customer="customer", time="time")
-    >>> fit = om.ModifiedBetaGeo().fit(summary)
-    >>> fit.expected_purchases(30, summary).table.columns[-1]
-    'expected_purchases'
-    """
-
-    customer: str | None
-    unit: str
-
-    def _view(self) -> _render.View:
-        columns, rows = _output.head(self._tables["table"], SHOWN)
-        return _render.View(
-            title=f"Predictions of {self.params['model']}",
-            facts=shown(self.params),
-            columns=columns,
-            rows=rows,
-            ids=[] if self.customer is None else [self.customer],
-            total_rows=_output.height(self._tables["table"]),
-            notes=dropped_notes(self.dropped),
-        )
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -140,11 +96,11 @@ class PurchaseFit(Fitted):
         rows = door.histories
         if self.model == "bg_nbd" and (rows.x == 0).any():
             warn(one_time_buyers(float(rows.weights[rows.x == 0].sum())))
-        law = self._law(rows)
+        law = laws.law_of(self, rows)
         if confidence is None:
             return self._predicted(door, "p_alive", law.p_alive(rows.x, rows.t_x, rows.T), None, None)
         value, slopes = law.p_alive_slopes(rows.x, rows.t_x, rows.T)
-        return self._predicted(door, "p_alive", value, self._spread(rows, slopes), confidence, odds=True)
+        return self._predicted(door, "p_alive", value, laws.spread(self, rows, slopes), confidence, odds=True)
 
     @overload
     def expected_purchases(self, t: float, summary: None = None, *, confidence: float | None = None) -> float: ...
@@ -248,7 +204,7 @@ class PurchaseFit(Fitted):
             alive = float(law.p_alive(0, 0.0, 0.0))
             return float(_chance(law.counts(0, 0.0, span), count, alive))
         door = self._enter(summary)
-        rows, law = door.histories, self._law(door.histories)
+        rows, law = door.histories, laws.law_of(self, door.histories)
         value = _chance(law.counts(rows.x, rows.T, span), count, law.p_alive(rows.x, rows.t_x, rows.T))
         return self._predicted(door, "purchase_probability", value, None, None, t=t, x=count)
 
@@ -479,39 +435,16 @@ class PurchaseFit(Fitted):
         >>> fit.plot().get_xlabel()
         'repeat purchases'
         """
+        demand_parameters(self)
         return picture(self, ax)
 
-    # ------------------------------------------------------------------------------------------- for the rest of the family
-
-    def _purchases(self, rows: Histories, span: float, delta: float = 0.0) -> tuple[Floats, Floats]:
-        """Expected purchases in the next `span` units, discounted by delta per unit, and the slopes of their logarithm."""
-        alive, by_alive = self._law(rows).p_alive_slopes(rows.x, rows.t_x, rows.T)
-        mean, by_mean = self._coming(rows, span, delta)
-        return alive * mean, by_alive + by_mean
-
-    def _mean_purchases(self, rows: Histories, span: float, delta: float = 0.0) -> Floats:
-        """The same without the slopes."""
-        one, of = self._kinds(rows)
-        kinds = rows.take(one)
-        law = self._law(kinds)
-        mean = law.discounted(kinds.x, kinds.T, span, delta) if delta else law.expected(kinds.x, kinds.T, span)
-        return np.asarray(self._law(rows).p_alive(rows.x, rows.t_x, rows.T) * mean[of])
-
-    def _coming(self, rows: Histories, span: float, delta: float = 0.0) -> tuple[Floats, Floats]:
-        """Purchases of those who are alive, and the slopes of their logarithm."""
-        one, of = self._kinds(rows)
-        kinds = rows.take(one)
-        law = self._law(kinds)
-        mean, slopes = law.discounted_slopes(kinds.x, kinds.T, span, delta) if delta else law.expected_slopes(kinds.x, kinds.T, span)
-        return mean[of], (slopes / np.maximum(mean, 1e-300))[:, of]
-
-    def _kinds(self, rows: Histories) -> tuple[Ints, Ints]:
-        """What comes from those who are alive depends on frequency, age and covariates: a row of each kind, and the kind of each row."""
-        return distinct(rows.x, rows.T) if rows.bare else (np.arange(len(rows)), np.arange(len(rows)))
+    def _alive(self, x: Floats, t_x: Floats, T: float) -> Any:
+        """P(alive) of histories of one age, at covariates of 0."""
+        return laws.law_of(self).p_alive(x, t_x, T)
 
     def _enter(self, summary: object) -> Door:
         """Read customers of the unit that the fit has."""
-        self._demand_parameters()
+        demand_parameters(self)
         door = doors.enter(summary, purchase=self.purchase_covariates, dropout=self.dropout_covariates)
         if self._family.discrete:
             doors.refuse_fractions(door.histories)
@@ -521,37 +454,15 @@ class PurchaseFit(Fitted):
             )
         return door
 
-    def _law(self, rows: Histories | None = None) -> Any:
-        """The model at the parameters; with covariates at those of each row."""
-        values: dict[str, Any] = {name: self.params[name] for name in self._family.parameters}
-        if rows is not None and rows.purchase is not None:
-            values["alpha"] = values["alpha"] * np.exp(-self._moved("purchase", rows.purchase))
-        if rows is not None and rows.dropout is not None and self._family.moved is not None:
-            name, sign = self._family.moved
-            values[name] = values[name] * np.exp(sign * self._moved("dropout", rows.dropout))
-        return self._family.law(**values)
-
-    def _moved(self, part: str, covariates: Floats) -> Floats:
-        """By how much covariates move the logarithm of a parameter."""
-        by = np.array([value for name, value in self.params.items() if name.startswith(f"{part}[")]) @ covariates
-        if (far := float(np.abs(by).max(initial=0.0))) > _FARTHEST:
-            raise DataError(
-                f"{part}_covariates move a parameter by a factor of exp({far:.3g}), far beyond the customers that the fit knows; check "
-                "their units.",
-                code="data.covariates",
-            )
-        return np.asarray(by)
-
     def _new(self, method: str, confidence: float | None) -> Any:
         """The model of a new customer."""
-        self._demand_parameters()
         refuse_confidence(method, confidence)
         if covariates := [*self.purchase_covariates, *self.dropout_covariates]:
             raise ParameterError(
                 f"a new customer has no {covariates}; hand {method} a row with frequency, recency and T of 0 and these columns.",
                 code="parameter.summary",
             )
-        return self._law()
+        return laws.law_of(self)
 
     def _span(self, argument: str, t: object) -> float:
         """Units of time ahead."""
@@ -573,22 +484,12 @@ class PurchaseFit(Fitted):
             )
         return float(round(span))
 
-    def _spread(self, rows: Histories, slopes: Floats) -> Floats:
-        """The standard error of a logarithm whose slopes in the logs of the four parameters are given, row by row."""
-        parts = [slopes]
-        if rows.purchase is not None:
-            parts.append(-rows.purchase * slopes[1])
-        if rows.dropout is not None and self._family.moved is not None:
-            name, sign = self._family.moved
-            parts.append(sign * rows.dropout * slopes[self._family.parameters.index(name)])
-        return deviation(self._log_covariance(), np.concatenate(parts))
-
     def _purchases_of(self, door: Door, name: str, span: float, delta: float, confidence: float | None, **facts: Any) -> Predictions[Any]:
         """The table with purchases to come; slopes are found where an interval is asked for."""
         if confidence is None:
-            return self._predicted(door, name, self._mean_purchases(door.histories, span, delta), None, None, **facts)
-        value, slopes = self._purchases(door.histories, span, delta)
-        return self._predicted(door, name, value, self._spread(door.histories, slopes), confidence, **facts)
+            return self._predicted(door, name, laws.mean_purchases(self, door.histories, span, delta), None, None, **facts)
+        value, slopes = laws.purchases(self, door.histories, span, delta)
+        return self._predicted(door, name, value, laws.spread(self, door.histories, slopes), confidence, **facts)
 
     def _predicted(
         self, door: Door, name: str, value: Floats, spread: Floats | None, confidence: float | None, *, odds: bool = False, **facts: Any

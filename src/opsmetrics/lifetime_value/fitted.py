@@ -124,15 +124,17 @@ class Fitted(abc.ABC):
     def __repr__(self) -> str:
         return str(self)
 
-    def _demand_parameters(self) -> None:
-        """Nothing follows from a fit without parameters."""
-        if not self.params:
-            raise FitError(f"{self.title} has no parameters: {self.reason}. Nothing can be predicted.", code="fit.parameters")
 
-    def _log_covariance(self) -> Floats:
-        """The covariance of the logs of the parameters, and of coefficients as they are."""
-        scale = np.array([1.0 if "[" in name else value for name, value in self.params.items()])
-        return np.array([list(row.values()) for row in self.covariance.values()]) / np.outer(scale, scale)
+def demand_parameters(fit: Fitted) -> None:
+    """Nothing follows from a fit without parameters."""
+    if not fit.params:
+        raise FitError(f"{fit.title} has no parameters: {fit.reason}. Nothing can be predicted.", code="fit.parameters")
+
+
+def log_covariance(fit: Fitted) -> Floats:
+    """The covariance of the logs of the parameters, and of coefficients as they are."""
+    scale = np.array([1.0 if "[" in name else value for name, value in fit.params.items()])
+    return np.array([list(row.values()) for row in fit.covariance.values()]) / np.outer(scale, scale)
 
 
 def estimated(names: Sequence[str], values: Floats, covariance: Floats, logs: int) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from opsmetrics._frames import Floats, Ints
 from opsmetrics._kernels import forecasts
-from opsmetrics.lifetime_value.fitted import around, deviation
+from opsmetrics.lifetime_value.fitted import around, deviation, log_covariance
 from opsmetrics.lifetime_value.spending import amounts_known, law_of
 from opsmetrics.lifetime_value.worth import Base
 
@@ -104,7 +104,7 @@ class _Spread:
 def totals(base: Base, group: Ints, size: int, random: np.random.Generator) -> dict[str, npt.NDArray[Any]]:
     """Sums of groups of customers with both intervals: of the mean, which the shared parameters move together, and of the outcome."""
     found, spread, level = base.worth, _Spread.of(base), base.question.confidence
-    buying, spending = base.models.buying._log_covariance(), base.models.spending._log_covariance()
+    buying, spending = log_covariance(base.models.buying), log_covariance(base.models.spending)
 
     def sums(weights: Floats) -> Floats:
         return np.asarray(np.bincount(group, weights=weights, minlength=size), dtype=np.float64)

@@ -16,9 +16,18 @@ from opsmetrics._results import Result, plain
 from opsmetrics.errors import warn
 from opsmetrics.lifetime_value import doors, interop
 from opsmetrics.lifetime_value.estimation import Surface, estimate, stages
-from opsmetrics.lifetime_value.fits import Predictions
-from opsmetrics.lifetime_value.fitted import Fitted, around, deviation, estimated, read_estimates, refuse_confidence
+from opsmetrics.lifetime_value.fitted import (
+    Fitted,
+    around,
+    demand_parameters,
+    deviation,
+    estimated,
+    log_covariance,
+    read_estimates,
+    refuse_confidence,
+)
 from opsmetrics.lifetime_value.models import penalty_of
+from opsmetrics.lifetime_value.predictions import Predictions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -227,7 +236,7 @@ class GammaGammaFit(Fitted):
         params: dict[str, object] = {"model": self.title}
         if confidence is not None:
             level = _checks.fraction("confidence", confidence)
-            low, high = around(value, deviation(self._log_covariance(), slopes), level)
+            low, high = around(value, deviation(log_covariance(self), slopes), level)
             content |= {"expected_amount_low": low, "expected_amount_high": high}
             params["confidence"] = level
         unit, customer = (getattr(summary, name, None) if isinstance(summary, Result) else None for name in ("unit", "customer"))
@@ -348,7 +357,7 @@ class GammaGammaFit(Fitted):
 
 def law_of(fitted: GammaGammaFit) -> gamma_gamma.GammaGamma:
     """The model at the parameters."""
-    fitted._demand_parameters()
+    demand_parameters(fitted)
     return gamma_gamma.GammaGamma(*(fitted.params[name] for name in NAMES))
 
 

@@ -18,6 +18,7 @@ from opsmetrics.errors import DataError, FitError
 from opsmetrics.lifetime_value import doors, outcomes
 from opsmetrics.lifetime_value.fits import PurchaseFit
 from opsmetrics.lifetime_value.fitted import LEVEL
+from opsmetrics.lifetime_value.laws import law_of
 from opsmetrics.lifetime_value.models import fit_histories, told
 from opsmetrics.lifetime_value.spending import GammaGamma
 from opsmetrics.lifetime_value.summaries import CLVSummary, clv_summary
@@ -225,7 +226,7 @@ def score(orders: Held, like: PurchaseFit, asked: Mapping[str, Any]) -> float:
     buying = fit_histories(type(like), half.rows, "day", like.penalty)
     if not buying.params:
         return float("nan")
-    alive = buying._law(half.rows).p_alive(half.rows.x, half.rows.t_x, half.rows.T)
+    alive = law_of(buying).p_alive(half.rows.x, half.rows.t_x, half.rows.T)
     return float(_crps(buying, Kinds.of_rows(half.rows, half.z), half, alive).mean())
 
 
@@ -318,7 +319,7 @@ def _pit(trial: Trial, kinds: Kinds, found: Worth) -> dict[str, Column]:
 def _frequencies(backend: Backend, trial: Trial) -> dict[str, Column]:
     """Customers by repeat purchases so far, and how many the model expects of customers as old as they are."""
     ages, weights = np.unique(trial.rows.T, return_counts=True)
-    law = trial.models.buying._law()
+    law = law_of(trial.models.buying)
     counts, born = law.counts(np.zeros(len(ages)), np.zeros(len(ages)), ages), float(law.p_alive(0, 0.0, 0.0))
     expected = np.array([born * float(weights @ next(counts)) for _ in range(MOST_SHOWN)])
     expected[0] += (1 - born) * weights.sum()
@@ -357,7 +358,7 @@ def _tracking(backend: Backend, orders: Held, asked: Mapping[str, Any], trial: T
     repeats, first_day, end = repeats_by_day(orders.frame, asked, str(trial.summary.params["calibration_end"]))
     last = first_day + len(repeats) - 1
     births = np.bincount((end - first_day - trial.rows.T).astype(np.int64), minlength=len(repeats))
-    law = trial.models.buying._law()
+    law = law_of(trial.models.buying)
     ages = np.arange(len(repeats), dtype=np.float64)
     curve = float(law.p_alive(0, 0.0, 0.0)) * law.expected(np.zeros(len(ages)), np.zeros(len(ages)), ages)
     expected = np.convolve(births, curve)[: len(repeats)]

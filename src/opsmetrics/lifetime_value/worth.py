@@ -14,8 +14,9 @@ import numpy as np
 
 from opsmetrics._frames import Floats, Ints
 from opsmetrics._kernels.histories import Histories, distinct
+from opsmetrics.lifetime_value import laws
 from opsmetrics.lifetime_value.fits import PurchaseFit
-from opsmetrics.lifetime_value.fitted import deviation
+from opsmetrics.lifetime_value.fitted import deviation, log_covariance
 from opsmetrics.lifetime_value.spending import GammaGammaFit, amounts_known, law_of
 
 _BLOCK: Final = 2_048
@@ -61,17 +62,13 @@ class Kinds:
     T: Floats
     spending_x: Ints
     of: Ints
-    rows: Histories
 
     @classmethod
     def of_rows(cls, rows: Histories, z: Floats) -> Kinds:
-        """The kinds of histories; with covariates each customer is his own."""
+        """The kinds of histories."""
         spending_x, _ = amounts_known(rows.x, z)
-        if rows.bare:
-            one, of = distinct(rows.x, rows.T, spending_x)
-        else:
-            one = of = np.arange(len(rows))
-        return cls(rows.x[one], rows.T[one], spending_x[one], of, rows.take(one))
+        one, of = distinct(rows.x, rows.T, spending_x)
+        return cls(rows.x[one], rows.T[one], spending_x[one], of)
 
     def blocks(self) -> Iterator[tuple[slice, Ints]]:
         """Parts whose scratch stays small: some kinds, and the customers of these kinds."""
@@ -83,7 +80,7 @@ class Kinds:
 
     def counts(self, buying: PurchaseFit, span: float, block: slice) -> Iterator[Floats]:
         """The distribution of purchases of some kinds, given that they are alive."""
-        found: Iterator[Floats] = buying._law(self.rows.rows(block)).counts(self.x[block], self.T[block], span)
+        found: Iterator[Floats] = laws.law_of(buying).counts(self.x[block], self.T[block], span)
         return found
 
 
@@ -105,17 +102,16 @@ class Base:
 
     def spreads(self) -> tuple[Floats, Floats]:
         """Standard errors of the logarithms of purchases and of value, customer by customer."""
-        buying, spending = self.models.buying._log_covariance(), self.models.spending._log_covariance()
+        buying, spending = log_covariance(self.models.buying), log_covariance(self.models.spending)
         of_value = np.hypot(deviation(buying, self.worth.by_buying_discounted), deviation(spending, self.worth.by_spending))
         return deviation(buying, self.worth.by_buying), of_value
 
 
 def _worth(models: Models, rows: Histories, z: Floats, question: Question) -> Worth:
     """Expected purchases, amount and value of each customer."""
-    law = models.buying._law(rows)
-    alive, by_alive = law.p_alive_slopes(rows.x, rows.t_x, rows.T)
-    mean, by_mean = models.buying._coming(rows, question.span)
-    kept, by_kept = models.buying._coming(rows, question.span, question.delta)
+    alive, by_alive = laws.law_of(models.buying, rows).p_alive_slopes(rows.x, rows.t_x, rows.T)
+    mean, by_mean = laws.coming(models.buying, rows, question.span)
+    kept, by_kept = laws.coming(models.buying, rows, question.span, question.delta)
     amount, by_spending = law_of(models.spending).expected_slopes(*amounts_known(rows.x, z))
     return Worth(
         alive=alive, purchases=alive * mean, by_buying=by_alive + by_mean, value=question.margin * alive * kept * amount,

@@ -9,7 +9,8 @@ import numpy as np
 
 from opsmetrics import _frames
 from opsmetrics.lifetime_value.calls import CLV, CLVBreakdown
-from opsmetrics.lifetime_value.fits import Predictions, PurchaseFit
+from opsmetrics.lifetime_value.fits import PurchaseFit
+from opsmetrics.lifetime_value.predictions import Predictions
 from opsmetrics.lifetime_value.summaries import CLVSummary
 from opsmetrics.lifetime_value.validations import Validation
 from opsmetrics.plotting import series
@@ -89,7 +90,6 @@ def _repeats(result: CLVSummary[Any], ax: Axes | None) -> Axes:
 @draw.register(PurchaseFit)
 def _alive(fit: PurchaseFit, ax: Axes | None) -> Axes:
     """P(alive) by frequency (to the right) and recency (up), of customers of one age."""
-    fit._demand_parameters()
     step, rows = _rows(fit)
     x, row = np.meshgrid(np.arange(2 * _TYPICAL + 1), np.arange(rows + 1))
     t_x, age = row * step, rows * step
@@ -98,7 +98,7 @@ def _alive(fit: PurchaseFit, ax: Axes | None) -> Axes:
     if fit.model == "bg_bb":
         can_be &= x <= t_x
     chances = np.full(x.shape, np.nan)
-    chances[can_be] = fit._law().p_alive(x[can_be], t_x[can_be], age)
+    chances[can_be] = fit._alive(x[can_be], t_x[can_be], age)
     ax = new_axes(ax, 7.5, 5.2)
     image = heat(ax, np.maximum(chances, 1e-12), np.full(x.shape, "", dtype=object), top=1.0)
     ax.set_facecolor(series.GROUND)
