@@ -62,7 +62,7 @@ class Histories:
         """Identical histories as one, with their weights added: no rounding, so the likelihood is the same."""
         if len(self) == 0:
             return self
-        columns = (self.x, self.t_x, self.T, *(z for part in (self.purchase, self.dropout) if part is not None for z in part))
+        columns = (self.x, self.t_x, self.T, *self.covariates)
         packing = _Packing.of(columns)
         if packing is not None and self.bare and (self.weights == 1.0).all():
             numbers = np.sort(packing.numbers)  # nothing has to come along, and numbers alone are sorted several times as fast
@@ -86,6 +86,11 @@ class Histories:
         """Histories by position."""
         purchase, dropout = (None if z is None else z[:, rows] for z in (self.purchase, self.dropout))
         return type(self)(self.x[rows], self.t_x[rows], self.T[rows], self.weights[rows], purchase, dropout)
+
+    @property
+    def covariates(self) -> list[Floats]:
+        """Those of the purchases, then those of the dropout, by row."""
+        return [z for part in (self.purchase, self.dropout) if part is not None for z in part]
 
     @property
     def bare(self) -> bool:

@@ -72,7 +72,7 @@ def coming(fit: PurchaseFit, rows: Histories, span: float, delta: float = 0.0) -
 
 def _kinds(rows: Histories) -> tuple[Ints, Ints]:
     """What comes from those who are alive depends on frequency, age and covariates: a row of each kind, and the kind of each row."""
-    return distinct(rows.x, rows.T) if rows.bare else (np.arange(len(rows)), np.arange(len(rows)))
+    return distinct(rows.x, rows.T, *rows.covariates)
 
 
 def spread(fit: PurchaseFit, rows: Histories, slopes: Floats) -> Floats:
