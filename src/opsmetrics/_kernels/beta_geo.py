@@ -8,7 +8,7 @@ one model.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial as bind
 from typing import TYPE_CHECKING, Any
@@ -132,7 +132,7 @@ class BetaGeo:
         kinds, of = self._kinds(np.ravel(x), np.ravel(a))
         age = np.ravel(alpha + T)
         z = np.ravel(t) / age
-        found = self._alive(functions, kinds, _largest(z, of, kinds))(of, z)
+        found = self._course(functions, kinds, _largest(z, of, kinds)).at(of, z)
         found[2:3] *= -np.ravel(alpha) / age
         return found.reshape(functions, *x.shape)
 
@@ -143,12 +143,12 @@ class BetaGeo:
             return np.empty((functions, *given[0].shape))
         kinds, of = self._kinds(np.ravel(given[0]), np.ravel(a))
         age, until = np.ravel(alpha + given[1]), np.ravel(given[2])
-        alive = self._alive(functions, kinds, _largest(until / age, of, kinds))
+        course = self._course(functions, kinds, _largest(until / age, of, kinds))
         found = np.empty((functions, len(of)))
         many = np.bincount(of, minlength=kinds.shape[1]) > _MANY if np.ndim(t) == 0 else np.zeros(kinds.shape[1], dtype=np.bool_)
         alone, rows = np.flatnonzero(~many[of]), np.flatnonzero(many[of])
-        found[:, alone] = _by_parts(alive, functions, of[alone], age[alone], until[alone], delta)
-        found[:, rows] = _over_ages(alive, functions, of[rows], age[rows], until[rows], delta)
+        found[:, alone] = _by_parts(course, functions, of[alone], age[alone], until[alone], delta)
+        found[:, rows] = _over_ages(course, functions, of[rows], age[rows], until[rows], delta)
         found[2:3] *= -np.ravel(alpha) / age
         return found.reshape(functions, *given[0].shape)
 
@@ -157,15 +157,15 @@ class BetaGeo:
         one, of = distinct(x, a) if np.ndim(self.a) else distinct(x)
         return np.stack([x[one], a[one]]), of
 
-    def _alive(self, functions: int, kinds: Floats, largest: Floats) -> Callable[[Ints, Floats], Floats]:
-        """Expected purchases while alive, perhaps with slopes in the logs of r, of 1 / age, of a and of b, of rows of a kind with some z.
-
-        They are smooth functions of z for each x (and a), which are interpolated up to the largest z.
-        """
+    def _course(self, functions: int, kinds: Floats, largest: Floats) -> _Course:
+        """Expected purchases while alive, perhaps with slopes in the logs of r, of 1 / age, of a and of b, up to the largest z."""
         bend = np.maximum(self.r + kinds[0], 1.0)  # with less the singularity at z = -1 comes too near
-        span = np.log1p(bend * largest)
-        series = quadrature.chebyshev(lambda points: self._at_points(kinds[0], kinds[1], points, span, functions))
-        return lambda of, z: quadrature.evaluate(series, of, np.log1p(bend[of] * z) / span[of]) * z
+        span, fall = np.log1p(bend * largest), np.minimum(kinds[1], 1.0)
+
+        def at_points(points: Floats) -> Floats:
+            return np.asarray(self._at_points(kinds[0], kinds[1], points, span, functions) * np.exp((fall * span)[:, None] * points))
+
+        return _Course(quadrature.chebyshev(at_points), bend, span, fall)
 
     def _at_points(self, counts: Floats, a: Floats, points: Floats, span: Floats, functions: int) -> Floats:
         """For each x, at points of log(1 + bend z): the mean over p and its slopes, over z. By function, x and point."""
@@ -188,6 +188,24 @@ class BetaGeo:
         return found
 
 
+@dataclass(frozen=True, slots=True)
+class _Course:
+    """Expected purchases while alive, for each kind of customer a smooth function of z, which is interpolated in log(1 + bend z).
+
+    Over z they fall from r + x to nothing as (1 + bend z)^-fall or faster does, whose inverse times them has the same size for all z.
+    """
+
+    series: Floats
+    bend: Floats
+    span: Floats
+    fall: Floats
+
+    def at(self, of: Ints, z: Floats) -> Floats:
+        """By function and row, the kind `of` each with some z."""
+        grown = np.log1p(self.bend[of] * z)
+        return np.asarray(quadrature.evaluate(self.series, of, grown / self.span[of]) * z * np.exp(-self.fall[of] * grown))
+
+
 def _largest(z: Floats, of: Ints, kinds: Floats) -> Floats:
     """The largest z of each kind."""
     largest = np.full(kinds.shape[1], _LEAST)
@@ -195,21 +213,22 @@ def _largest(z: Floats, of: Ints, kinds: Floats) -> Floats:
     return largest
 
 
-def _by_parts(alive: Callable[[Ints, Floats], Floats], functions: int, of: Ints, age: Floats, until: Floats, delta: float) -> Floats:
+def _by_parts(course: _Course, functions: int, of: Ints, age: Floats, until: Floats, delta: float) -> Floats:
     """Discounted purchases row by row, by blocks of rows."""
     found = np.empty((functions, len(of)))
     for begin in range(0, len(of), BLOCK):
         some = slice(begin, begin + BLOCK)
-        found[:, some] = quadrature.discounted(bind(_until, alive, of[some], age[some]), until[some], delta)
+        own, since = of[some], age[some]
+        found[:, some] = quadrature.discounted(bind(_until, course, own, since), until[some], delta, course.bend[own] / since)
     return found
 
 
-def _until(alive: Callable[[Ints, Floats], Floats], of: Ints, age: Floats, times: Floats) -> Floats:
+def _until(course: _Course, of: Ints, age: Floats, times: Floats) -> Floats:
     """Purchases up to some times, by node and row."""
-    return alive(of, times / age)
+    return course.at(of, times / age)
 
 
-def _over_ages(alive: Callable[[Ints, Floats], Floats], functions: int, of: Ints, age: Floats, until: Floats, delta: float) -> Floats:
+def _over_ages(course: _Course, functions: int, of: Ints, age: Floats, until: Floats, delta: float) -> Floats:
     """The same of one horizon and of many ages for each kind: smooth functions of the age's logarithm, which are interpolated."""
     if len(of) == 0:
         return np.empty((functions, 0))
@@ -222,7 +241,7 @@ def _over_ages(alive: Callable[[Ints, Floats], Floats], functions: int, of: Ints
     def at_points(points: Floats) -> Floats:
         ages = np.exp(low[:, None] + (high - low)[:, None] * points).ravel()
         kinds = np.repeat(present, len(points))
-        return _by_parts(alive, functions, kinds, ages, np.full(len(ages), until[0]), delta).reshape(functions, len(present), -1)
+        return _by_parts(course, functions, kinds, ages, np.full(len(ages), until[0]), delta).reshape(functions, len(present), -1)
 
     return quadrature.evaluate(quadrature.chebyshev(at_points), of, (at - low[of]) / (high - low)[of])
 

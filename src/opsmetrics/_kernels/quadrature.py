@@ -108,18 +108,21 @@ def _rows(values: Floats, of: Ints, axes: int) -> Floats:
     return values[:, of].reshape(len(values), *[1] * (axes - 1), len(of))
 
 
-def discounted(cumulative: Callable[[Floats], Floats], until: Floats, delta: float) -> Floats:
+def discounted(cumulative: Callable[[Floats], Floats], until: Floats, delta: float, rate: Floats) -> Floats:
     """The integral of exp(-delta u) dF(u) over (0, until], by parts: exp(-delta until) F(until) + delta times that of exp(-delta u) F(u).
 
-    `cumulative` takes times by node and row, and gives F, or several functions before these two axes. Nodes are doubled until nothing
-    changes.
+    `cumulative` takes times by node and row, and gives F, or several functions before these two axes. F should be smooth in
+    log(1 + rate u), in which the nodes are those of Gauss, so that what happens early is seen however far ahead one looks. Nodes are
+    doubled until nothing changes.
     """
-    size, before = 4, None
+    rate = rate + delta
+    span, size, before = np.log1p(rate * until), 8, None
     while True:
         points, weights = legendre(size)
-        times = until * np.append(points, 1.0)[:, None]
+        times = np.minimum(np.expm1(span * np.append(points, 1.0)[:, None]) / rate, until)
         parts = cumulative(times) * np.exp(-delta * times)
-        now = parts[..., -1, :] + delta * until * (parts[..., :-1, :] * weights[:, None]).sum(axis=-2)
+        inner = (parts[..., :-1, :] * (weights[:, None] * span * (times[:-1] + 1 / rate))).sum(axis=-2)
+        now = parts[..., -1, :] + delta * inner
         if before is not None and (size >= 256 or np.allclose(now, before, rtol=1e-10, atol=1e-300)):
             return np.asarray(now)
         size, before = size * 2, now
