@@ -178,7 +178,9 @@ def test_the_mean_of_the_total_moves_with_the_parameters_that_all_share(values: 
 
 
 def test_the_outcome_of_the_total_adds_what_customers_do_to_what_is_not_known_of_parameters(orders: pd.DataFrame) -> None:
-    """Ends of a Gamma distribution with the mean of the total, and the variances of all customers' sums plus that of the mean.
+    """Ends of a Gamma distribution with the mean of the total and the variances of all customers' sums, times a log-normal factor.
+
+    The factor is that of the interval of the mean, which so lies within that of the outcome.
 
     A sum of Y amounts of mean M has the variance E(Y) E(M^2) / p + E(Y^2) E(M^2) - E(Y)^2 E(M)^2; M = p / nu, and nu is Gamma(p x + q)
     distributed with the rate v + x z.
@@ -197,10 +199,13 @@ def test_the_outcome_of_the_total_adds_what_customers_do_to_what_is_not_known_of
         relative = math.log(row[f"{name}_high"] / row[name]) / ndtri(0.975)
         of_mean = (relative * row[name]) ** 2
         assert of_mean > 0.05 * variance  # or the test would say nothing of it
-        size = row[name] ** 2 / (variance + of_mean)
+        size, middles = row[name] ** 2 / variance, (np.arange(2_000) + 0.5) / 2_000
+        drawn = np.outer(gammaincinv(size, middles) / size, np.exp(relative * ndtri(middles))) * row[name]
         for end, level in (("low", 0.025), ("high", 0.975)):
-            expected = gammaincinv(size, level) / size * row[name]
-            assert row[f"{outcome}_{end}"] == pytest.approx(expected, rel=1e-4, abs=1 if outcome == "purchases" else 0), (outcome, end)
+            expected = np.quantile(drawn, level)
+            assert row[f"{outcome}_{end}"] == pytest.approx(expected, rel=1e-3, abs=1 if outcome == "purchases" else 0), (outcome, end)
+        assert row[f"{outcome}_low"] < row[f"{name}_low"]
+        assert row[f"{name}_high"] < row[f"{outcome}_high"]
 
 
 def test_an_outcome_spreads_as_that_of_a_simulated_customer(orders: pd.DataFrame, values: Any) -> None:
@@ -674,6 +679,6 @@ def test_the_interval_of_a_sum_knows_that_it_may_be_nothing(customers: int, chan
     sums = (bought * random.gamma(2.0, 10.0, bought.shape)).sum(axis=1)
     mean, variance = customers * chance * 20.0, customers * (chance * 600.0 - (chance * 20.0) ** 2)
     silence = (1 - chance) ** customers
-    low, high = (float(end[0]) for end in outcomes._ends(np.array([mean]), np.array([variance]), np.array([silence]), 0.95))
+    low, high = (float(end[0]) for end in outcomes._ends(np.array([mean]), np.array([variance]), np.zeros(1), np.array([silence]), 0.95))
     assert 0.93 < np.mean((low <= sums) & (sums <= high)) < 0.99
     assert (low == 0) == (silence >= 0.025)

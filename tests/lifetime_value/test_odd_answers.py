@@ -16,7 +16,7 @@ ROWS = {"frequency": [3, 0], "recency": [90, 0], "T": [100, 100]}
 
 
 def test_a_group_that_is_surely_gone_brings_nothing() -> None:
-    low, high = outcomes._ends(np.array([1e-20]), np.array([1e-20]), np.array([1.0]), 0.95)
+    low, high = outcomes._ends(np.array([1e-20]), np.array([1e-20]), np.zeros(1), np.array([1.0]), 0.95)
     assert (low[0], high[0]) == (0, 0)
 
 

@@ -87,6 +87,41 @@ class BetaGeo:
         found = self._discounted(1 + _SLOPES, x, T, t, delta)
         return found[0], found[1:]
 
+    def squared(self, x: npt.ArrayLike, T: npt.ArrayLike, t: float, delta: float) -> Floats:
+        """The mean square of discounted purchases in (T, T + t] of customers alive at T: each with itself, and any two with each other."""
+        x, T = np.broadcast_arrays(*floats(x, T))
+        rate, age = self.r + np.ravel(x), np.ravel(self.alpha + T)
+        pairs = 2 * rate * (rate + 1) / age**2 * self._pairs(np.ravel(x), age, np.full(x.size, t), delta)
+        return np.asarray(self.discounted(x, T, t, 2 * delta) + pairs.reshape(x.shape))
+
+    def _pairs(self, x: Floats, age: Floats, until: Floats, delta: float) -> Floats:
+        """Two purchases, the later after w, have the density lambda^2 (1 - p) exp(-lambda p w), whenever the earlier was.
+
+        Its mean over lambda and p is a function of w / age for each x, and is interpolated as purchases are.
+        """
+        kinds, of = self._kinds(x, np.broadcast_to(self.a, x.shape))
+        rate, bend = self.r + kinds[0], np.maximum(self.r + kinds[0], 1.0)
+        span = np.log1p(bend * _largest(until / age, of, kinds))
+        p, _, log_q, weights = quadrature.over_beta(kinds[1], self.b + kinds[0] + self.first, np.expm1(span))
+        stays = weights * np.exp(log_q)
+
+        def at_points(points: Floats) -> Floats:
+            return np.stack(
+                [(stays * np.exp(-(rate + 2) * np.log1p(p * np.expm1(point * span) / bend))).sum(axis=0) for point in points], axis=-1
+            )[None]
+
+        series, found = quadrature.chebyshev(at_points), np.empty(len(x))
+        for begin in range(0, len(x), BLOCK):
+            some = slice(begin, begin + BLOCK)
+            own, quick = of[some], bend[of[some]] / age[some]
+
+            def together(times: Floats, own: Ints = own, quick: Floats = quick) -> Floats:
+                density = quadrature.evaluate(series, own, np.log1p(quick * times) / span[own])[0]
+                return np.asarray(density * quadrature.pair_discount(delta, times))
+
+            found[some] = quadrature.over_time(together, until[some], quick + delta)
+        return found
+
     def counts(self, x: npt.ArrayLike, T: npt.ArrayLike, t: npt.ArrayLike) -> Iterator[Floats]:
         """P(Y = n), n = 0, 1, ..., of purchases Y in (T, T + t] of customers alive at T.
 

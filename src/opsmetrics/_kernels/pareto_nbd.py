@@ -92,6 +92,21 @@ class ParetoNBD:
         slopes = (self.r / (self.r + x) * found, -self.alpha / (self.alpha + T) * found, rate * by_s, rate * by_beta)
         return found, np.stack(slopes)
 
+    def squared(self, x: npt.ArrayLike, T: npt.ArrayLike, t: float, delta: float) -> Floats:
+        """The mean square of discounted purchases in (T, T + t] of customers alive at T: each with itself, and any two with each other.
+
+        Two purchases, the later after w, have the density lambda^2 exp(-mu w), whenever the earlier was.
+        """
+        x, T = np.broadcast_arrays(*floats(x, T))
+        one, of = distinct(np.ravel(T))
+        age = self.beta + np.ravel(T)[one]
+
+        def together(times: Floats) -> Floats:
+            return np.asarray(np.exp(-self.s * np.log1p(times / age)) * quadrature.pair_discount(delta, times))
+
+        pairs = quadrature.over_time(together, np.full(len(age), t), 1 / age + delta)[of].reshape(x.shape)
+        return np.asarray(self.discounted(x, T, t, 2 * delta) + 2 * (self.r + x) * (self.r + x + 1) / (self.alpha + T) ** 2 * pairs)
+
     def counts(self, x: npt.ArrayLike, T: npt.ArrayLike, t: npt.ArrayLike) -> Iterator[Floats]:
         """P(Y = n), n = 0, 1, ..., of purchases Y in (T, T + t] of customers alive at T.
 

@@ -108,21 +108,33 @@ def _rows(values: Floats, of: Ints, axes: int) -> Floats:
     return values[:, of].reshape(len(values), *[1] * (axes - 1), len(of))
 
 
-def discounted(cumulative: Callable[[Floats], Floats], until: Floats, delta: float, rate: Floats) -> Floats:
-    """The integral of exp(-delta u) dF(u) over (0, until], by parts: exp(-delta until) F(until) + delta times that of exp(-delta u) F(u).
+def over_time(function: Callable[[Floats], Floats], until: Floats, rate: Floats) -> Floats:
+    """The integral over (0, until] of a function, or of several, that takes times by node and row, and is smooth in log(1 + rate u).
 
-    `cumulative` takes times by node and row, and gives F, or several functions before these two axes. F should be smooth in
-    log(1 + rate u), in which the nodes are those of Gauss, so that what happens early is seen however far ahead one looks. Nodes are
-    doubled until nothing changes.
+    The nodes are those of Gauss in this logarithm, so that what happens early is seen however far ahead one looks. They are doubled until
+    nothing changes.
     """
-    rate = rate + delta
     span, size, before = np.log1p(rate * until), 8, None
     while True:
         points, weights = legendre(size)
-        times = np.minimum(np.expm1(span * np.append(points, 1.0)[:, None]) / rate, until)
-        parts = cumulative(times) * np.exp(-delta * times)
-        inner = (parts[..., :-1, :] * (weights[:, None] * span * (times[:-1] + 1 / rate))).sum(axis=-2)
-        now = parts[..., -1, :] + delta * inner
+        times = np.minimum(np.expm1(span * points[:, None]) / rate, until)
+        now = (function(times) * (weights[:, None] * span * (times + 1 / rate))).sum(axis=-2)
         if before is not None and (size >= 256 or np.allclose(now, before, rtol=1e-10, atol=1e-300)):
             return np.asarray(now)
         size, before = size * 2, now
+
+
+def discounted(cumulative: Callable[[Floats], Floats], until: Floats, delta: float, rate: Floats) -> Floats:
+    """The integral of exp(-delta u) dF(u) over (0, until], by parts: exp(-delta until) F(until) + delta times that of exp(-delta u) F(u).
+
+    `cumulative` takes times by node and row, and gives F, or several functions before these two axes, smooth in log(1 + rate u).
+    """
+    at_end = cumulative(until[None])[..., 0, :] * np.exp(-delta * until)
+    if delta == 0:
+        return np.asarray(at_end)
+    return at_end + delta * over_time(lambda times: cumulative(times) * np.exp(-delta * times), until, rate + delta)
+
+
+def pair_discount(delta: float, later: Floats) -> Floats:
+    """What two purchases count together, the later after so much time, the earlier at any time before: the integral over the latter."""
+    return np.asarray(np.exp(-delta * later) * (-np.expm1(-delta * later) / delta if delta else later))

@@ -43,7 +43,6 @@ class Worth:
     by_buying_discounted: Floats
     by_spending: Floats
     amount: Floats
-    discount: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +113,11 @@ def _worth(models: Models, rows: Histories, z: Floats, question: Question) -> Wo
     kept, by_kept = laws.coming(models.buying, rows, question.span, question.delta)
     amount, by_spending = law_of(models.spending).expected_slopes(*amounts_known(rows.x, z))
     return Worth(
-        alive=alive, purchases=alive * mean, by_buying=by_alive + by_mean, value=question.margin * alive * kept * amount,
-        by_buying_discounted=by_alive + by_kept, by_spending=by_spending, amount=amount, discount=kept / np.maximum(mean, 1e-300),
+        alive=alive, purchases=alive * mean, by_buying=by_alive + by_mean, value=_times(question.margin * alive * kept, amount),
+        by_buying_discounted=by_alive + by_kept, by_spending=by_spending, amount=amount,
     )  # fmt: skip
+
+
+def _times(purchases: Floats, amount: Floats) -> Floats:
+    """Purchases for an amount, which is infinite where it has no mean, however few they are."""
+    return np.where(np.isinf(amount), np.inf, purchases * np.where(np.isinf(amount), 0.0, amount))
