@@ -43,6 +43,9 @@ _NEVER: Final = 1e-9
 
 _NEXT_TO_NOTHING: Final = 1e-200
 
+_FLATTEST: Final = 1e-100
+"""A ratio of a squared mean and a variance, or of these, beyond which all is taken to be at the mean."""
+
 _FARTHEST: Final = 300.0
 """The largest logarithm of a factor that anybody reads on to."""
 
@@ -228,7 +231,7 @@ def _ends(mean: Floats, variance: Floats, relative: Floats, silence: Floats, lev
     some, known_mean = np.where(gone, 1.0, 1 - silence), np.where(np.isfinite(mean), mean, 0.0)
     own = known_mean / some
     spread = (variance + known_mean**2) / some - own**2
-    known = (own > 0) & (spread > _NEXT_TO_NOTHING * own**2) & (own**2 > _NEXT_TO_NOTHING * spread)
+    known = (own > 0) & (spread > _FLATTEST * own**2) & (own**2 > _FLATTEST * spread)
     shape = np.where(known, own, 1.0) ** 2 / np.where(known, spread, 1.0)
     ends = []
     for tail in _levels(level):
