@@ -11,6 +11,7 @@ import numpy as np
 
 from opsmetrics import _checks, _frames, _output, _render
 from opsmetrics._frames import Column, Floats, Ints, Use
+from opsmetrics._kernels.histories import Histories
 from opsmetrics._results import SHOWN, Held, Result, Table, dropped_notes, shown, table_of
 from opsmetrics.customers import MissingCustomer, Refunds
 from opsmetrics.errors import ColumnError, DataError, ParameterError, warn
@@ -36,6 +37,15 @@ RESERVED: Final = frozenset({
 
 TOTALS: Final = ("customers", *sorted(RESERVED - {"p_alive", "expected_amount"}))
 """Columns of sums."""
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """The customers of a table, as they were before anybody could change it: a frame of their ids, their histories and mean amounts."""
+
+    ids: Any
+    histories: Histories
+    z: Floats
 
 
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)
@@ -75,6 +85,7 @@ class CLV(Result[FrameT_co]):
     spend_fit: GammaGammaFit
     _orders: Held
     _asked: dict[str, Any]
+    _people: People
 
     totals = Table()
     choice = Table()
@@ -137,7 +148,7 @@ class CLV(Result[FrameT_co]):
         _checks.free("label", label, TOTALS)
         uses = [Use("customer", self.customer, "key"), Use("label", label, "label")]
         known, _ = _frames.columns("segments", table_of(segments), uses)
-        own = _frames.in_memory(self._tables["table"])
+        own = _frames.in_memory(self._people.ids)
         (here, there), people = _frames.encode_together([own[self.customer], known[self.customer]], uses[0], ("the values", "segments"))
         labels, names = _frames.encode(known[label], uses[1])
         there, labels = there[there >= 0], labels[there >= 0]  # who has no id is nobody's customer
@@ -197,11 +208,8 @@ class CLV(Result[FrameT_co]):
         return validations.validate(self._orders, models, self._asked, calibration_end, float(str(self.params["confidence"])))
 
     def _sums(self, group: Ints, size: int) -> dict[str, Any]:
-        """Sums of groups, from what the table tells of each customer."""
-        models = Models(self.fit, self.spend_fit)
-        door = doors.enter(self._tables["table"])
-        z = _frames.columns("summary", self._tables["table"], [Use("z", "monetary_value", "number")])[1]["z"]
-        base = Base.of(models, door.histories, z, self._asked["question"])
+        """Sums of groups."""
+        base = Base.of(Models(self.fit, self.spend_fit), self._people.histories, self._people.z, self._asked["question"])
         return outcomes.totals(base, group, size, np.random.default_rng(self._asked["seed"]))
 
 
@@ -354,6 +362,7 @@ def clv(
     return CLV(
         _tables=tables, params=params, dropped=summary.dropped, customer=customer, fit=models.buying, spend_fit=models.spending,
         _orders=held, _asked=asked | {"question": question, "seed": seed},
+        _people=People(door.table.frame.select(customer).to_native(), door.histories, z),
     )  # fmt: skip
 
 
@@ -381,7 +390,8 @@ def _fitted(
     demand_parameters(spending)
     if chosen.fit.model == "bg_nbd" and (once := int(np.count_nonzero(door.histories.x == 0))):
         warn(one_time_buyers(once))
-    if 1 < (q := spending.params["q"]) <= 2:
+    q = spending.params["q"]
+    if 1 < q <= 2:
         warn(
             f"Gamma-Gamma: q = {q:.3g} is 2 or less, so the amounts of customers have no variance: a few of them decide what all bring, "
             "and how far that may lie from its mean is drawn at random."

@@ -125,6 +125,8 @@ def _why(best: PurchaseFit, others: Sequence[PurchaseFit]) -> str:
     """What speaks for the model with the highest likelihood of those that converged."""
     rivals = [fit.log_likelihood for fit in others if fit.converged >= best.converged]
     lead = f", {best.log_likelihood - max(rivals):.1f} above the next" if rivals else ""
+    if not best.converged:
+        return f"no model converged; {best.title} has the highest log-likelihood{lead}"
     if all(fit.converged for fit in others):
         return f"{best.title} has the highest log-likelihood{lead}; all three have four parameters"
     return f"{best.title} converged, and of the models that did it fits best{lead}"
