@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ import pytest
 import opsmetrics as om
 from opsmetrics._kernels.pareto_nbd import ParetoNBD
 from opsmetrics.lifetime_value import outcomes
+from tests.lifetime_value.inputs import MODELS, amounts, quiet, simulated
 
 ROWS = {"frequency": [3, 0], "recency": [90, 0], "T": [100, 100]}
 
@@ -63,3 +65,17 @@ def test_a_covariate_must_differ_between_customers_who_count() -> None:
     summary = summary.assign(z=np.arange(400) % 2, w=(np.arange(400) % 2 == 0) * 1.0)
     with pytest.raises(om.FitError, match="do not differ between customers"):
         om.ModifiedBetaGeo().fit(summary, weights="w", purchase_covariates=["z"])
+
+
+@pytest.mark.parametrize("penalty", [0.0, 0.1])
+@pytest.mark.parametrize("unit", [1e-9, 1 / 300])
+@pytest.mark.parametrize("spec", [*(model.spec for model in MODELS), om.GammaGamma], ids=lambda spec: spec.__name__)
+def test_the_unit_of_weights_does_not_matter(spec: Any, unit: float, penalty: float) -> None:
+    people = amounts(300, 1) if spec is om.GammaGamma else simulated(next(model for model in MODELS if model.spec is spec), 300, 1)
+    ours, theirs = (quiet(spec(penalty=penalty * size).fit, people.assign(w=size), weights="w") for size in (unit, 1.0))
+    assert ours.converged
+    assert ours.params == pytest.approx(theirs.params, rel=1e-6)
+    assert ours.customers == pytest.approx(unit * theirs.customers, rel=1e-12)
+    assert ours.log_likelihood == pytest.approx(unit * theirs.log_likelihood, rel=1e-9)
+    found, expected = (np.array([list(row.values()) for row in fit.covariance.values()]) for fit in (ours, theirs))
+    assert unit * found == pytest.approx(expected, rel=1e-6)

@@ -58,7 +58,7 @@ def fit_histories(
         return kind(
             params={}, covariance={}, log_likelihood=-np.inf, converged=False, reason=reason, evaluations=0, warnings=(sentence,), **known
         )
-    found, scale = _estimate(family, histories.merged(), names, penalty)
+    found, scale = _estimate(family, histories, names, penalty)
     timed = [scale if name in family.timed else 1.0 for name in family.parameters]
     if np.abs(found.theta[:4]).max() > FARTHEST:
         raise FitError(
@@ -75,6 +75,7 @@ def fit_histories(
 
 def _estimate(family: Family, histories: Histories, names: Sequence[str], penalty: float) -> tuple[Estimate, float]:
     """Estimate with times in units of the mean T, so that no unit is too large or too small; and that unit."""
+    rows, histories = int(np.count_nonzero(histories.weights)), histories.merged()
     customers = float(histories.weights.sum())
     scale = 1.0 if family.discrete else float(histories.weights @ histories.T) / customers
     scaled, back = _standardised(family, histories.scaled(scale))
@@ -89,7 +90,7 @@ def _estimate(family: Family, histories: Histories, names: Sequence[str], penalt
     *few, every = parts
     likelihoods = [own for own in (family.rough, family.likelihood) if own is not None]
     surfaces = [*(surface(likelihoods[0], rows) for rows in few), *(surface(own, every) for own in likelihoods)]
-    found = estimate(surfaces, [*near], far, names, FOUR, penalty)
+    found = estimate(surfaces, [*near], far, names, FOUR, penalty, rows)
     own_units = found.log_likelihood - float(histories.weights @ histories.x) * float(np.log(scale))
     return replace(found, theta=back @ found.theta, covariance=back @ found.covariance @ back.T, log_likelihood=own_units), scale
 

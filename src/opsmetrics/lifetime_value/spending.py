@@ -386,7 +386,8 @@ def fit_amounts(x: Ints, z: Floats, weights: Floats, left_out: float, penalty: f
         return Surface(lambda theta: gamma_gamma.likelihood(theta, amounts), float(weights[rows].sum()))
 
     near = gamma_gamma.by_moments(x[parts[0]], z[parts[0]] / scale, weights[parts[0]])
-    found = estimate([surface(rows) for rows in parts], [near], (np.log(start) for start in _FAR), NAMES, len(NAMES), penalty)
+    far = (np.log(start) for start in _FAR)
+    found = estimate([surface(rows) for rows in parts], [near], far, NAMES, len(NAMES), penalty, len(x))
     values = np.exp(found.theta) * [1.0, 1.0, scale]
     warnings = (*found.warnings, *_foolish(float(values[1]), correlation))
     for told in warnings:
