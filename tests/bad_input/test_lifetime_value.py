@@ -187,6 +187,8 @@ IDS: dict[str, Callable[..., Any]] = {
     "expected_purchases": lambda fit, summary: fit.expected_purchases(3, summary),
     "purchase_probability": lambda fit, summary: fit.purchase_probability(0, 3, summary),
     "discounted_purchases": lambda fit, summary: fit.discounted_purchases(summary, horizon=30),
+    "expected_amount": lambda _, summary: spending(6.0, 4.0, 15.0).expected_amount(summary),
+    "expected_amount_low": lambda _, summary: spending(6.0, 4.0, 15.0).expected_amount(summary, confidence=0.9),
 }
 
 
@@ -194,7 +196,7 @@ def ids_in(column: str, ask: Callable[..., Any]) -> Callable[[], Any]:
     """A prediction of customers whose ids are in a column of its name."""
 
     def call() -> Any:
-        summary = om.clv_summary(orders().rename(columns={"customer": column}), customer=column, time="time")
+        summary = om.clv_summary(orders().rename(columns={"customer": column}), customer=column, time="time", amount="amount")
         return ask(om.ModifiedBetaGeo().fit(summary), summary)
 
     return call

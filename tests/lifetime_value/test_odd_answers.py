@@ -41,6 +41,12 @@ def test_an_earlier_interval_does_not_stay(fit: om.ModifiedBetaGeoFit) -> None:
     assert [name for name in again.table if name.startswith("expected")] == ["expected_purchases"]
 
 
+def test_an_earlier_interval_of_amounts_does_not_stay() -> None:
+    known = om.GammaGamma().fit(amounts(300, 1))
+    again = known.expected_amount(known.expected_amount({"frequency": [3, 0], "monetary_value": [9.0, 0.0]}, confidence=0.9))
+    assert [name for name in again.table if name.startswith("expected")] == ["expected_amount"]
+
+
 def test_arrays_stay_the_callers(fit: om.ModifiedBetaGeoFit) -> None:
     given = {name: np.array(values, dtype=np.float64) for name, values in ROWS.items()}
     found = fit.p_alive(given).table

@@ -231,6 +231,8 @@ class GammaGammaFit(Fitted):
             refuse_confidence("expected_amount", confidence)
             return float(law.expected(0, 0.0))
         table, columns = doors.read(summary, {"frequency": "frequency", "monetary_value": "monetary_value"})
+        unit, customer = (getattr(summary, name, None) if isinstance(summary, Result) else None for name in ("unit", "customer"))
+        _checks.free("customer", customer, ("expected_amount", "expected_amount_low", "expected_amount_high"))
         value, slopes = law.expected_slopes(*amounts_known(doors.whole("frequency", columns["frequency"]), columns["monetary_value"]))
         content: dict[str, Column] = {"expected_amount": value}
         params: dict[str, object] = {"model": self.title}
@@ -239,9 +241,9 @@ class GammaGammaFit(Fitted):
             low, high = around(value, deviation(log_covariance(self), slopes), level)
             content |= {"expected_amount_low": low, "expected_amount_high": high}
             params["confidence"] = level
-        unit, customer = (getattr(summary, name, None) if isinstance(summary, Result) else None for name in ("unit", "customer"))
+        frame = _output.without(table.frame, ("expected_amount_low", "expected_amount_high"))  # of an earlier prediction
         return Predictions(
-            _tables={"table": _output.append(table.frame, content)}, params=params, dropped={}, customer=customer, unit=unit or "purchase"
+            _tables={"table": _output.append(frame, content)}, params=params, dropped={}, customer=customer, unit=unit or "purchase"
         )
 
     def to_dict(self) -> dict[str, object]:
