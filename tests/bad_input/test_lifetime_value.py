@@ -18,7 +18,7 @@ import opsmetrics as om
 from benchmarks.peers import fitted as fitted_by_lifetimes
 from benchmarks.peers import heard, lifetimes
 from tests.bad_input.cases import Case, check_refused, refuse, settled
-from tests.lifetime_value.inputs import BB, BG, HISTORY, MBG, PARETO, at, quiet, rows, simulated, spending
+from tests.lifetime_value.inputs import BB, BG, HISTORY, MBG, MODELS, PARETO, at, quiet, rows, simulated, spending
 from tests.support import Kind
 
 P, C, D, F = om.ParameterError, om.ColumnError, om.DataError, om.FitError
@@ -262,8 +262,12 @@ CASES_HISTORIES = [
     refuse("weights text", fit(people(people=list("abcd")), weights="people"), *TYPE),
     refuse("weights true and false", fit(people(people=[True] * 4), weights="people"), *TYPE),
     refuse("weights a number", fit(weights=5), *NAME, "5"),
-    refuse("weights in a list", fit(weights=[1, 2, 3, 4]), *NAME, "weights=[1, 2, 3, 4]", "no name of a column"),
-    refuse("weights in an array", fit(weights=np.ones(4)), *NAME, "no name of a column"),
+    *[
+        refuse(f"weights in a {type(given).__name__}, {told}, {spec.__name__}", fit(made, spec(), weights=given), *NAME, says, "name their")
+        for spec in (*(model.spec for model in MODELS), om.GammaGamma)
+        for told, made in (("frame", None), ("arrays", {name: people()[name].to_numpy() for name in people()}))
+        for given, says in (([1, 2, 3, 4], "weights=[1, 2, 3, 4] is"), (np.arange(900.0), "weights=array([ 0., 1."), (people()["people"], "weights=0 3 1 2"))
+    ],
     refuse("weights the frequency", fit(weights="frequency"), *REPEATED, "frequency"),
     refuse("unit unknown", fit(unit="weak"), *UNIT, "Did you mean 'week'?"),
     refuse("unit of pandas", fit(unit="D"), *UNIT, "'day'"),
@@ -458,6 +462,14 @@ CASES_SAVED = [
     refuse("parameters in a series", saved(params=pd.Series([1.0, 2.0])), P, "parameter.params"),
     refuse("covariance of no customers", saved(covariance=inside_out()), P, "parameter.covariance", "below 0"),
     refuse("covariance beyond its variances", saved(covariance=tilted(0.0, 1e3)), P, "parameter.covariance", "'alpha'", "variances"),
+    refuse("variances beyond measure", saved(covariance=covariance(1e308)), P, "parameter.covariance", "'r'", "beyond measure", "1e+100"),
+    refuse(
+        "variances beyond what they belong to",
+        saved(params=dict.fromkeys(PARETO.params, 1e-120), covariance=covariance(1.0)),
+        P,
+        "parameter.covariance",
+        "'r', which is 1e-120",
+    ),
     refuse("unit unknown", saved(unit="weeks"), *UNIT, "Did you mean 'week'?"),
     refuse("unit None", saved(unit=None), *UNIT),
     refuse("converged a text", saved(converged="no"), P, "parameter.converged", "'no'", "True or False"),

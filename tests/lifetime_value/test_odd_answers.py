@@ -12,7 +12,7 @@ import pytest
 import opsmetrics as om
 from opsmetrics._kernels.pareto_nbd import ParetoNBD
 from opsmetrics.lifetime_value import outcomes
-from tests.lifetime_value.inputs import MODELS, amounts, quiet, simulated
+from tests.lifetime_value.inputs import MODELS, PARETO, amounts, at, quiet, simulated
 
 ROWS = {"frequency": [3, 0], "recency": [90, 0], "T": [100, 100]}
 
@@ -85,3 +85,13 @@ def test_the_unit_of_weights_does_not_matter(spec: Any, unit: float, penalty: fl
     assert ours.log_likelihood == pytest.approx(unit * theirs.log_likelihood, rel=1e-9)
     found, expected = (np.array([list(row.values()) for row in fit.covariance.values()]) for fit in (ours, theirs))
     assert unit * found == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("size", [1e-120, 1.0, 1e100])
+def test_what_is_hardly_told_stays_finite(size: float) -> None:
+    """Errors of 1e49 times what they belong to; warnings of numpy would fail the test."""
+    wide = {a: {b: (1e49 * size) ** 2 * (a == b) for b in PARETO.params} for a in PARETO.params}
+    given = at(PARETO, dict.fromkeys(PARETO.params, size), covariance=wide)
+    assert np.isfinite(given.summary[["estimate", "standard_error", "low", "high"]].to_numpy()).all()
+    found = given.expected_purchases(3.0, ROWS, confidence=0.9).table
+    assert np.isfinite(found.to_numpy(float)).all()

@@ -26,6 +26,12 @@ FARTHEST = 600.0
 _FARTHEST_SAVED = 300.0
 """The largest of a saved one, whose products with others floats must hold as well."""
 
+_WIDEST_SAVED = 1e100
+"""The largest variance of a saved logarithm or coefficient: more than any likelihood is flat, with room for what predictions multiply."""
+
+_NOBODY_READS_ON = 300.0
+"""Ends of intervals are no farther apart than this, as logarithms."""
+
 _ROUNDING = 1e-6
 
 
@@ -96,8 +102,8 @@ class Fitted(abc.ABC):
             if "[" in name:
                 low, high = estimate - LEVEL * error, estimate + LEVEL * error
             else:
-                spread = math.exp(min(LEVEL * error / estimate, 700.0))
-                low, high = estimate / spread, estimate * spread
+                spread = math.exp(min(LEVEL * error / estimate, _NOBODY_READS_ON))
+                low, high = estimate / spread, min(estimate * spread, sys.float_info.max)
             rows.append((name, estimate, error, low, high))
         return ["parameter", "estimate", "standard_error", "low", "high"], rows
 
@@ -168,7 +174,7 @@ def around(value: Floats, spread: Floats, level: float, *, odds: bool = False) -
         half = half / np.where(inside, 1 - value, 1.0)
         place = logit(np.where(inside, value, 0.5))
         return np.where(inside, expit(place - half), value), np.where(inside, expit(place + half), value)
-    half = np.minimum(half, 300.0)  # nobody reads on
+    half = np.minimum(half, _NOBODY_READS_ON)
     return value * np.exp(-half), value * np.exp(half)
 
 
@@ -191,6 +197,13 @@ def read_estimates(saved: Mapping[str, object], names: Sequence[str], logs: int)
         _not_negative("covariance", row[name])
     covariance = {a: {b: _finite("covariance", row[b]) for b in params} for a, row in checked.items()}
     _demand_covariance(covariance)
+    for place, (name, size) in enumerate(params.items()):
+        if math.sqrt(covariance[name][name]) / (size if place < logs else 1.0) > math.sqrt(_WIDEST_SAVED):
+            raise ParameterError(
+                f"covariance has {covariance[name][name]:g} for {name!r}, which is {size:g}: beyond measure; variances of logarithms of "
+                f"parameters, and of coefficients, are {_WIDEST_SAVED:g} at most.",
+                code="parameter.covariance",
+            )
     likelihood, warnings = saved["log_likelihood"], _checks.listed("warnings", saved["warnings"])
     return {
         "params": params,

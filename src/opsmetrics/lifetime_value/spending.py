@@ -121,7 +121,7 @@ class GammaGamma:
         ['p', 'q', 'v']
         """
         names = {"frequency": "frequency", "monetary_value": "monetary_value"}
-        _, columns = doors.read(summary, names if weights is None else names | {"weights": weights})
+        _, columns = doors.read(summary, doors.weighed(names, weights))
         x, z = doors.whole("frequency", columns.pop("frequency")), columns["monetary_value"]
         counted = np.ones(len(x)) if weights is None else doors.counts(weights, columns["weights"])
         repeats, paid = x > 0, z > 0
