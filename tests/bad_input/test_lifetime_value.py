@@ -266,7 +266,11 @@ CASES_HISTORIES = [
         refuse(f"weights in a {type(given).__name__}, {told}, {spec.__name__}", fit(made, spec(), weights=given), *NAME, says, "name their")
         for spec in (*(model.spec for model in MODELS), om.GammaGamma)
         for told, made in (("frame", None), ("arrays", {name: people()[name].to_numpy() for name in people()}))
-        for given, says in (([1, 2, 3, 4], "weights=[1, 2, 3, 4] is"), (np.arange(900.0), "weights=array([ 0., 1."), (people()["people"], "weights=0 3 1 2"))
+        for given, says in (
+            ([1, 2, 3, 4], "weights=[1, 2, 3, 4] is"),
+            (np.arange(900.0), "weights=array([ 0., 1."),
+            (people()["people"], "weights=0 3 1 2"),
+        )
     ],
     refuse("weights the frequency", fit(weights="frequency"), *REPEATED, "frequency"),
     refuse("unit unknown", fit(unit="weak"), *UNIT, "Did you mean 'week'?"),

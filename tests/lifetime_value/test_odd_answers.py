@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 import opsmetrics as om
 from opsmetrics._kernels.pareto_nbd import ParetoNBD
 from opsmetrics.lifetime_value import outcomes
-from tests.lifetime_value.inputs import MODELS, PARETO, amounts, at, quiet, simulated
+from tests.lifetime_value.inputs import LAST_DAY, MODELS, ORDERS, PARETO, amounts, at, quiet, simulated
 
 ROWS = {"frequency": [3, 0], "recency": [90, 0], "T": [100, 100]}
 
@@ -95,3 +96,42 @@ def test_what_is_hardly_told_stays_finite(size: float) -> None:
     assert np.isfinite(given.summary[["estimate", "standard_error", "low", "high"]].to_numpy()).all()
     found = given.expected_purchases(3.0, ROWS, confidence=0.9).table
     assert np.isfinite(found.to_numpy(float)).all()
+
+
+# --------------------------------------------------------------------------------------------------------- validation
+
+
+def shop(**changes: Any) -> Any:
+    return quiet(om.clv, om.make_orders(customers=400, rng=1).assign(**changes), **ORDERS, model="mbg_nbd", as_of=LAST_DAY)
+
+
+def test_one_date_of_long_ago_costs_next_to_nothing() -> None:
+    """The sum over all days since, of each day's newcomers on all days after it, once took a minute."""
+    orders = om.make_orders(customers=400, rng=1)
+    when = orders["time"].to_numpy().astype("datetime64[s]")
+    when[0] = np.datetime64("0001-01-05")
+    values, begun = shop(time=when), time.perf_counter()
+    tracking = quiet(values.validate, calibration_end="2025-06-30").tracking
+    assert time.perf_counter() - begun < 5
+    assert len(tracking) > 100_000
+    assert (tracking["expected"].diff().iloc[1:] >= 0).all()
+
+
+def test_where_nobody_bought_there_is_no_bias_and_the_result_says_so() -> None:
+    orders = om.make_orders(customers=400, rng=1)
+    values = quiet(om.clv, orders[orders["time"] < "2025-09-01"], **ORDERS, model="mbg_nbd", as_of=LAST_DAY)
+    with pytest.warns(om.OpsmetricsWarning, match="nobody bought in the time held out, so there is no bias and no gini"):
+        found = values.validate(calibration_end="2025-09-30")
+    assert found.table[["bias", "gini"]].isna().all(axis=None)
+    assert "nobody bought in the time held out" in str(found)
+    assert "held out, so" not in str(quiet(values.validate, calibration_end="2025-06-30"))
+
+
+def test_where_all_bought_equally_often_there_is_no_gini() -> None:
+    days = pd.to_datetime(["2025-01-01", "2025-02-01", "2025-02-20", "2025-05-01"])
+    orders = pd.DataFrame({"customer": np.repeat(np.arange(30), 4), "time": np.tile(days, 30), "amount": np.arange(120) + 1.0})
+    values = quiet(om.clv, orders, **ORDERS, model="mbg_nbd")
+    found = quiet(values.validate, calibration_end="2025-03-01")
+    assert "all customers bought equally often in the time held out, so there is no gini" in str(found)
+    assert found.table["gini"].isna().all()
+    assert found.table["bias"].notna().all()
