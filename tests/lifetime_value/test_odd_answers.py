@@ -13,7 +13,7 @@ import pytest
 import opsmetrics as om
 from opsmetrics._kernels.pareto_nbd import ParetoNBD
 from opsmetrics.lifetime_value import outcomes
-from tests.lifetime_value.inputs import LAST_DAY, MODELS, ORDERS, PARETO, amounts, at, quiet, simulated
+from tests.lifetime_value.inputs import BB, CONTINUOUS, LAST_DAY, MODELS, ORDERS, PARETO, amounts, at, predicted, quiet, simulated
 
 ROWS = {"frequency": [3, 0], "recency": [90, 0], "T": [100, 100]}
 
@@ -96,6 +96,25 @@ def test_what_is_hardly_told_stays_finite(size: float) -> None:
     assert np.isfinite(given.summary[["estimate", "standard_error", "low", "high"]].to_numpy()).all()
     found = given.expected_purchases(3.0, ROWS, confidence=0.9).table
     assert np.isfinite(found.to_numpy(float)).all()
+
+
+@pytest.mark.parametrize(
+    ("model", "x", "t"), [*((model, 10_000, 30.0) for model in CONTINUOUS), (BB, 900, 1_000), (BB, 3, 100_000)], ids=str
+)
+def test_the_chance_of_many_purchases_takes_no_time(model: Any, x: int, t: float) -> None:
+    begun = time.perf_counter()
+    found = predicted(at(model).purchase_probability(x, t, simulated(model, 300, 1)))
+    assert time.perf_counter() - begun < 2
+    assert (found == 0).all() if model is not BB else ((found > 0) & (found < 0.1)).all()
+
+
+@pytest.mark.parametrize("model", MODELS, ids=str)
+def test_chances_fall_to_nothing_without_a_break(model: Any) -> None:
+    people, fit = simulated(model, 20, 1), at(model)
+    found = np.array([predicted(fit.purchase_probability(x, 30, people)) for x in range(0, 600, 40 if model is not BB else 600)])
+    assert (np.diff(found, axis=0) <= 0).all()
+    ahead = np.array([predicted(fit.purchase_probability(x, 30, people)) for x in range(200 if model is not BB else 31)])
+    assert ahead.sum(axis=0) == pytest.approx(np.ones(20), rel=1e-6)
 
 
 # --------------------------------------------------------------------------------------------------------- validation

@@ -169,9 +169,9 @@ class PurchaseFit(Fitted):
         Parameters
         ----------
         x : int
-            A count of purchases.
+            A count of purchases, at most 10,000.
         t : float
-            Units of time, those of the fit.
+            Units of time, those of the fit; of BG/BB at most 100,000.
         summary : CLVSummary, frame or mapping of arrays, optional
             One row per customer with ``frequency``, ``recency`` and ``T`` in the unit of the fit; a new customer without it.
 
@@ -189,7 +189,7 @@ class PurchaseFit(Fitted):
         FitError
             A fit without parameters.
         ParameterError
-            A negative x or t; a new customer of a model with covariates.
+            An x or a t outside its rule; a new customer of a model with covariates.
 
         Examples
         --------
@@ -198,14 +198,17 @@ class PurchaseFit(Fitted):
         >>> round(sum(fit.purchase_probability(x, 90) for x in range(200)), 6)
         1.0
         """
-        count, span = _checks.whole_number("x", x, 0, doors.LARGEST), self._span("t", t)
+        count, span = _checks.whole_number("x", x, 0, doors.MOST_ASKED), self._span("t", t)
+        if self._family.discrete and span > doors.MOST_PERIODS:
+            raise ParameterError(
+                f"t={t!r} periods are more than the {doors.MOST_PERIODS:,} that BG/BB can count; look less far ahead.", code="parameter.t"
+            )
         if summary is None:
             law = self._new("purchase_probability", None)
-            alive = float(law.p_alive(0, 0.0, 0.0))
-            return float(_chance(law.counts(0, 0.0, span), count, alive))
+            return float(self._chance(law, 0, 0.0, span, count, law.p_alive(0, 0.0, 0.0)))
         door = self._enter(summary)
         rows, law = door.histories, laws.law_of(self, door.histories)
-        value = _chance(law.counts(rows.x, rows.T, span), count, law.p_alive(rows.x, rows.t_x, rows.T))
+        value = self._chance(law, rows.x, rows.T, span, count, law.p_alive(rows.x, rows.t_x, rows.T))
         return self._predicted(door, "purchase_probability", value, None, None, t=t, x=count)
 
     @overload
@@ -484,6 +487,16 @@ class PurchaseFit(Fitted):
             )
         return float(round(span))
 
+    def _chance(self, law: Any, x: Any, T: Any, span: float, count: int, alive: Any) -> Any:
+        """P(Y = count), where Y is 0 unless the customer is alive."""
+        if self._family.discrete:
+            found = next(law.counts(x, T, span, count))
+        elif count and not _at_least(law, x, T, span, count).any():
+            found = 0.0
+        else:
+            found = next(itertools.islice(law.counts(x, T, span), count, None))
+        return alive * found + (1 - alive) * (count == 0)
+
     def _purchases_of(self, door: Door, name: str, span: float, delta: float, confidence: float | None, **facts: Any) -> Predictions[Any]:
         """The table with purchases to come; slopes are found where an interval is asked for."""
         if confidence is None:
@@ -538,7 +551,8 @@ def _words(argument: str, given: object) -> tuple[str, ...]:
     return found
 
 
-def _chance(counts: Any, x: int, alive: Any) -> Any:
-    """P(Y = x) where Y is 0 unless the customer is alive."""
-    found = alive * next(itertools.islice(counts, x, None))
-    return found + (1 - alive) if x == 0 else found
+def _at_least(law: Any, x: Any, T: Any, span: float, count: int) -> Any:
+    """The chance of at least so many purchases of customers who never drop out, which no others exceed."""
+    from scipy.special import betainc
+
+    return betainc(count, law.r + x, span / (law.alpha + T + span))
