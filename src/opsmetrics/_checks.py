@@ -187,7 +187,7 @@ def is_zone(name: str) -> bool:
         return False
 
 
-def days(argument: str, value: Any) -> int | None:
+def days(argument: str, value: Any, most: int = 1_000_000) -> int | None:
     """A span of whole days: 90, "90D", "12W" or a timedelta."""
     if value is None:
         return None
@@ -201,7 +201,13 @@ def days(argument: str, value: Any) -> int | None:
         count = int(value)
     elif isinstance(value, str) and (match := re.fullmatch(r"\s*(\d{1,9})\s*([DWdw])\s*", value)):
         count = int(match[1]) * _DAYS_IN[match[2].upper()]
-    if count is None or not 1 <= count <= 1_000_000:
+    if count is not None and count > most:
+        raise ParameterError(
+            f"{argument}={short(value)} is too long; {most:,} days ({most / 365.25:,.0f} years) are the most: 90, '90D', '12W' or a timedelta "
+            "of days.",
+            code=f"parameter.{argument}",
+        )
+    if count is None or count < 1:
         raise ParameterError(
             f"{argument}={short(value)} must be a whole number of days, one or more: 90, '90D', '12W' or a timedelta of days.",
             code=f"parameter.{argument}",

@@ -403,6 +403,15 @@ CASES_PREDICTIONS = [
         refuse(f"horizon {horizon!r}", lambda horizon=horizon: at(PARETO).discounted_purchases(ONE, horizon=horizon), *HORIZON)
         for horizon in (0, -5, "1 month", 1.5, math.inf, dt.timedelta(hours=5), "12M")
     ],
+    *[
+        refuse(
+            f"horizon beyond a life, {model}",
+            lambda model=model: at(model).discounted_purchases(ONE, horizon=36_526),
+            *HORIZON,
+            "36,525 days (100 years)",
+        )
+        for model in MODELS
+    ],
     refuse("discount_rate 15", lambda: at(PARETO).discounted_purchases(ONE, discount_rate=15), *RATE, "0.1 is 10 %", "Did you mean 0.15?"),
     *[
         refuse(f"discount_rate {rate!r}", lambda rate=rate: at(PARETO).discounted_purchases(ONE, discount_rate=rate), *RATE)
@@ -552,6 +561,8 @@ CASES_CLV = [
         refuse(f"horizon {horizon!r}", clv(horizon=horizon), *HORIZON, "'90D'")
         for horizon in (0, -1, "1 month", "1Y", "12M", 365.0, 10**7, dt.timedelta(hours=36), True)
     ],
+    refuse("horizon of 101 years", clv(horizon=36_526), *HORIZON, "horizon=36526 is too long", "36,525 days (100 years)"),
+    refuse("horizon of millions of weeks", clv(horizon="999999999W"), *HORIZON, "'999999999W'", "100 years"),
     refuse("discount_rate 10.5", clv(discount_rate=10.5), *RATE, "Did you mean 0.105?"),
     refuse("discount_rate 15", clv(discount_rate=15), *RATE, "0.1 is 10 %", "Did you mean 0.15?"),
     *[refuse(f"discount_rate {rate!r}", clv(discount_rate=rate), *RATE) for rate in (-0.01, None, "10%", math.nan, math.inf)],

@@ -358,7 +358,7 @@ def clv(
 
 
 def _question(horizon: object, discount_rate: object, margin: object, confidence: object) -> Question:
-    span = _checks.days("horizon", horizon)
+    span = _checks.days("horizon", horizon, doors.LONGEST)
     if span is None:
         raise ParameterError("horizon=None: say how many days ahead, as in '365D'.", code="parameter.horizon")
     share = float(_checks.number("margin", margin))

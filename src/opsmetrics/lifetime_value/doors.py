@@ -26,6 +26,9 @@ MOST_ASKED: Final = 10_000
 MOST_PERIODS: Final = 100_000
 """More than BG/BB can count."""
 
+LONGEST: Final = 36_525
+"""Days: nobody is a customer for more than 100 years."""
+
 HUGE: Final = 1e15
 """Numbers beyond it, or nearer to 0 than its inverse, are in the wrong unit."""
 

@@ -251,7 +251,7 @@ class PurchaseFit(Fitted):
         summary : CLVSummary, frame or mapping of arrays
             One row per customer with ``frequency``, ``recency`` and ``T`` in the unit of the fit.
         horizon : int, str or timedelta, optional
-            So many days ahead: 365, "365D", "52W". Without it for ever, which Pareto/NBD and BG/BB know.
+            So many days ahead, 100 years at most: 365, "365D", "52W". Without it for ever, which Pareto/NBD and BG/BB know.
         discount_rate : float
             Per year, continuously compounded, from 0 to 10: 0.1 is 10 %. For ever it must be above 0.
         confidence : float, optional
@@ -287,7 +287,7 @@ class PurchaseFit(Fitted):
         >>> bool(year < ever)
         True
         """
-        days, rate = _checks.days("horizon", horizon), discounting(discount_rate)
+        days, rate = _checks.days("horizon", horizon, doors.LONGEST), discounting(discount_rate)
         if days is None and (self.model in {"bg_nbd", "mbg_nbd"} or rate == 0):
             raise ParameterError(
                 f"horizon=None is for ever: with discount_rate={discount_rate:g} {self.title} has no such sum; say how many days ahead, "
