@@ -203,8 +203,8 @@ def days(argument: str, value: Any, most: int = 1_000_000) -> int | None:
         count = int(match[1]) * _DAYS_IN[match[2].upper()]
     if count is not None and count > most:
         raise ParameterError(
-            f"{argument}={short(value)} is too long; {most:,} days ({most / 365.25:,.0f} years) are the most: 90, '90D', '12W' or a timedelta "
-            "of days.",
+            f"{argument}={short(value)} is too long; {most:,} days ({most / 365.25:,.0f} years) are the most: 90, '90D', '12W' or a "
+            "timedelta of days.",
             code=f"parameter.{argument}",
         )
     if count is None or count < 1:

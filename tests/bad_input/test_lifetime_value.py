@@ -451,11 +451,23 @@ CASES_SAVED = [
     refuse("empty", lambda: om.ParetoNBDFit.from_dict({}), *SAVED, "'params'"),
     *[refuse(f"without {key}", without(key), *SAVED, repr(key)) for key in at(PARETO).to_dict()],
     refuse("one key more", saved(extra=1), *SAVED, "'extra'"),
-    refuse("another model", lambda: om.BetaGeoFit.from_dict(at(PARETO).to_dict()), P, "parameter.model", "'pareto_nbd'", "'bg_nbd'"),
-    refuse("a model of the same parameters", lambda: om.BetaGeoFit.from_dict(at(MBG).to_dict()), P, "parameter.model", "'mbg_nbd'"),
+    *[
+        refuse(
+            f"a fit of {given} for {kind}",
+            lambda given=given, kind=kind: kind.fit.from_dict(at(given).to_dict()),
+            P,
+            "parameter.model",
+            f"model={given.name!r}",
+            f"read it by {given.fit.__name__}.from_dict",
+        )
+        for given in MODELS
+        for kind in MODELS
+        if given is not kind
+    ],
+    refuse("amounts for buying", lambda: om.BetaGeoFit.from_dict(spending(6, 4, 15).to_dict()), *SAVED, "read it by GammaGammaFit"),
     refuse("model nearly right", saved(model="pareto"), P, "parameter.model", "Did you mean 'pareto_nbd'?"),
     *[
-        refuse(f"r {r!r}", saved(params=params(r=r)), P, "parameter.params", repr(r))
+        refuse(f"r {r!r}", saved(params=params(r=r)), P, "parameter.params", repr(r), "'r'")
         for r in (-1.0, 0.0, math.nan, math.inf, "1", None, True)
     ],
     refuse("r beyond measure", saved(params=params(r=1e308)), P, "parameter.params", "1e+308"),
@@ -468,7 +480,7 @@ CASES_SAVED = [
     refuse("covariance in lists", saved(covariance=[[1.0]]), P, "parameter.covariance", "must be a mapping"),
     refuse("covariance missing", saved(covariance={}), P, "parameter.covariance", "'r'"),
     *[
-        refuse(f"covariance of {value!r}", saved(covariance=covariance(value)), P, "parameter.covariance")
+        refuse(f"covariance of {value!r}", saved(covariance=covariance(value)), P, "parameter.covariance", "covariance['r']['r']=")
         for value in (math.nan, "x", None)
     ],
     refuse("covariance not symmetric", saved(covariance=tilted(1e-3)), P, "parameter.covariance", "'r'", "'alpha'", "symmetric"),
@@ -502,7 +514,10 @@ CASES_SAVED = [
     refuse("covariates twice", saved(purchase_covariates=["z", "z"]), P, "parameter.purchase_covariates", "'z'", "once"),
     refuse("covariates a text", saved(purchase_covariates="z"), P, "parameter.purchase_covariates"),
     refuse("covariates a number", saved(dropout_covariates=[5]), P, "parameter.dropout_covariates"),
-    refuse("amounts: a model of buying", lambda: om.GammaGammaFit.from_dict(at(PARETO).to_dict()), *SAVED, "'model'"),
+    refuse("amounts: a model of buying", lambda: om.GammaGammaFit.from_dict(at(PARETO).to_dict()), *SAVED, "by ParetoNBDFit"),
+    refuse("amounts: correlation 1.5", saved_amounts(correlation=1.5), P, "parameter.correlation", "correlation=1.5", "-1 and 1"),
+    refuse("amounts: correlation -2", saved_amounts(correlation=-2), P, "parameter.correlation", "-1 and 1"),
+    refuse("amounts: left_out negative", saved_amounts(left_out=-1), P, "parameter.left_out", "left_out=-1", "0 or more"),
     refuse("amounts: q negative", saved_amounts(params={"p": 1.0, "q": -1.0, "v": 1.0}), P, "parameter.params", "-1"),
     refuse("amounts: correlation text", saved_amounts(correlation="x"), P, "parameter.correlation"),
     refuse("amounts: left_out None", saved_amounts(left_out=None), P, "parameter.left_out"),

@@ -15,7 +15,7 @@ from opsmetrics._results import Result, picture, plain
 from opsmetrics.errors import ParameterError, warn
 from opsmetrics.lifetime_value import doors, interop, laws
 from opsmetrics.lifetime_value.doors import DAYS_IN, Door
-from opsmetrics.lifetime_value.families import FAMILIES, Family
+from opsmetrics.lifetime_value.families import FAMILIES, Family, told_by
 from opsmetrics.lifetime_value.fitted import Fitted, around, demand_parameters, read_estimates, refuse_confidence
 from opsmetrics.lifetime_value.predictions import Predictions
 from opsmetrics.lifetime_value.summaries import Unit
@@ -344,7 +344,13 @@ class PurchaseFit(Fitted):
         >>> om.BetaGeoFit.from_dict(fit.to_dict()).params["r"] == fit.params["r"]
         True
         """
+        _refuse_amounts(saved)
         _checks.named("saved", saved, _SAVED)
+        if (family := told_by(saved)) and family != FAMILIES[cls.model]:
+            raise ParameterError(
+                f"model={saved['model']!r} is a fit of {family.title}, not of {cls.model!r}; read it by {family.kept}.from_dict.",
+                code="parameter.model",
+            )
         _checks.choice("model", saved["model"], (cls.model,))
         purchase, dropout = (_words(name, saved[name]) for name in ("purchase_covariates", "dropout_covariates"))
         names = parameter_names(FAMILIES[cls.model].parameters, purchase, dropout)
@@ -542,6 +548,12 @@ def discounting(rate: object) -> float:
         hint = f" Did you mean {value / 100:g}?" if 10 < value < 100 else ""
         raise ParameterError(f"discount_rate={rate!r} is a rate per year, from 0 to 10: 0.1 is 10 %.{hint}", code="parameter.discount_rate")
     return value
+
+
+def _refuse_amounts(saved: object) -> None:
+    """A saved fit of the model of amounts, which has no name of its own."""
+    if isinstance(saved, Mapping) and "model" not in saved and "correlation" in saved:
+        raise ParameterError("saved is a fit of Gamma-Gamma, of amounts; read it by GammaGammaFit.from_dict.", code="parameter.saved")
 
 
 def _words(argument: str, given: object) -> tuple[str, ...]:

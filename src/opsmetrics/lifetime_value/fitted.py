@@ -183,7 +183,7 @@ def read_estimates(saved: Mapping[str, object], names: Sequence[str], logs: int)
     given: Any = saved["params"]
     nothing = given is None or (isinstance(given, Mapping) and not given)
     found = {} if nothing else _checks.named("params", given, names)
-    params = {name: _finite("params", found[name]) for name in names if found}
+    params = {name: _finite("params", found[name], f"params[{name!r}]") for name in names if found}
     if any(params[name] <= 0 for name in [*params][:logs]):
         raise ParameterError(f"params={params} must be above 0, but for coefficients.", code="parameter.params")
     if any(abs(math.log(size) if place < logs else size) > _FARTHEST_SAVED for place, size in enumerate(params.values())):
@@ -194,8 +194,8 @@ def read_estimates(saved: Mapping[str, object], names: Sequence[str], logs: int)
     rows = _checks.named("covariance", saved["covariance"], list(params))
     checked = {name: _checks.named("covariance", rows[name], list(params)) for name in params}
     for name, row in checked.items():
-        _not_negative("covariance", row[name])
-    covariance = {a: {b: _finite("covariance", row[b]) for b in params} for a, row in checked.items()}
+        not_negative("covariance", row[name], f"covariance[{name!r}][{name!r}]")
+    covariance = {a: {b: _finite("covariance", row[b], f"covariance[{a!r}][{b!r}]") for b in params} for a, row in checked.items()}
     _demand_covariance(covariance)
     for place, (name, size) in enumerate(params.items()):
         if math.sqrt(covariance[name][name]) / (size if place < logs else 1.0) > math.sqrt(_WIDEST_SAVED):
@@ -209,12 +209,12 @@ def read_estimates(saved: Mapping[str, object], names: Sequence[str], logs: int)
         "params": params,
         "covariance": covariance,
         "log_likelihood": -math.inf if likelihood is None else _finite("log_likelihood", likelihood),
-        "customers": _not_negative("customers", saved["customers"]),
+        "customers": not_negative("customers", saved["customers"]),
         "converged": _flag("converged", saved["converged"]),
         "reason": str(saved["reason"]),
         "evaluations": _checks.whole_number("evaluations", saved["evaluations"], 0, 10**9),
         "warnings": tuple(str(line) for line in warnings),
-        "penalty": _not_negative("penalty", saved["penalty"]),
+        "penalty": not_negative("penalty", saved["penalty"]),
     }
 
 
@@ -243,15 +243,16 @@ def _flag(argument: str, value: object) -> bool:
     raise ParameterError(f"{argument}={value!r} must be True or False.", code=f"parameter.{argument}")
 
 
-def _not_negative(argument: str, value: object) -> float:
-    number = _finite(argument, value)
+def not_negative(argument: str, value: object, place: str | None = None) -> float:
+    """A finite number of 0 or more."""
+    number = _finite(argument, value, place)
     if number < 0:
-        raise ParameterError(f"{argument}={value!r} must be 0 or more.", code=f"parameter.{argument}")
+        raise ParameterError(f"{place or argument}={value!r} must be 0 or more.", code=f"parameter.{argument}")
     return number
 
 
-def _finite(argument: str, value: Any) -> float:
+def _finite(argument: str, value: Any, place: str | None = None) -> float:
     """A finite number of any size: what the data hardly tell has an enormous variance."""
     if _checks.is_number(value, numbers.Real) and -sys.float_info.max <= value <= sys.float_info.max:
         return float(value)
-    raise ParameterError(f"{argument}={value!r} must be a finite number.", code=f"parameter.{argument}")
+    raise ParameterError(f"{place or argument}={value!r} must be a finite number.", code=f"parameter.{argument}")

@@ -13,9 +13,10 @@ from opsmetrics._frames import Column, Floats
 from opsmetrics._kernels import gamma_gamma
 from opsmetrics._kernels.histories import Ints
 from opsmetrics._results import Result, plain
-from opsmetrics.errors import warn
+from opsmetrics.errors import ParameterError, warn
 from opsmetrics.lifetime_value import doors, interop
 from opsmetrics.lifetime_value.estimation import Surface, estimate, stages
+from opsmetrics.lifetime_value.families import told_by
 from opsmetrics.lifetime_value.fitted import (
     Fitted,
     around,
@@ -23,6 +24,7 @@ from opsmetrics.lifetime_value.fitted import (
     deviation,
     estimated,
     log_covariance,
+    not_negative,
     read_estimates,
     refuse_confidence,
 )
@@ -280,7 +282,7 @@ class GammaGammaFit(Fitted):
         Raises
         ------
         ParameterError
-            A missing or unknown key, numbers that are none.
+            A missing or unknown key, numbers that are none, a fit of another model.
 
         Examples
         --------
@@ -290,12 +292,17 @@ class GammaGammaFit(Fitted):
         >>> om.GammaGammaFit.from_dict(fit.to_dict()).params["q"] == fit.params["q"]
         True
         """
+        if family := told_by(saved):
+            raise ParameterError(
+                f"saved has model={saved['model']!r}, so it is a fit of {family.title}; read it by {family.kept}.from_dict.",
+                code="parameter.saved",
+            )
         _checks.named("saved", saved, _SAVED)
         correlation = saved["correlation"]
         return cls(
             **read_estimates(saved, NAMES, logs=len(NAMES)),
-            correlation=None if correlation is None else float(_checks.number("correlation", correlation)),
-            left_out=float(_checks.number("left_out", saved["left_out"])),
+            correlation=None if correlation is None else _correlation_of(correlation),
+            left_out=not_negative("left_out", saved["left_out"]),
         )
 
     @classmethod
@@ -416,6 +423,14 @@ def _foolish(q: float, correlation: float | None) -> list[str]:
             f"{'under' if correlation > 0 else 'over'}stated. Fit groups of customers apart."
         )
     return found
+
+
+def _correlation_of(saved: object) -> float:
+    """A correlation, but for rounding."""
+    value = float(_checks.number("correlation", saved))
+    if abs(value) > 1 + 1e-9:
+        raise ParameterError(f"correlation={saved!r} must lie between -1 and 1.", code="parameter.correlation")
+    return value
 
 
 def _correlation(x: Ints, z: Floats, weights: Floats) -> float | None:
