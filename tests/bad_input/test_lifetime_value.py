@@ -207,6 +207,11 @@ def from_lifetimes(kind: Any, name: str, **choices: Any) -> Callable[[], Any]:
 
 
 CASES_HISTORIES = [
+    *[
+        refuse(f"{name} in the index", fit(people().set_index(name)), *MISSING, f"{name!r} is in the index", ".reset_index()")
+        for name in ("frequency", "recency", "T")
+    ],
+    refuse("one of two in the index", fit(people().set_index(["uid", "T"])), *MISSING, "'T' is in the index"),
     *[refuse(f"{name} missing", with_(**{name: None}), *MISSING, repr(name)) for name in ("frequency", "recency", "T")],
     refuse("frequency null", with_(frequency=[0, 2, None, 1]), *FREQUENCY, "null or infinite in 1 of 4 rows"),
     refuse("frequency null throughout", with_(frequency=pd.Series([None] * 4, dtype="Int64")), *FREQUENCY, "4 of 4 rows"),
@@ -578,7 +583,7 @@ CASES_CLV = [
     ],
     refuse("horizon of 101 years", clv(horizon=36_526), *HORIZON, "horizon=36526 is too long", "36,525 days (100 years)"),
     refuse("horizon of millions of weeks", clv(horizon="999999999W"), *HORIZON, "'999999999W'", "100 years"),
-    refuse("discount_rate 10.5", clv(discount_rate=10.5), *RATE, "Did you mean 0.105?"),
+    refuse("discount_rate 12", clv(discount_rate=12), *RATE, "Did you mean 0.12?"),
     refuse("discount_rate 15", clv(discount_rate=15), *RATE, "0.1 is 10 %", "Did you mean 0.15?"),
     *[refuse(f"discount_rate {rate!r}", clv(discount_rate=rate), *RATE) for rate in (-0.01, None, "10%", math.nan, math.inf)],
     refuse("margin 30", clv(margin=30), *MARGIN, "above 0 and at most 1", "Did you mean 0.3?"),
@@ -607,6 +612,7 @@ CASES_CLV = [
         "no repeat buyers", of(lambda frame: frame.drop_duplicates("customer")), F, "fit.no_repeats", "no customer has a repeat purchase"
     ),
     refuse("nothing paid", of(lambda frame: frame.assign(amount=0.0)), *NO_PARAMETERS, "no customer has a repeat purchase of more than 0"),
+    refuse("hardly anything paid", of(lambda frame: frame.assign(amount=1e-9)), *NO_PARAMETERS, "a millionth of the unit of money"),
     *[
         refuse(f"customer named {name}", named(name), *RESERVED, repr(name), "rename it first")
         for name in ("value", "p_alive", "expected_purchases", "purchases_low", "expected_amount", "value_low", "outcome_high", "T")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -115,6 +117,39 @@ def test_chances_fall_to_nothing_without_a_break(model: Any) -> None:
     assert (np.diff(found, axis=0) <= 0).all()
     ahead = np.array([predicted(fit.purchase_probability(x, 30, people)) for x in range(200 if model is not BB else 31)])
     assert ahead.sum(axis=0) == pytest.approx(np.ones(20), rel=1e-6)
+
+
+# ---------------------------------------------------------------------------------------------------------- sentences
+
+
+@pytest.mark.parametrize("rate", [Decimal("0.1"), np.array(0.1), np.float32(0.1)], ids=repr)
+def test_rates_are_numbers_of_any_kind(fit: om.ModifiedBetaGeoFit, rate: Any) -> None:
+    found = fit.discounted_purchases(ROWS, horizon=90, discount_rate=rate, confidence=Decimal("0.9"))
+    assert found.params["discount_rate"] == pytest.approx(0.1)
+    assert json.loads(json.dumps(found.to_dict()))["params"]["confidence"] == 0.9
+    assert json.loads(json.dumps(fit.expected_purchases(rate, ROWS).to_dict()))["params"]["t"] == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(
+    "given", [Decimal("NaN"), Decimal("sNaN"), Decimal("inf"), np.array("0.1"), np.array(True), np.array(0.1j)], ids=repr
+)
+def test_what_is_no_number_stays_refused(fit: om.ModifiedBetaGeoFit, given: Any) -> None:
+    for choice in ("discount_rate", "confidence"):
+        with pytest.raises(om.ParameterError, match=f"{choice}="):
+            fit.discounted_purchases(ROWS, horizon=90, **{choice: given})
+
+
+@pytest.mark.parametrize("choices", [{"margin": 1.2}, {"confidence": 1.5}, {"discount_rate": 10.0001}], ids=str)
+def test_no_hint_where_per_cent_are_not_meant(choices: dict[str, float]) -> None:
+    with pytest.raises(om.ParameterError) as caught:
+        om.clv(om.make_orders(customers=50, rng=1), **ORDERS, **choices)
+    assert "Did you mean" not in str(caught.value)
+
+
+def test_amounts_that_round_to_nothing_need_another_unit() -> None:
+    people = {"frequency": [2, 1, 0], "monetary_value": [0.0, 0.0, 0.0]}
+    with pytest.warns(om.OpsmetricsWarning, match="but 2 of 0 or less.*count less in a smaller unit"):
+        om.GammaGamma().fit(people)
 
 
 # --------------------------------------------------------------------------------------------------------- validation

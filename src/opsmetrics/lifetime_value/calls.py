@@ -363,7 +363,7 @@ def _question(horizon: object, discount_rate: object, margin: object, confidence
         raise ParameterError("horizon=None: say how many days ahead, as in '365D'.", code="parameter.horizon")
     share = float(_checks.number("margin", margin))
     if not 0 < share <= 1:
-        hint = f" Did you mean {share / 100:g}?" if 1 < share < 100 else ""
+        hint = f" Did you mean {share / 100:g}?" if 2 <= share < 100 else ""
         raise ParameterError(
             f"margin={margin!r} is the share of an amount that is kept, above 0 and at most 1.{hint}", code="parameter.margin"
         )

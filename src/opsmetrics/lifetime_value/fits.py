@@ -153,7 +153,7 @@ class PurchaseFit(Fitted):
             law = self._new("expected_purchases", confidence)
             return float(law.p_alive(0, 0.0, 0.0) * law.expected(0, 0.0, span))
         door = self._enter(summary)
-        return self._purchases_of(door, "expected_purchases", span, 0.0, confidence, t=t)
+        return self._purchases_of(door, "expected_purchases", span, 0.0, confidence, t=_checks.number("t", t))
 
     @overload
     def purchase_probability(self, x: int, t: float, summary: None = None) -> float: ...
@@ -209,7 +209,7 @@ class PurchaseFit(Fitted):
         door = self._enter(summary)
         rows, law = door.histories, laws.law_of(self, door.histories)
         value = self._chance(law, rows.x, rows.T, span, count, law.p_alive(rows.x, rows.t_x, rows.T))
-        return self._predicted(door, "purchase_probability", value, None, None, t=t, x=count)
+        return self._predicted(door, "purchase_probability", value, None, None, t=_checks.number("t", t), x=count)
 
     @overload
     def discounted_purchases(
@@ -290,7 +290,7 @@ class PurchaseFit(Fitted):
         days, rate = _checks.days("horizon", horizon, doors.LONGEST), discounting(discount_rate)
         if days is None and (self.model in {"bg_nbd", "mbg_nbd"} or rate == 0):
             raise ParameterError(
-                f"horizon=None is for ever: with discount_rate={discount_rate:g} {self.title} has no such sum; say how many days ahead, "
+                f"horizon=None is for ever: with discount_rate={rate:g} {self.title} has no such sum; say how many days ahead, "
                 "as in '365D'.",
                 code="parameter.horizon",
             )
@@ -545,7 +545,7 @@ def discounting(rate: object) -> float:
     """A rate per year, continuously compounded."""
     value = float(_checks.number("discount_rate", rate))
     if not 0 <= value <= 10:
-        hint = f" Did you mean {value / 100:g}?" if 10 < value < 100 else ""
+        hint = f" Did you mean {value / 100:g}?" if 10 < value < 100 and value.is_integer() else ""
         raise ParameterError(f"discount_rate={rate!r} is a rate per year, from 0 to 10: 0.1 is 10 %.{hint}", code="parameter.discount_rate")
     return value
 

@@ -381,11 +381,16 @@ def fit_amounts(x: Ints, z: Floats, weights: Floats, left_out: float, penalty: f
     customers, correlation = float(weights.sum()), _correlation(x, z, weights)
     known: dict[str, Any] = {"customers": customers, "penalty": penalty, "correlation": correlation, "left_out": left_out}
     if len(x) == 0:
-        told = "Gamma-Gamma cannot be estimated: no customer has repeat purchases of more than 0. Wait for more orders."
+        told = "Gamma-Gamma cannot be estimated: no customer has repeat purchases of more than 0" + (
+            f", but {left_out:,.10g} of 0 or less. Summaries round money to a millionth of its unit; count less in a smaller unit."
+            if left_out
+            else ". Wait for more orders."
+        )
         warn(told)
+        rounded = ", rounded to a millionth of the unit of money" if left_out else ""
         return GammaGammaFit(
-            params={}, covariance={}, log_likelihood=-np.inf, converged=False, reason="no customer has a repeat purchase of more than 0",
-            evaluations=0, warnings=(told,), **known,
+            params={}, covariance={}, log_likelihood=-np.inf, converged=False,
+            reason=f"no customer has a repeat purchase of more than 0{rounded}", evaluations=0, warnings=(told,), **known,
         )  # fmt: skip
     scale = float(weights @ z) / customers
     parts = stages(len(x))
