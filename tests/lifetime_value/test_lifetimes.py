@@ -334,6 +334,18 @@ def test_its_likelihood_is_of_a_customer_and_of_rescaled_time() -> None:
     assert likelihood == pytest.approx(-9582.4256, abs=1e-3)
 
 
+@pytest.mark.parametrize("model", CONTINUOUS, ids=str)
+def test_its_likelihood_of_pareto_nbd_is_the_sum(model: Model) -> None:
+    """Of the other models it is the mean; on a time in units of the highest age, in which ours is that of the data."""
+    people = simulated(model, 300, 2)
+    fit = quiet(model.spec().fit, people)
+    size = 1 if model is PARETO else 300
+    assert -size * fit.to_lifetimes()._negative_log_likelihood_ == pytest.approx(fit.log_likelihood)
+    fitter = fitted_by_lifetimes(model.fitter, [people[name] for name in HISTORY])
+    theirs = -size * fitter._negative_log_likelihood_ + people["frequency"].sum() * math.log(fitter._scale)
+    assert theirs == pytest.approx(fit.log_likelihood, abs=0.01)
+
+
 def test_it_has_no_errors_for_pareto_nbd() -> None:
     fitter, _ = fit_theirs(PARETO, next(sets(PARETO)))
     assert not hasattr(fitter, "variance_matrix_")

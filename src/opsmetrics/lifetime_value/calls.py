@@ -181,6 +181,11 @@ class CLV(Result[FrameT_co]):
         ParameterError
             A `calibration_end` that is not before `as_of`; a result from another process, to which its orders did not travel.
 
+        Warns
+        -----
+        OpsmetricsWarning
+            What the fits to the first part should be known by; that nobody bought in the second, so that there is no bias and no gini.
+
         References
         ----------
         See `Validation`.

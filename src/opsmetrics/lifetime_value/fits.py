@@ -84,6 +84,11 @@ class PurchaseFit(Fitted):
         FitError
             A fit without parameters.
 
+        Warns
+        -----
+        OpsmetricsWarning
+            That BG/NBD takes all who bought once to be alive.
+
         Examples
         --------
         >>> import opsmetrics as om
@@ -385,9 +390,11 @@ class PurchaseFit(Fitted):
         Examples
         --------
         >>> import opsmetrics as om
-        >>> summary = om.clv_summary(om.make_orders(customers=500, rng=1), customer="customer", time="time")
-        >>> fitter = om.BetaGeo().fit(summary).to_lifetimes()  # doctest: +SKIP
-        >>> om.BetaGeoFit.from_lifetimes(fitter)  # doctest: +SKIP
+        >>> table = om.clv_summary(om.make_orders(customers=500, rng=1), customer="customer", time="time").table
+        >>> fitter = om.BetaGeo().fit(table).to_lifetimes()  # or a lifetimes.BetaGeoFitter()
+        >>> fitter = fitter.fit(table["frequency"], table["recency"], table["T"])
+        >>> om.BetaGeoFit.from_lifetimes(fitter).converged
+        True
         """
         return interop.read(cls, fitter, unit)
 
@@ -410,7 +417,8 @@ class PurchaseFit(Fitted):
         --------
         >>> import opsmetrics as om
         >>> summary = om.clv_summary(om.make_orders(customers=500, rng=1), customer="customer", time="time")
-        >>> om.BetaGeo().fit(summary).to_lifetimes()  # doctest: +SKIP
+        >>> type(om.BetaGeo().fit(summary).to_lifetimes()).__name__
+        'BetaGeoFitter'
         """
         return interop.write(self, self._family.fitter)
 

@@ -90,7 +90,8 @@ def write(fitted: Fitted, name: str) -> object:
     fitter = getattr(_lifetimes(pandas), name)()
     fitter.params_ = pandas.Series(dict(fitted.params))
     if math.isfinite(fitted.log_likelihood):
-        fitter._negative_log_likelihood_ = -fitted.log_likelihood / fitted.customers
+        size = 1.0 if name == "ParetoNBDFitter" else fitted.customers  # of this one they keep the sum, of others the mean
+        fitter._negative_log_likelihood_ = -fitted.log_likelihood / size
     if hasattr(fitter, "conditional_expected_number_of_purchases_up_to_time"):
         fitter.predict = fitter.conditional_expected_number_of_purchases_up_to_time
     return fitter

@@ -328,8 +328,12 @@ class GammaGammaFit(Fitted):
         --------
         >>> import opsmetrics as om
         >>> orders = om.make_orders(customers=500, rng=1)
-        >>> fit = om.GammaGamma().fit(om.clv_summary(orders, customer="customer", time="time", amount="amount"))
-        >>> om.GammaGammaFit.from_lifetimes(fit.to_lifetimes())  # doctest: +SKIP
+        >>> table = om.clv_summary(orders, customer="customer", time="time", amount="amount").table
+        >>> known = table[table["monetary_value"] > 0]
+        >>> fitter = om.GammaGamma().fit(known).to_lifetimes()  # or a lifetimes.GammaGammaFitter()
+        >>> fitter = fitter.fit(known["frequency"], known["monetary_value"])
+        >>> om.GammaGammaFit.from_lifetimes(fitter).converged
+        True
         """
         values, data = interop.parameters(fitter, NAMES, "GammaGammaFitter"), interop.data_of(fitter)
         x, z = data["frequency"].astype(np.int64), data["monetary_value"]
@@ -359,7 +363,8 @@ class GammaGammaFit(Fitted):
         >>> import opsmetrics as om
         >>> orders = om.make_orders(customers=500, rng=1)
         >>> fit = om.GammaGamma().fit(om.clv_summary(orders, customer="customer", time="time", amount="amount"))
-        >>> fit.to_lifetimes()  # doctest: +SKIP
+        >>> type(fit.to_lifetimes()).__name__
+        'GammaGammaFitter'
         """
         return interop.write(self, "GammaGammaFitter")
 
