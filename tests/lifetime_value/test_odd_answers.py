@@ -15,7 +15,7 @@ import pytest
 import opsmetrics as om
 from opsmetrics._kernels.pareto_nbd import ParetoNBD
 from opsmetrics.lifetime_value import outcomes
-from tests.lifetime_value.inputs import BB, CONTINUOUS, LAST_DAY, MODELS, ORDERS, PARETO, amounts, at, predicted, quiet, simulated
+from tests.lifetime_value.inputs import BB, CONTINUOUS, LAST_DAY, MODELS, ORDERS, PARETO, amounts, at, predicted, quiet, simulated, spending
 
 ROWS = {"frequency": [3, 0], "recency": [90, 0], "T": [100, 100]}
 
@@ -150,6 +150,16 @@ def test_amounts_that_round_to_nothing_need_another_unit() -> None:
     people = {"frequency": [2, 1, 0], "monetary_value": [0.0, 0.0, 0.0]}
     with pytest.warns(om.OpsmetricsWarning, match="but 2 of 0 or less.*count less in a smaller unit"):
         om.GammaGamma().fit(people)
+
+
+def test_an_infinite_amount_is_warned_of() -> None:
+    fit, people = spending(2.0, 0.9, 15.0), {"frequency": [0, 3, 0], "monetary_value": [0.0, 20.0, 0.0]}
+    with pytest.warns(om.OpsmetricsWarning, match=r"q = 0.9 is 1 or less.*of a new customer is infinite"):
+        assert fit.expected_amount() == math.inf
+    with pytest.warns(om.OpsmetricsWarning, match=r"in 2 of 3 rows is infinite"):
+        found = fit.expected_amount(people, confidence=0.9)
+    assert np.isinf(found.table["expected_amount"]).tolist() == [True, False, True]
+    assert np.isfinite(fit.expected_amount({"frequency": [3], "monetary_value": [20.0]}).table["expected_amount"]).all()
 
 
 # --------------------------------------------------------------------------------------------------------- validation

@@ -109,10 +109,9 @@ def estimate(
         covariance = _covariance(best.total.hessian)
     covariance = more * covariance
     own_value = best.total.value / more if penalty == 0 else surfaces[-1].total_at(best.theta).value
-    weak = [name for name, error in zip(names, _errors(covariance), strict=True) if error > WEAK]
     return Estimate(
         theta=best.theta, covariance=covariance, log_likelihood=own_value, converged=best.converged,
-        reason=best.reason, evaluations=evaluations, warnings=tuple(_sentences(best, weak)),
+        reason=best.reason, evaluations=evaluations, warnings=(*_unfinished(best), *hardly_told(names, covariance)),
     )  # fmt: skip
 
 
@@ -146,18 +145,21 @@ def covariance_of(total: Total) -> tuple[Floats, float]:
     return covariance, 0.5 * float(total.gradient @ covariance @ total.gradient)
 
 
-def _sentences(best: Optimum, weak: Sequence[str]) -> list[str]:
-    found = []
-    if not best.converged:
-        found.append(
-            f"the search for the parameters ended {best.reason}, not at a maximum: what they imply for customers like these may still be "
-            "right, the parameters are not. Look at another model, or give a penalty."
-        )
-    if weak:
-        told = ", ".join(weak)
-        found.append(
-            f"the data hardly tell {told} (the standard error of the logarithm, or of a coefficient per standard deviation, is above "
-            f"{WEAK:g}): customers differ too little, or are too few. Predictions may stand; do not read the parameters. More customers, a "
-            "simpler model or a penalty helps."
-        )
-    return found
+def _unfinished(best: Optimum) -> list[str]:
+    """A sentence on a search that ended elsewhere than at a maximum."""
+    sentence = (
+        f"the search for the parameters ended {best.reason}, not at a maximum: what they imply for customers like these may still be "
+        "right, the parameters are not. Look at another model, or give a penalty."
+    )
+    return [] if best.converged else [sentence]
+
+
+def hardly_told(names: Sequence[str], covariance: Floats) -> list[str]:
+    """A sentence on the parameters that the data tell next to nothing of."""
+    weak = [name for name, error in zip(names, _errors(covariance), strict=True) if error > WEAK]
+    sentence = (
+        f"the data hardly tell {', '.join(weak)} (the standard error of the logarithm, or of a coefficient per standard deviation, is "
+        f"above {WEAK:g}): customers differ too little, or are too few. Predictions may stand; do not read the parameters. More customers, "
+        "a simpler model or a penalty helps."
+    )
+    return [sentence] if weak else []

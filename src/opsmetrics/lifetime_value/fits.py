@@ -387,6 +387,11 @@ class PurchaseFit(Fitted):
         ParameterError
             Another fitter, or one that is not fitted.
 
+        Warns
+        -----
+        OpsmetricsWarning
+            Parameters that the data hardly tell.
+
         Examples
         --------
         >>> import opsmetrics as om

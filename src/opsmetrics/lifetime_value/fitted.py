@@ -9,13 +9,13 @@ import numbers
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from opsmetrics import _checks, _output, _render
 from opsmetrics._frames import Column, Floats
-from opsmetrics.errors import FitError, ParameterError
+from opsmetrics.errors import FitError, ParameterError, warn
 
 LEVEL = 1.959963984540054
 """Of 95 % intervals of parameters."""
@@ -33,6 +33,9 @@ _NOBODY_READS_ON = 300.0
 """Ends of intervals are no farther apart than this, as logarithms."""
 
 _ROUNDING = 1e-6
+
+
+FitT = TypeVar("FitT", bound="Fitted")
 
 
 class Kept(dict[str, Any]):
@@ -129,6 +132,13 @@ class Fitted(abc.ABC):
 
     def __repr__(self) -> str:
         return str(self)
+
+
+def told(fit: FitT) -> FitT:
+    """A fit, after its caller has been warned of what is wrong with it."""
+    for sentence in fit.warnings:
+        warn(f"{fit.title}: {sentence}")
+    return fit
 
 
 def demand_parameters(fit: Fitted) -> None:

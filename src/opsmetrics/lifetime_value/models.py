@@ -11,13 +11,13 @@ import numpy as np
 from opsmetrics import _checks
 from opsmetrics._frames import Floats
 from opsmetrics._kernels.histories import FOUR, Histories, Total
-from opsmetrics.errors import FitError, ParameterError, warn
+from opsmetrics.errors import FitError, ParameterError
 from opsmetrics.lifetime_value import doors
 from opsmetrics.lifetime_value.doors import DAYS_IN
 from opsmetrics.lifetime_value.estimation import Estimate, Surface, estimate, stages
 from opsmetrics.lifetime_value.families import FAMILIES, Family
 from opsmetrics.lifetime_value.fits import PurchaseFit, parameter_names
-from opsmetrics.lifetime_value.fitted import FARTHEST, estimated
+from opsmetrics.lifetime_value.fitted import FARTHEST, estimated, told
 
 FitT = TypeVar("FitT", bound=PurchaseFit)
 
@@ -33,13 +33,6 @@ def fit(penalty: float, kind: type[FitT], summary: object, weights: str | None, 
     purchase, dropout = (tuple(covariates.get(part, ())) for part in ("purchase", "dropout"))
     _refuse_constant(door.histories, purchase, dropout)
     return told(fit_histories(kind, door.histories, own, penalty, purchase, dropout))
-
-
-def told(fitted: FitT) -> FitT:
-    """A fit, after its caller has been warned of what is wrong with it."""
-    for sentence in fitted.warnings:
-        warn(f"{fitted.title}: {sentence}")
-    return fitted
 
 
 def fit_histories(

@@ -27,6 +27,7 @@ from opsmetrics.lifetime_value.fitted import (
     not_negative,
     read_estimates,
     refuse_confidence,
+    told,
 )
 from opsmetrics.lifetime_value.models import penalty_of
 from opsmetrics.lifetime_value.predictions import Predictions
@@ -219,6 +220,11 @@ class GammaGammaFit(Fitted):
         ParameterError
             A `confidence` without customers.
 
+        Warns
+        -----
+        OpsmetricsWarning
+            An infinite expectation.
+
         Examples
         --------
         >>> import opsmetrics as om
@@ -231,11 +237,14 @@ class GammaGammaFit(Fitted):
         law = law_of(self)
         if summary is None:
             refuse_confidence("expected_amount", confidence)
-            return float(law.expected(0, 0.0))
+            newcomer = float(law.expected(0, 0.0))
+            _warn_of_no_mean(law.q, newcomer == np.inf, "of a new customer")
+            return newcomer
         table, columns = doors.read(summary, {"frequency": "frequency", "monetary_value": "monetary_value"})
         unit, customer = (getattr(summary, name, None) if isinstance(summary, Result) else None for name in ("unit", "customer"))
         _checks.free("customer", customer, ("expected_amount", "expected_amount_low", "expected_amount_high"))
         value, slopes = law.expected_slopes(*amounts_known(doors.whole("frequency", columns["frequency"]), columns["monetary_value"]))
+        _warn_of_no_mean(law.q, (endless := np.isinf(value)).any(), f"in {np.count_nonzero(endless):,} of {len(value):,} rows")
         content: dict[str, Column] = {"expected_amount": value}
         params: dict[str, object] = {"model": self.title}
         if confidence is not None:
@@ -324,6 +333,11 @@ class GammaGammaFit(Fitted):
         ParameterError
             Another fitter, or one that is not fitted.
 
+        Warns
+        -----
+        OpsmetricsWarning
+            Parameters that the data hardly tell, q of 1 or less, amounts that go with the frequency: as `GammaGamma.fit` does.
+
         Examples
         --------
         >>> import opsmetrics as om
@@ -338,10 +352,10 @@ class GammaGammaFit(Fitted):
         values, data = interop.parameters(fitter, NAMES, "GammaGammaFitter"), interop.data_of(fitter)
         x, z = data["frequency"].astype(np.int64), data["monetary_value"]
         total = gamma_gamma.likelihood(np.log(values), gamma_gamma.Amounts.of_rows(x, z, data["weights"]))
-        return cls(
-            **interop.estimates(NAMES, values, total, float(data["weights"].sum())),
-            correlation=_correlation(x, z, data["weights"]), left_out=0.0,
-        )  # fmt: skip
+        known = interop.estimates(NAMES, values, total, float(data["weights"].sum()))
+        correlation = _correlation(x, z, data["weights"])
+        known["warnings"] += tuple(_foolish(float(values[1]), correlation))
+        return told(cls(**known, correlation=correlation, left_out=0.0))
 
     def to_lifetimes(self) -> object:
         """The same parameters in a fitter of the ``lifetimes`` package (the ``lifetimes`` extra).
@@ -369,6 +383,15 @@ class GammaGammaFit(Fitted):
         return interop.write(self, "GammaGammaFitter")
 
 
+def _warn_of_no_mean(q: float, endless: object, where: str) -> None:
+    """Where an expectation is infinite."""
+    if endless:
+        warn(
+            f"Gamma-Gamma: q = {q:.3g} is 1 or less, so the amounts of customers have no mean, and the expected amount {where} is "
+            "infinite. Look for a few enormous orders, or fit with a penalty."
+        )
+
+
 def law_of(fitted: GammaGammaFit) -> gamma_gamma.GammaGamma:
     """The model at the parameters."""
     demand_parameters(fitted)
@@ -386,16 +409,16 @@ def fit_amounts(x: Ints, z: Floats, weights: Floats, left_out: float, penalty: f
     customers, correlation = float(weights.sum()), _correlation(x, z, weights)
     known: dict[str, Any] = {"customers": customers, "penalty": penalty, "correlation": correlation, "left_out": left_out}
     if len(x) == 0:
-        told = "Gamma-Gamma cannot be estimated: no customer has repeat purchases of more than 0" + (
+        sentence = "Gamma-Gamma cannot be estimated: no customer has repeat purchases of more than 0" + (
             f", but {left_out:,.10g} of 0 or less. Summaries round money to a millionth of its unit; count less in a smaller unit."
             if left_out
             else ". Wait for more orders."
         )
-        warn(told)
+        warn(sentence)
         rounded = ", rounded to a millionth of the unit of money" if left_out else ""
         return GammaGammaFit(
             params={}, covariance={}, log_likelihood=-np.inf, converged=False,
-            reason=f"no customer has a repeat purchase of more than 0{rounded}", evaluations=0, warnings=(told,), **known,
+            reason=f"no customer has a repeat purchase of more than 0{rounded}", evaluations=0, warnings=(sentence,), **known,
         )  # fmt: skip
     scale = float(weights @ z) / customers
     parts = stages(len(x))
@@ -408,14 +431,12 @@ def fit_amounts(x: Ints, z: Floats, weights: Floats, left_out: float, penalty: f
     far = (np.log(start) for start in _FAR)
     found = estimate([surface(rows) for rows in parts], [near], far, NAMES, len(NAMES), penalty, len(x))
     values = np.exp(found.theta) * [1.0, 1.0, scale]
-    warnings = (*found.warnings, *_foolish(float(values[1]), correlation))
-    for told in warnings:
-        warn(f"Gamma-Gamma: {told}")
-    return GammaGammaFit(
+    fit = GammaGammaFit(
         **estimated(NAMES, values, found.covariance, len(NAMES)),
         log_likelihood=found.log_likelihood - customers * float(np.log(scale)), converged=found.converged, reason=found.reason,
-        evaluations=found.evaluations, warnings=warnings, **known,
+        evaluations=found.evaluations, warnings=(*found.warnings, *_foolish(float(values[1]), correlation)), **known,
     )  # fmt: skip
+    return told(fit)
 
 
 def _foolish(q: float, correlation: float | None) -> list[str]:

@@ -17,9 +17,9 @@ from opsmetrics._results import Held, Result, Table, dropped_notes, picture, sho
 from opsmetrics.errors import DataError, FitError, warn
 from opsmetrics.lifetime_value import doors, outcomes
 from opsmetrics.lifetime_value.fits import PurchaseFit
-from opsmetrics.lifetime_value.fitted import LEVEL
+from opsmetrics.lifetime_value.fitted import LEVEL, told
 from opsmetrics.lifetime_value.laws import law_of
-from opsmetrics.lifetime_value.models import fit_histories, told
+from opsmetrics.lifetime_value.models import fit_histories
 from opsmetrics.lifetime_value.spending import GammaGamma
 from opsmetrics.lifetime_value.summaries import CLVSummary, clv_summary
 from opsmetrics.lifetime_value.tracking import repeats_by_day
