@@ -9,6 +9,7 @@ import re
 import zoneinfo
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any, TypeGuard, TypeVar
 
@@ -59,19 +60,28 @@ def whole_number(argument: str, value: Any, low: int, high: int, *, hint: str = 
     )
 
 
-def number(argument: str, value: Any, *, place: str | None = None) -> int | float:
+def number(argument: str, given: Any, *, place: str | None = None) -> int | float:
     """A real, finite number; whole numbers stay whole."""
+    value = _real(given)
     if is_number(value, numbers.Real) and -_HUGE <= value <= _HUGE:
         return int(value) if isinstance(value, numbers.Integral) else float(value)
-    raise ParameterError(f"{place or argument}={value!r} must be a finite number, at most 1e15 in size.", code=f"parameter.{argument}")
+    raise ParameterError(f"{place or argument}={given!r} must be a finite number, at most 1e15 in size.", code=f"parameter.{argument}")
 
 
-def fraction(argument: str, value: Any) -> float:
+def _real(value: Any) -> Any:
+    """A decimal, or an array of one number and no dimension, as that number."""
+    if isinstance(value, Decimal) and value.is_finite():
+        return float(value)
+    return value.item() if isinstance(value, np.ndarray) and value.ndim == 0 else value
+
+
+def fraction(argument: str, given: Any) -> float:
     """A number strictly between 0 and 1, and not so near to an end that floats cannot tell them apart."""
+    value = _real(given)
     if is_number(value, numbers.Real) and 1e-12 < value < 1 - 1e-12:
         return float(value)
-    hint = f" Did you mean {value / 100:g}?" if is_number(value, numbers.Real) and 1 < value < 100 else ""
-    raise ParameterError(f"{argument}={value!r} must lie between 0 and 1.{hint}", code=f"parameter.{argument}")
+    hint = f" Did you mean {value / 100:g}?" if is_number(value, numbers.Real) and 2 <= value < 100 else ""
+    raise ParameterError(f"{argument}={given!r} must lie between 0 and 1.{hint}", code=f"parameter.{argument}")
 
 
 def increasing(argument: str, values: object) -> tuple[float, ...]:
@@ -187,7 +197,7 @@ def is_zone(name: str) -> bool:
         return False
 
 
-def days(argument: str, value: Any) -> int | None:
+def days(argument: str, value: Any, most: int = 1_000_000) -> int | None:
     """A span of whole days: 90, "90D", "12W" or a timedelta."""
     if value is None:
         return None
@@ -201,7 +211,13 @@ def days(argument: str, value: Any) -> int | None:
         count = int(value)
     elif isinstance(value, str) and (match := re.fullmatch(r"\s*(\d{1,9})\s*([DWdw])\s*", value)):
         count = int(match[1]) * _DAYS_IN[match[2].upper()]
-    if count is None or not 1 <= count <= 1_000_000:
+    if count is not None and count > most:
+        raise ParameterError(
+            f"{argument}={short(value)} is too long; {most:,} days ({most / 365.25:,.0f} years) are the most: 90, '90D', '12W' or a "
+            "timedelta of days.",
+            code=f"parameter.{argument}",
+        )
+    if count is None or count < 1:
         raise ParameterError(
             f"{argument}={short(value)} must be a whole number of days, one or more: 90, '90D', '12W' or a timedelta of days.",
             code=f"parameter.{argument}",

@@ -152,7 +152,8 @@ def check(frame: Eager | Lazy, uses: Sequence[Use]) -> Mapping[str, nw.dtypes.DT
             )
         if use.column not in names:
             raise ColumnError(
-                f"{use.argument}={use.column!r} is not a column of the frame; it has {names}.{nearest(use.column, names)}",
+                f"{use.argument}={use.column!r} is not a column of the frame; it has {names}."
+                f"{_hint_of_index(frame, use.column) or nearest(use.column, names)}",
                 code="column.missing",
             )
         if use.column in seen:
@@ -163,6 +164,13 @@ def check(frame: Eager | Lazy, uses: Sequence[Use]) -> Mapping[str, nw.dtypes.DT
         if not _plays(schema[use.column], use.role, frame.implementation):
             raise _wrong_type(use, _type_name(frame, use.column))
     return schema
+
+
+def _hint_of_index(frame: Eager | Lazy, column: str) -> str:
+    """What to do where the index of a frame of pandas has the name, as after a groupby."""
+    if not frame.implementation.is_pandas() or column not in cast("Any", frame.to_native()).index.names:
+        return ""
+    return f" {column!r} is in the index; make it a column with .reset_index()."
 
 
 def _schema(frame: Eager | Lazy) -> Mapping[str, nw.dtypes.DType]:

@@ -18,7 +18,7 @@ import opsmetrics as om
 from benchmarks.peers import fitted as fitted_by_lifetimes
 from benchmarks.peers import heard, lifetimes
 from tests.bad_input.cases import Case, check_refused, refuse, settled
-from tests.lifetime_value.inputs import BB, BG, HISTORY, MBG, PARETO, at, quiet, rows, simulated, spending
+from tests.lifetime_value.inputs import BB, BG, HISTORY, MBG, MODELS, PARETO, at, quiet, rows, simulated, spending
 from tests.support import Kind
 
 P, C, D, F = om.ParameterError, om.ColumnError, om.DataError, om.FitError
@@ -187,6 +187,8 @@ IDS: dict[str, Callable[..., Any]] = {
     "expected_purchases": lambda fit, summary: fit.expected_purchases(3, summary),
     "purchase_probability": lambda fit, summary: fit.purchase_probability(0, 3, summary),
     "discounted_purchases": lambda fit, summary: fit.discounted_purchases(summary, horizon=30),
+    "expected_amount": lambda _, summary: spending(6.0, 4.0, 15.0).expected_amount(summary),
+    "expected_amount_low": lambda _, summary: spending(6.0, 4.0, 15.0).expected_amount(summary, confidence=0.9),
 }
 
 
@@ -194,7 +196,7 @@ def ids_in(column: str, ask: Callable[..., Any]) -> Callable[[], Any]:
     """A prediction of customers whose ids are in a column of its name."""
 
     def call() -> Any:
-        summary = om.clv_summary(orders().rename(columns={"customer": column}), customer=column, time="time")
+        summary = om.clv_summary(orders().rename(columns={"customer": column}), customer=column, time="time", amount="amount")
         return ask(om.ModifiedBetaGeo().fit(summary), summary)
 
     return call
@@ -205,6 +207,11 @@ def from_lifetimes(kind: Any, name: str, **choices: Any) -> Callable[[], Any]:
 
 
 CASES_HISTORIES = [
+    *[
+        refuse(f"{name} in the index", fit(people().set_index(name)), *MISSING, f"{name!r} is in the index", ".reset_index()")
+        for name in ("frequency", "recency", "T")
+    ],
+    refuse("one of two in the index", fit(people().set_index(["uid", "T"])), *MISSING, "'T' is in the index"),
     *[refuse(f"{name} missing", with_(**{name: None}), *MISSING, repr(name)) for name in ("frequency", "recency", "T")],
     refuse("frequency null", with_(frequency=[0, 2, None, 1]), *FREQUENCY, "null or infinite in 1 of 4 rows"),
     refuse("frequency null throughout", with_(frequency=pd.Series([None] * 4, dtype="Int64")), *FREQUENCY, "4 of 4 rows"),
@@ -260,8 +267,16 @@ CASES_HISTORIES = [
     refuse("weights text", fit(people(people=list("abcd")), weights="people"), *TYPE),
     refuse("weights true and false", fit(people(people=[True] * 4), weights="people"), *TYPE),
     refuse("weights a number", fit(weights=5), *NAME, "5"),
-    refuse("weights in a list", fit(weights=[1, 2, 3, 4]), *NAME, "weights=[1, 2, 3, 4]", "no name of a column"),
-    refuse("weights in an array", fit(weights=np.ones(4)), *NAME, "no name of a column"),
+    *[
+        refuse(f"weights in a {type(given).__name__}, {told}, {spec.__name__}", fit(made, spec(), weights=given), *NAME, says, "name their")
+        for spec in (*(model.spec for model in MODELS), om.GammaGamma)
+        for told, made in (("frame", None), ("arrays", {name: people()[name].to_numpy() for name in people()}))
+        for given, says in (
+            ([1, 2, 3, 4], "weights=[1, 2, 3, 4] is"),
+            (np.arange(900.0), "weights=array([ 0., 1."),
+            (people()["people"], "weights=0 3 1 2"),
+        )
+    ],
     refuse("weights the frequency", fit(weights="frequency"), *REPEATED, "frequency"),
     refuse("unit unknown", fit(unit="weak"), *UNIT, "Did you mean 'week'?"),
     refuse("unit of pandas", fit(unit="D"), *UNIT, "'day'"),
@@ -367,8 +382,10 @@ CASES_PREDICTIONS = [
     refuse("t negative of a new customer", lambda: at(PARETO).expected_purchases(-1), P, "parameter.t", "a number of weeks, 0 or more"),
     *[
         refuse(f"x {x!r}", lambda x=x: at(PARETO).purchase_probability(x, 3), P, "parameter.x", "whole number")
-        for x in (1.5, -1, math.nan, "1", None, True, 10**7, [1])
+        for x in (1.5, -1, math.nan, "1", None, True, 10_001, [1])
     ],
+    refuse("t of more periods than BG/BB counts", lambda: at(BB).purchase_probability(0, 10**7, ONE), P, "parameter.t", "100,000", "BG/BB"),
+    refuse("t of a new customer of BG/BB", lambda: at(BB).purchase_probability(0, 100_001), P, "parameter.t", "less far ahead"),
     refuse("t negative of a chance", lambda: at(PARETO).purchase_probability(1, -3), P, "parameter.t"),
     *[
         refuse(f"confidence {confidence!r}", lambda confidence=confidence: at(PARETO).p_alive(ONE, confidence=confidence), *CONFIDENCE)
@@ -390,6 +407,15 @@ CASES_PREDICTIONS = [
     *[
         refuse(f"horizon {horizon!r}", lambda horizon=horizon: at(PARETO).discounted_purchases(ONE, horizon=horizon), *HORIZON)
         for horizon in (0, -5, "1 month", 1.5, math.inf, dt.timedelta(hours=5), "12M")
+    ],
+    *[
+        refuse(
+            f"horizon beyond a life, {model}",
+            lambda model=model: at(model).discounted_purchases(ONE, horizon=36_526),
+            *HORIZON,
+            "36,525 days (100 years)",
+        )
+        for model in MODELS
     ],
     refuse("discount_rate 15", lambda: at(PARETO).discounted_purchases(ONE, discount_rate=15), *RATE, "0.1 is 10 %", "Did you mean 0.15?"),
     *[
@@ -430,11 +456,23 @@ CASES_SAVED = [
     refuse("empty", lambda: om.ParetoNBDFit.from_dict({}), *SAVED, "'params'"),
     *[refuse(f"without {key}", without(key), *SAVED, repr(key)) for key in at(PARETO).to_dict()],
     refuse("one key more", saved(extra=1), *SAVED, "'extra'"),
-    refuse("another model", lambda: om.BetaGeoFit.from_dict(at(PARETO).to_dict()), P, "parameter.model", "'pareto_nbd'", "'bg_nbd'"),
-    refuse("a model of the same parameters", lambda: om.BetaGeoFit.from_dict(at(MBG).to_dict()), P, "parameter.model", "'mbg_nbd'"),
+    *[
+        refuse(
+            f"a fit of {given} for {kind}",
+            lambda given=given, kind=kind: kind.fit.from_dict(at(given).to_dict()),
+            P,
+            "parameter.model",
+            f"model={given.name!r}",
+            f"read it by {given.fit.__name__}.from_dict",
+        )
+        for given in MODELS
+        for kind in MODELS
+        if given is not kind
+    ],
+    refuse("amounts for buying", lambda: om.BetaGeoFit.from_dict(spending(6, 4, 15).to_dict()), *SAVED, "read it by GammaGammaFit"),
     refuse("model nearly right", saved(model="pareto"), P, "parameter.model", "Did you mean 'pareto_nbd'?"),
     *[
-        refuse(f"r {r!r}", saved(params=params(r=r)), P, "parameter.params", repr(r))
+        refuse(f"r {r!r}", saved(params=params(r=r)), P, "parameter.params", repr(r), "'r'")
         for r in (-1.0, 0.0, math.nan, math.inf, "1", None, True)
     ],
     refuse("r beyond measure", saved(params=params(r=1e308)), P, "parameter.params", "1e+308"),
@@ -447,7 +485,7 @@ CASES_SAVED = [
     refuse("covariance in lists", saved(covariance=[[1.0]]), P, "parameter.covariance", "must be a mapping"),
     refuse("covariance missing", saved(covariance={}), P, "parameter.covariance", "'r'"),
     *[
-        refuse(f"covariance of {value!r}", saved(covariance=covariance(value)), P, "parameter.covariance")
+        refuse(f"covariance of {value!r}", saved(covariance=covariance(value)), P, "parameter.covariance", "covariance['r']['r']=")
         for value in (math.nan, "x", None)
     ],
     refuse("covariance not symmetric", saved(covariance=tilted(1e-3)), P, "parameter.covariance", "'r'", "'alpha'", "symmetric"),
@@ -456,6 +494,14 @@ CASES_SAVED = [
     refuse("parameters in a series", saved(params=pd.Series([1.0, 2.0])), P, "parameter.params"),
     refuse("covariance of no customers", saved(covariance=inside_out()), P, "parameter.covariance", "below 0"),
     refuse("covariance beyond its variances", saved(covariance=tilted(0.0, 1e3)), P, "parameter.covariance", "'alpha'", "variances"),
+    refuse("variances beyond measure", saved(covariance=covariance(1e308)), P, "parameter.covariance", "'r'", "beyond measure", "1e+100"),
+    refuse(
+        "variances beyond what they belong to",
+        saved(params=dict.fromkeys(PARETO.params, 1e-120), covariance=covariance(1.0)),
+        P,
+        "parameter.covariance",
+        "'r', which is 1e-120",
+    ),
     refuse("unit unknown", saved(unit="weeks"), *UNIT, "Did you mean 'week'?"),
     refuse("unit None", saved(unit=None), *UNIT),
     refuse("converged a text", saved(converged="no"), P, "parameter.converged", "'no'", "True or False"),
@@ -473,7 +519,10 @@ CASES_SAVED = [
     refuse("covariates twice", saved(purchase_covariates=["z", "z"]), P, "parameter.purchase_covariates", "'z'", "once"),
     refuse("covariates a text", saved(purchase_covariates="z"), P, "parameter.purchase_covariates"),
     refuse("covariates a number", saved(dropout_covariates=[5]), P, "parameter.dropout_covariates"),
-    refuse("amounts: a model of buying", lambda: om.GammaGammaFit.from_dict(at(PARETO).to_dict()), *SAVED, "'model'"),
+    refuse("amounts: a model of buying", lambda: om.GammaGammaFit.from_dict(at(PARETO).to_dict()), *SAVED, "by ParetoNBDFit"),
+    refuse("amounts: correlation 1.5", saved_amounts(correlation=1.5), P, "parameter.correlation", "correlation=1.5", "-1 and 1"),
+    refuse("amounts: correlation -2", saved_amounts(correlation=-2), P, "parameter.correlation", "-1 and 1"),
+    refuse("amounts: left_out negative", saved_amounts(left_out=-1), P, "parameter.left_out", "left_out=-1", "0 or more"),
     refuse("amounts: q negative", saved_amounts(params={"p": 1.0, "q": -1.0, "v": 1.0}), P, "parameter.params", "-1"),
     refuse("amounts: correlation text", saved_amounts(correlation="x"), P, "parameter.correlation"),
     refuse("amounts: left_out None", saved_amounts(left_out=None), P, "parameter.left_out"),
@@ -532,7 +581,9 @@ CASES_CLV = [
         refuse(f"horizon {horizon!r}", clv(horizon=horizon), *HORIZON, "'90D'")
         for horizon in (0, -1, "1 month", "1Y", "12M", 365.0, 10**7, dt.timedelta(hours=36), True)
     ],
-    refuse("discount_rate 10.5", clv(discount_rate=10.5), *RATE, "Did you mean 0.105?"),
+    refuse("horizon of 101 years", clv(horizon=36_526), *HORIZON, "horizon=36526 is too long", "36,525 days (100 years)"),
+    refuse("horizon of millions of weeks", clv(horizon="999999999W"), *HORIZON, "'999999999W'", "100 years"),
+    refuse("discount_rate 12", clv(discount_rate=12), *RATE, "Did you mean 0.12?"),
     refuse("discount_rate 15", clv(discount_rate=15), *RATE, "0.1 is 10 %", "Did you mean 0.15?"),
     *[refuse(f"discount_rate {rate!r}", clv(discount_rate=rate), *RATE) for rate in (-0.01, None, "10%", math.nan, math.inf)],
     refuse("margin 30", clv(margin=30), *MARGIN, "above 0 and at most 1", "Did you mean 0.3?"),
@@ -561,6 +612,7 @@ CASES_CLV = [
         "no repeat buyers", of(lambda frame: frame.drop_duplicates("customer")), F, "fit.no_repeats", "no customer has a repeat purchase"
     ),
     refuse("nothing paid", of(lambda frame: frame.assign(amount=0.0)), *NO_PARAMETERS, "no customer has a repeat purchase of more than 0"),
+    refuse("hardly anything paid", of(lambda frame: frame.assign(amount=1e-9)), *NO_PARAMETERS, "a millionth of the unit of money"),
     *[
         refuse(f"customer named {name}", named(name), *RESERVED, repr(name), "rename it first")
         for name in ("value", "p_alive", "expected_purchases", "purchases_low", "expected_amount", "value_low", "outcome_high", "T")

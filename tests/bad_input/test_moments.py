@@ -65,7 +65,7 @@ ARGUMENTS = [
     refuse("window numpy months", lambda: summary(orders(), window=np.timedelta64(3, "M")), *NO_SPAN),
     refuse("window numpy years", lambda: summary(orders(), window=np.timedelta64(1, "Y")), *NO_SPAN),
     refuse("window 5,000 digits", lambda: summary(orders(), window="9" * 5000 + "D"), *NO_SPAN),
-    refuse("window too long", lambda: summary(orders(), window=10**9), *NO_SPAN),
+    refuse("window too long", lambda: summary(orders(), window=10**9), om.ParameterError, "parameter.window", "1,000,000 days"),
     refuse("window list", lambda: summary(orders(), window=[90]), *NO_SPAN),
     refuse("window in rfm", lambda: rfm(orders(), window="90X"), *NO_SPAN),
 ]  # fmt: skip

@@ -418,8 +418,8 @@ def test_a_mean_that_does_not_exist_is_told() -> None:
     with pytest.warns(om.OpsmetricsWarning, match=r"Gamma-Gamma: q = 0\.\d+ is 1 or less, so the amounts of customers have no mean"):
         found = om.GammaGamma().fit(people)
     assert found.params["q"] < 1
-    assert found.expected_amount() == math.inf
-    table = found.expected_amount(people).table
+    assert quiet(found.expected_amount) == math.inf
+    table = quiet(found.expected_amount, people).table
     assert (table["expected_amount"] > 0).all()
     assert np.isfinite(table["expected_amount"][people["frequency"] > 0]).all()
     assert np.isinf(table["expected_amount"][people["frequency"] == 0]).all()
@@ -697,7 +697,7 @@ def test_a_rate_of_zero_counts_every_purchase(model: Model) -> None:
 def test_for_ever_is_the_limit_of_long_horizons(model: Model) -> None:
     fit, people = at(model, unit="year"), some(model)
     ever = predicted(fit.discounted_purchases(people, discount_rate=0.3))
-    assert ever == pytest.approx(predicted(fit.discounted_purchases(people, horizon=365 * 120, discount_rate=0.3)), rel=1e-9)
+    assert ever == pytest.approx(predicted(fit.discounted_purchases(people, horizon=365 * 100, discount_rate=0.3)), rel=1e-9)
     assert (predicted(fit.discounted_purchases(people, horizon=365 * 3, discount_rate=0.3)) < ever).all()
 
 

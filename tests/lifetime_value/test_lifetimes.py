@@ -6,6 +6,7 @@ import json
 import math
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -95,7 +96,7 @@ def test_simulated_sets_never_come_out_worse(model: Model) -> None:
         if fitter is None or not math.isfinite(theirs):
             continue
         assert ours.log_likelihood >= theirs - 1e-6, place
-        read = model.fit.from_lifetimes(fitter)
+        read = quiet(model.fit.from_lifetimes, fitter)
         assert read.log_likelihood == pytest.approx(theirs, abs=1e-5), place
         same_predictions(model, read, fitter, people, f"set {place}")
         ahead.append(ours.log_likelihood - theirs)
@@ -114,7 +115,7 @@ def test_simulated_amounts_never_come_out_worse() -> None:
         if fitter is None:
             continue
         assert ours.log_likelihood >= -fitter._negative_log_likelihood_ * len(known) - 1e-6, seed
-        read = om.GammaGammaFit.from_lifetimes(fitter)
+        read = quiet(om.GammaGammaFit.from_lifetimes, fitter)
         assert read.log_likelihood == pytest.approx(-fitter._negative_log_likelihood_ * len(known), abs=1e-6), seed
         theirs = fitter.conditional_expected_average_profit(known["frequency"], known["monetary_value"])
         assert predicted(read.expected_amount(known)) == pytest.approx(theirs.to_numpy(), rel=1e-6), seed
@@ -132,7 +133,7 @@ def test_simulated_donors_never_come_out_worse() -> None:
         fitter, theirs = fit_theirs(BB, people)
         assert ours.converged, seed
         assert ours.log_likelihood >= theirs - 1e-6, seed
-        assert om.BetaGeoBetaBinomFit.from_lifetimes(fitter).log_likelihood == pytest.approx(theirs, abs=1e-6), seed
+        assert quiet(om.BetaGeoBetaBinomFit.from_lifetimes, fitter).log_likelihood == pytest.approx(theirs, abs=1e-6), seed
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +152,7 @@ def test_real_shops_never_come_out_worse(model: Model, shop: str, shops: Any) ->
     fitter, theirs = fit_theirs(model, shops[shop].table, **CUT_OFF.get(model, {}))
     assert ours.log_likelihood >= theirs - 1e-6
     assert ours.log_likelihood == pytest.approx(theirs, abs=1e-2)
-    same_predictions(model, model.fit.from_lifetimes(fitter), fitter, shops[shop].table, shop)
+    same_predictions(model, quiet(model.fit.from_lifetimes, fitter), fitter, shops[shop].table, shop)
 
 
 @pytest.mark.parametrize("shop", ["cdnow", "online_retail"])
@@ -250,7 +251,7 @@ def test_a_fitter_comes_in_with_its_uncertainty(model: Model) -> None:
     """Their parameters are where ours are, so the errors found anew are ours too; and out and in again nothing is lost."""
     people = simulated(model, 400, 4)
     fitter, likelihood = fit_theirs(model, people)
-    read, ours = model.fit.from_lifetimes(fitter, unit="week"), quiet(model.spec().fit, people, unit="week")
+    read, ours = quiet(model.fit.from_lifetimes, fitter, unit="week"), quiet(model.spec().fit, people, unit="week")
     assert read.params == dict(fitter.params_)
     assert read.params == pytest.approx(ours.params, rel=0.02)
     assert read.standard_errors == pytest.approx(ours.standard_errors, rel=0.03)
@@ -259,14 +260,14 @@ def test_a_fitter_comes_in_with_its_uncertainty(model: Model) -> None:
     assert model.fit.from_dict(json.loads(json.dumps(read.to_dict()))) == read
     again = read.to_lifetimes()
     again.data = fitter.data
-    assert model.fit.from_lifetimes(again, unit="week") == read
+    assert quiet(model.fit.from_lifetimes, again, unit="week") == read
 
 
 def test_amounts_go_out_and_come_in() -> None:
     people = amounts(400, 6)
     known = people[people["frequency"] > 0]
     fitter = fitted_by_lifetimes("GammaGammaFitter", (known["frequency"], known["monetary_value"]))
-    read, ours = om.GammaGammaFit.from_lifetimes(fitter), om.GammaGamma().fit(people)
+    read, ours = quiet(om.GammaGammaFit.from_lifetimes, fitter), om.GammaGamma().fit(people)
     assert read.params == pytest.approx(ours.params, rel=1e-3)
     assert read.standard_errors == pytest.approx(ours.standard_errors, rel=1e-3)
     assert read.correlation == pytest.approx(ours.correlation)
@@ -276,13 +277,43 @@ def test_amounts_go_out_and_come_in() -> None:
     theirs = heard(out.conditional_expected_average_profit, known["frequency"], known["monetary_value"])
     assert predicted(ours.expected_amount(known)) == pytest.approx(theirs.to_numpy(), rel=1e-9)
     out.data = fitter.data
-    assert om.GammaGammaFit.from_lifetimes(out).params == ours.params
+    assert quiet(om.GammaGammaFit.from_lifetimes, out).params == ours.params
+
+
+def told(call: Any, *args: Any) -> tuple[Any, list[str]]:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        found = call(*args)
+    return found, [str(warning.message) for warning in caught]
+
+
+@pytest.mark.parametrize("given", [{"q": 0.8, "v": 5.0}, {"q": 4.0}], ids=str)
+def test_what_is_wrong_with_amounts_comes_in_too(given: dict[str, float]) -> None:
+    """No mean; and amounts that go with the frequency: the sentences of a fit of ours."""
+    people = amounts(400, 6, **given)
+    known = people[people["frequency"] > 0]
+    if given["q"] > 1:
+        known = known.assign(monetary_value=known["monetary_value"] * known["frequency"])
+    fitter = fitted_by_lifetimes("GammaGammaFitter", (known["frequency"], known["monetary_value"]))
+    ours, expected = told(om.GammaGamma().fit, known)
+    read, heard = told(om.GammaGammaFit.from_lifetimes, fitter)
+    assert len(expected) == len(ours.warnings) == 1
+    assert (list(read.warnings), heard) == (list(ours.warnings), expected)
+    again, silence = told(om.GammaGammaFit.from_dict, json.loads(json.dumps(read.to_dict())))
+    assert (again.warnings, silence) == (read.warnings, [])
+
+
+def test_parameters_that_are_hardly_told_come_in_so() -> None:
+    fitter, _ = fit_theirs(BG, simulated(BG, 20, 0))
+    read, heard = told(om.BetaGeoFit.from_lifetimes, fitter)
+    assert heard == [f"BG/NBD: {sentence}" for sentence in read.warnings]
+    assert "the data hardly tell" in read.warnings[0]
 
 
 def test_counted_customers_come_in_as_many() -> None:
     table = csv_of_lifetimes("donations.csv")
     fitter = fitted_by_lifetimes(BB.fitter, [table[name] for name in ("frequency", "recency", "periods")], weights=table["weights"])
-    read = om.BetaGeoBetaBinomFit.from_lifetimes(fitter, unit="year")
+    read = quiet(om.BetaGeoBetaBinomFit.from_lifetimes, fitter, unit="year")
     ours = om.BetaGeoBetaBinom().fit(table.rename(columns={"periods": "T"}), weights="weights", unit="year")
     assert read.customers == ours.customers == 11_104
     assert read.params == pytest.approx(ours.params, rel=1e-3)
@@ -294,7 +325,7 @@ def test_a_penalised_fitter_is_not_at_the_maximum() -> None:
     people = simulated(BG, 300, 8)
     fitter = lifetimes().BetaGeoFitter(penalizer_coef=0.01)
     heard(fitter.fit, *(people[name] for name in HISTORY))
-    read, ours = om.BetaGeoFit.from_lifetimes(fitter), om.BetaGeo().fit(people)
+    read, ours = quiet(om.BetaGeoFit.from_lifetimes, fitter), om.BetaGeo().fit(people)
     assert not read.converged
     assert "below the maximum of the log-likelihood" in read.reason
     assert read.log_likelihood < ours.log_likelihood
@@ -334,10 +365,22 @@ def test_its_likelihood_is_of_a_customer_and_of_rescaled_time() -> None:
     assert likelihood == pytest.approx(-9582.4256, abs=1e-3)
 
 
+@pytest.mark.parametrize("model", CONTINUOUS, ids=str)
+def test_its_likelihood_of_pareto_nbd_is_the_sum(model: Model) -> None:
+    """Of the other models it is the mean; on a time in units of the highest age, in which ours is that of the data."""
+    people = simulated(model, 300, 2)
+    fit = quiet(model.spec().fit, people)
+    size = 1 if model is PARETO else 300
+    assert -size * fit.to_lifetimes()._negative_log_likelihood_ == pytest.approx(fit.log_likelihood)
+    fitter = fitted_by_lifetimes(model.fitter, [people[name] for name in HISTORY])
+    theirs = -size * fitter._negative_log_likelihood_ + people["frequency"].sum() * math.log(fitter._scale)
+    assert theirs == pytest.approx(fit.log_likelihood, abs=0.01)
+
+
 def test_it_has_no_errors_for_pareto_nbd() -> None:
     fitter, _ = fit_theirs(PARETO, next(sets(PARETO)))
     assert not hasattr(fitter, "variance_matrix_")
-    assert all(error > 0 for error in om.ParetoNBDFit.from_lifetimes(fitter).standard_errors.values())
+    assert all(error > 0 for error in quiet(om.ParetoNBDFit.from_lifetimes, fitter).standard_errors.values())
 
 
 def test_where_it_has_no_number_we_have_one() -> None:

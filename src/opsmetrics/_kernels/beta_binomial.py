@@ -78,8 +78,8 @@ class BetaBinomial:
         slopes = np.stack([value * by_alpha, -value * self.beta / trials, chance * by_gamma, chance * by_delta])
         return value.reshape(shape), slopes.reshape(FOUR, *shape)
 
-    def counts(self, x: npt.ArrayLike, T: npt.ArrayLike, t: npt.ArrayLike) -> Iterator[Floats]:
-        """P(Y = n), n = 0, 1, ..., of purchases Y in the t periods after T, of customers who are there in period T + 1.
+    def counts(self, x: npt.ArrayLike, T: npt.ArrayLike, t: npt.ArrayLike, first: int = 0) -> Iterator[Floats]:
+        """P(Y = n), n = first, first + 1, ..., of purchases Y in the t periods after T, of customers who are there in period T + 1.
 
         A mixture over the periods k <= t that the customer stays of beta-binomial probabilities of n purchases in k periods.
         """
@@ -100,7 +100,7 @@ class BetaBinomial:
             possible = (k <= ahead) & ((k > 0) | (ahead == 0))
             return np.asarray(np.where(possible, np.exp(chance + bought + ways), 0.0).sum(axis=1))
 
-        for n in count():
+        for n in count(first):
             parts = [some(n, begin) for begin in range(0, len(x), size)] if n <= longest else []
             yield np.concatenate(parts).reshape(shape) if parts else np.zeros(shape)
 

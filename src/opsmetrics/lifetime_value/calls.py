@@ -192,6 +192,11 @@ class CLV(Result[FrameT_co]):
         ParameterError
             A `calibration_end` that is not before `as_of`; a result from another process, to which its orders did not travel.
 
+        Warns
+        -----
+        OpsmetricsWarning
+            What the fits to the first part should be known by; that nobody bought in the second, so that there is no bias and no gini.
+
         References
         ----------
         See `Validation`.
@@ -367,12 +372,12 @@ def clv(
 
 
 def _question(horizon: object, discount_rate: object, margin: object, confidence: object) -> Question:
-    span = _checks.days("horizon", horizon)
+    span = _checks.days("horizon", horizon, doors.LONGEST)
     if span is None:
         raise ParameterError("horizon=None: say how many days ahead, as in '365D'.", code="parameter.horizon")
     share = float(_checks.number("margin", margin))
     if not 0 < share <= 1:
-        hint = f" Did you mean {share / 100:g}?" if 1 < share < 100 else ""
+        hint = f" Did you mean {share / 100:g}?" if 2 <= share < 100 else ""
         raise ParameterError(
             f"margin={margin!r} is the share of an amount that is kept, above 0 and at most 1.{hint}", code="parameter.margin"
         )

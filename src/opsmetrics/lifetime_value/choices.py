@@ -15,8 +15,8 @@ from opsmetrics._results import Held
 from opsmetrics.errors import FitError, ParameterError
 from opsmetrics.lifetime_value import validations
 from opsmetrics.lifetime_value.fits import PurchaseFit
-from opsmetrics.lifetime_value.fitted import demand_parameters
-from opsmetrics.lifetime_value.models import fit_histories, told
+from opsmetrics.lifetime_value.fitted import demand_parameters, told
+from opsmetrics.lifetime_value.models import fit_histories
 from opsmetrics.lifetime_value.specs import BetaGeoFit, ModifiedBetaGeoFit, ParetoNBDFit, PurchaseModel
 from opsmetrics.lifetime_value.spending import GammaGamma, GammaGammaFit
 

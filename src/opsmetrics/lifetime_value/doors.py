@@ -14,14 +14,20 @@ from opsmetrics import _checks, _frames, _output
 from opsmetrics._frames import Floats, Use
 from opsmetrics._kernels.histories import Histories
 from opsmetrics._results import Result, table_of
-from opsmetrics.errors import DataError
+from opsmetrics.errors import ColumnError, DataError
 from opsmetrics.lifetime_value.summaries import Unit
 
 LARGEST: Final = 1_000_000
 """More repeat purchases than this are no customer's."""
 
+MOST_ASKED: Final = 10_000
+"""More purchases than this nobody asks the chance of; the walk to it takes a second."""
+
 MOST_PERIODS: Final = 100_000
 """More than BG/BB can count."""
+
+LONGEST: Final = 36_525
+"""Days: nobody is a customer for more than 100 years."""
 
 HUGE: Final = 1e15
 """Numbers beyond it, or nearer to 0 than its inverse, are in the wrong unit."""
@@ -70,7 +76,7 @@ class Door:
 def enter(summary: object, *, weights: str | None = None, purchase: Sequence[str] = (), dropout: Sequence[str] = ()) -> Door:
     """Read the columns frequency, recency and T, and those that are named besides."""
     names = {"frequency": "frequency", "recency": "recency", "T": "T"}
-    table, columns = read(summary, names if weights is None else names | {"weights": weights})
+    table, columns = read(summary, weighed(names, weights))
     x = whole("frequency", columns["frequency"])
     t_x, T = columns["recency"], columns["T"]
     _refuse_times(x, t_x, T)
@@ -79,6 +85,17 @@ def enter(summary: object, *, weights: str | None = None, purchase: Sequence[str
     histories = Histories(x, t_x, T, np.ones(len(x)) if counted is None else counted, *covariates)
     known = summary if isinstance(summary, Result) else None
     return Door(table, histories, getattr(known, "unit", None), getattr(known, "customer", None))
+
+
+def weighed(names: Mapping[str, str], weights: object) -> dict[str, str]:
+    """Columns by argument, and that of the weights, if any: a column rather than the numbers themselves."""
+    if weights is None or isinstance(weights, str):
+        return dict(names) if weights is None else {**names, "weights": weights}
+    given = " ".join(_checks.short(weights).split())
+    raise ColumnError(
+        f"weights={given} is no name of a column; put the numbers into the table and name their column, as in weights='people'.",
+        code="column.name",
+    )
 
 
 def read(summary: object, names: Mapping[str, str]) -> tuple[Table, dict[str, Any]]:

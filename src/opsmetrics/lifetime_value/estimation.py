@@ -60,6 +60,17 @@ class Surface:
 
         return Surface(total_at, self.size)
 
+    def times(self, factor: float) -> Surface:
+        """Of so many times as many customers."""
+        if factor == 1:
+            return self
+
+        def total_at(theta: Floats) -> Total:
+            own = self.total_at(theta)
+            return Total(factor * own.value, factor * own.gradient, factor * own.hessian)
+
+        return Surface(total_at, factor * self.size)
+
 
 def stages(rows: int) -> list[slice]:
     """Rows to climb on one after the other: where there are many a few of them first, which tell at little cost where the summit is."""
@@ -68,15 +79,25 @@ def stages(rows: int) -> list[slice]:
 
 
 def estimate(
-    surfaces: Sequence[Surface], near: Sequence[Floats], far: Iterable[Floats], names: Sequence[str], logs: int, penalty: float
+    surfaces: Sequence[Surface],
+    near: Sequence[Floats],
+    far: Iterable[Floats],
+    names: Sequence[str],
+    logs: int,
+    penalty: float,
+    rows: int,
 ) -> Estimate:
     """Climb the first surface from the near starts, and from the highest summit on the others, to the last: the likelihood itself.
 
     Where what comes out is no maximum, or a broad one, climb that from the far starts too, and keep the highest. `penalty` times the sum
     of the squared logs of the first `logs` parameters is taken off, in units in which the data are about one: the logarithm of a normal
     density around them.
+
+    Where the weights of the `rows` that have one come to less than one each, the search takes them to: when it ends is a matter of how much
+    log-likelihood is left, which must not depend on the unit of the weights.
     """
-    first, *later = (surface.penalised(penalty, logs) for surface in surfaces)
+    more = max(1.0, rows / surfaces[-1].size)
+    first, *later = (surface.penalised(penalty, logs).times(more) for surface in surfaces)
     best, evaluations = _highest(first, near)
     for surface in later:
         best, taken = _highest(surface, [best.theta if best.converged else near[0]])
@@ -86,11 +107,11 @@ def estimate(
         best, taken = _highest((first, *later)[-1], far, best)
         evaluations += taken
         covariance = _covariance(best.total.hessian)
-    own_value = best.total.value if penalty == 0 else surfaces[-1].total_at(best.theta).value
-    weak = [name for name, error in zip(names, _errors(covariance), strict=True) if error > WEAK]
+    covariance = more * covariance
+    own_value = best.total.value / more if penalty == 0 else surfaces[-1].total_at(best.theta).value
     return Estimate(
         theta=best.theta, covariance=covariance, log_likelihood=own_value, converged=best.converged,
-        reason=best.reason, evaluations=evaluations, warnings=tuple(_sentences(best, weak)),
+        reason=best.reason, evaluations=evaluations, warnings=(*_unfinished(best), *hardly_told(names, covariance)),
     )  # fmt: skip
 
 
@@ -124,18 +145,21 @@ def covariance_of(total: Total) -> tuple[Floats, float]:
     return covariance, 0.5 * float(total.gradient @ covariance @ total.gradient)
 
 
-def _sentences(best: Optimum, weak: Sequence[str]) -> list[str]:
-    found = []
-    if not best.converged:
-        found.append(
-            f"the search for the parameters ended {best.reason}, not at a maximum: what they imply for customers like these may still be "
-            "right, the parameters are not. Look at another model, or give a penalty."
-        )
-    if weak:
-        told = ", ".join(weak)
-        found.append(
-            f"the data hardly tell {told} (the standard error of the logarithm, or of a coefficient per standard deviation, is above "
-            f"{WEAK:g}): customers differ too little, or are too few. Predictions may stand; do not read the parameters. More customers, a "
-            "simpler model or a penalty helps."
-        )
-    return found
+def _unfinished(best: Optimum) -> list[str]:
+    """A sentence on a search that ended elsewhere than at a maximum."""
+    sentence = (
+        f"the search for the parameters ended {best.reason}, not at a maximum: what they imply for customers like these may still be "
+        "right, the parameters are not. Look at another model, or give a penalty."
+    )
+    return [] if best.converged else [sentence]
+
+
+def hardly_told(names: Sequence[str], covariance: Floats) -> list[str]:
+    """A sentence on the parameters that the data tell next to nothing of."""
+    weak = [name for name, error in zip(names, _errors(covariance), strict=True) if error > WEAK]
+    sentence = (
+        f"the data hardly tell {', '.join(weak)} (the standard error of the logarithm, or of a coefficient per standard deviation, is "
+        f"above {WEAK:g}): customers differ too little, or are too few. Predictions may stand; do not read the parameters. More customers, "
+        "a simpler model or a penalty helps."
+    )
+    return [sentence] if weak else []

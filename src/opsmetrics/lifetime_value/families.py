@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial as bind
 from typing import Any, Final, Literal
@@ -38,6 +38,11 @@ class Family:
     moved: tuple[str, float] | None = None
     discrete: bool = False
     rough: Callable[[Floats, Histories], Total] | None = None
+
+    @property
+    def kept(self) -> str:
+        """The name of the class of its fits."""
+        return self.fitter.removesuffix("ter")
 
     def starts(self, histories: Histories) -> tuple[Iterable[Floats], Iterable[Floats]]:
         """The logs of the parameters at the near and at the far starts.
@@ -85,3 +90,8 @@ FAMILIES: Final[dict[str, Family]] = {
         discrete=True,
     ),
 }  # fmt: skip
+
+
+def told_by(saved: object) -> Family | None:
+    """The model of buying that a saved fit says it is one of."""
+    return FAMILIES.get(str(saved.get("model"))) if isinstance(saved, Mapping) else None

@@ -15,7 +15,7 @@ from opsmetrics._results import Result, picture, plain
 from opsmetrics.errors import ParameterError, warn
 from opsmetrics.lifetime_value import doors, interop, laws
 from opsmetrics.lifetime_value.doors import DAYS_IN, Door
-from opsmetrics.lifetime_value.families import FAMILIES, Family
+from opsmetrics.lifetime_value.families import FAMILIES, Family, told_by
 from opsmetrics.lifetime_value.fitted import Fitted, around, demand_parameters, read_estimates, refuse_confidence
 from opsmetrics.lifetime_value.predictions import Predictions
 from opsmetrics.lifetime_value.summaries import Unit
@@ -83,6 +83,11 @@ class PurchaseFit(Fitted):
             Histories that cannot be, such as a recency above T.
         FitError
             A fit without parameters.
+
+        Warns
+        -----
+        OpsmetricsWarning
+            That BG/NBD takes all who bought once to be alive.
 
         Examples
         --------
@@ -153,7 +158,7 @@ class PurchaseFit(Fitted):
             law = self._new("expected_purchases", confidence)
             return float(law.p_alive(0, 0.0, 0.0) * law.expected(0, 0.0, span))
         door = self._enter(summary)
-        return self._purchases_of(door, "expected_purchases", span, 0.0, confidence, t=t)
+        return self._purchases_of(door, "expected_purchases", span, 0.0, confidence, t=_checks.number("t", t))
 
     @overload
     def purchase_probability(self, x: int, t: float, summary: None = None) -> float: ...
@@ -169,9 +174,9 @@ class PurchaseFit(Fitted):
         Parameters
         ----------
         x : int
-            A count of purchases.
+            A count of purchases, at most 10,000.
         t : float
-            Units of time, those of the fit.
+            Units of time, those of the fit; of BG/BB at most 100,000.
         summary : CLVSummary, frame or mapping of arrays, optional
             One row per customer with ``frequency``, ``recency`` and ``T`` in the unit of the fit; a new customer without it.
 
@@ -189,7 +194,7 @@ class PurchaseFit(Fitted):
         FitError
             A fit without parameters.
         ParameterError
-            A negative x or t; a new customer of a model with covariates.
+            An x or a t outside its rule; a new customer of a model with covariates.
 
         Examples
         --------
@@ -198,15 +203,18 @@ class PurchaseFit(Fitted):
         >>> round(sum(fit.purchase_probability(x, 90) for x in range(200)), 6)
         1.0
         """
-        count, span = _checks.whole_number("x", x, 0, doors.LARGEST), self._span("t", t)
+        count, span = _checks.whole_number("x", x, 0, doors.MOST_ASKED), self._span("t", t)
+        if self._family.discrete and span > doors.MOST_PERIODS:
+            raise ParameterError(
+                f"t={t!r} periods are more than the {doors.MOST_PERIODS:,} that BG/BB can count; look less far ahead.", code="parameter.t"
+            )
         if summary is None:
             law = self._new("purchase_probability", None)
-            alive = float(law.p_alive(0, 0.0, 0.0))
-            return float(_chance(law.counts(0, 0.0, span), count, alive))
+            return float(self._chance(law, 0, 0.0, span, count, law.p_alive(0, 0.0, 0.0)))
         door = self._enter(summary)
         rows, law = door.histories, laws.law_of(self, door.histories)
-        value = _chance(law.counts(rows.x, rows.T, span), count, law.p_alive(rows.x, rows.t_x, rows.T))
-        return self._predicted(door, "purchase_probability", value, None, None, t=t, x=count)
+        value = self._chance(law, rows.x, rows.T, span, count, law.p_alive(rows.x, rows.t_x, rows.T))
+        return self._predicted(door, "purchase_probability", value, None, None, t=_checks.number("t", t), x=count)
 
     @overload
     def discounted_purchases(
@@ -248,7 +256,7 @@ class PurchaseFit(Fitted):
         summary : CLVSummary, frame or mapping of arrays
             One row per customer with ``frequency``, ``recency`` and ``T`` in the unit of the fit.
         horizon : int, str or timedelta, optional
-            So many days ahead: 365, "365D", "52W". Without it for ever, which Pareto/NBD and BG/BB know.
+            So many days ahead, 100 years at most: 365, "365D", "52W". Without it for ever, which Pareto/NBD and BG/BB know.
         discount_rate : float
             Per year, continuously compounded, from 0 to 10: 0.1 is 10 %. For ever it must be above 0.
         confidence : float, optional
@@ -284,10 +292,10 @@ class PurchaseFit(Fitted):
         >>> bool(year < ever)
         True
         """
-        days, rate = _checks.days("horizon", horizon), discounting(discount_rate)
+        days, rate = _checks.days("horizon", horizon, doors.LONGEST), discounting(discount_rate)
         if days is None and (self.model in {"bg_nbd", "mbg_nbd"} or rate == 0):
             raise ParameterError(
-                f"horizon=None is for ever: with discount_rate={discount_rate:g} {self.title} has no such sum; say how many days ahead, "
+                f"horizon=None is for ever: with discount_rate={rate:g} {self.title} has no such sum; say how many days ahead, "
                 "as in '365D'.",
                 code="parameter.horizon",
             )
@@ -341,7 +349,13 @@ class PurchaseFit(Fitted):
         >>> om.BetaGeoFit.from_dict(fit.to_dict()).params["r"] == fit.params["r"]
         True
         """
+        _refuse_amounts(saved)
         _checks.named("saved", saved, _SAVED)
+        if (family := told_by(saved)) and family != FAMILIES[cls.model]:
+            raise ParameterError(
+                f"model={saved['model']!r} is a fit of {family.title}, not of {cls.model!r}; read it by {family.kept}.from_dict.",
+                code="parameter.model",
+            )
         _checks.choice("model", saved["model"], (cls.model,))
         purchase, dropout = (_words(name, saved[name]) for name in ("purchase_covariates", "dropout_covariates"))
         names = parameter_names(FAMILIES[cls.model].parameters, purchase, dropout)
@@ -373,12 +387,19 @@ class PurchaseFit(Fitted):
         ParameterError
             Another fitter, or one that is not fitted.
 
+        Warns
+        -----
+        OpsmetricsWarning
+            Parameters that the data hardly tell.
+
         Examples
         --------
         >>> import opsmetrics as om
-        >>> summary = om.clv_summary(om.make_orders(customers=500, rng=1), customer="customer", time="time")
-        >>> fitter = om.BetaGeo().fit(summary).to_lifetimes()  # doctest: +SKIP
-        >>> om.BetaGeoFit.from_lifetimes(fitter)  # doctest: +SKIP
+        >>> table = om.clv_summary(om.make_orders(customers=500, rng=1), customer="customer", time="time").table
+        >>> fitter = om.BetaGeo().fit(table).to_lifetimes()  # or a lifetimes.BetaGeoFitter()
+        >>> fitter = fitter.fit(table["frequency"], table["recency"], table["T"])
+        >>> om.BetaGeoFit.from_lifetimes(fitter).converged
+        True
         """
         return interop.read(cls, fitter, unit)
 
@@ -401,7 +422,8 @@ class PurchaseFit(Fitted):
         --------
         >>> import opsmetrics as om
         >>> summary = om.clv_summary(om.make_orders(customers=500, rng=1), customer="customer", time="time")
-        >>> om.BetaGeo().fit(summary).to_lifetimes()  # doctest: +SKIP
+        >>> type(om.BetaGeo().fit(summary).to_lifetimes()).__name__
+        'BetaGeoFitter'
         """
         return interop.write(self, self._family.fitter)
 
@@ -484,6 +506,16 @@ class PurchaseFit(Fitted):
             )
         return float(round(span))
 
+    def _chance(self, law: Any, x: Any, T: Any, span: float, count: int, alive: Any) -> Any:
+        """P(Y = count), where Y is 0 unless the customer is alive."""
+        if self._family.discrete:
+            found = next(law.counts(x, T, span, count))
+        elif count and not _at_least(law, x, T, span, count).any():
+            found = 0.0
+        else:
+            found = next(itertools.islice(law.counts(x, T, span), count, None))
+        return alive * found + (1 - alive) * (count == 0)
+
     def _purchases_of(self, door: Door, name: str, span: float, delta: float, confidence: float | None, **facts: Any) -> Predictions[Any]:
         """The table with purchases to come; slopes are found where an interval is asked for."""
         if confidence is None:
@@ -526,9 +558,15 @@ def discounting(rate: object) -> float:
     """A rate per year, continuously compounded."""
     value = float(_checks.number("discount_rate", rate))
     if not 0 <= value <= 10:
-        hint = f" Did you mean {value / 100:g}?" if 10 < value < 100 else ""
+        hint = f" Did you mean {value / 100:g}?" if 10 < value < 100 and value.is_integer() else ""
         raise ParameterError(f"discount_rate={rate!r} is a rate per year, from 0 to 10: 0.1 is 10 %.{hint}", code="parameter.discount_rate")
     return value
+
+
+def _refuse_amounts(saved: object) -> None:
+    """A saved fit of the model of amounts, which has no name of its own."""
+    if isinstance(saved, Mapping) and "model" not in saved and "correlation" in saved:
+        raise ParameterError("saved is a fit of Gamma-Gamma, of amounts; read it by GammaGammaFit.from_dict.", code="parameter.saved")
 
 
 def _words(argument: str, given: object) -> tuple[str, ...]:
@@ -538,7 +576,8 @@ def _words(argument: str, given: object) -> tuple[str, ...]:
     return found
 
 
-def _chance(counts: Any, x: int, alive: Any) -> Any:
-    """P(Y = x) where Y is 0 unless the customer is alive."""
-    found = alive * next(itertools.islice(counts, x, None))
-    return found + (1 - alive) if x == 0 else found
+def _at_least(law: Any, x: Any, T: Any, span: float, count: int) -> Any:
+    """The chance of at least so many purchases of customers who never drop out, which no others exceed."""
+    from scipy.special import betainc
+
+    return betainc(count, law.r + x, span / (law.alpha + T + span))

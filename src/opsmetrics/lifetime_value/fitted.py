@@ -9,13 +9,13 @@ import numbers
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from opsmetrics import _checks, _output, _render
 from opsmetrics._frames import Column, Floats
-from opsmetrics.errors import FitError, ParameterError
+from opsmetrics.errors import FitError, ParameterError, warn
 
 LEVEL = 1.959963984540054
 """Of 95 % intervals of parameters."""
@@ -26,7 +26,16 @@ FARTHEST = 600.0
 _FARTHEST_SAVED = 300.0
 """The largest of a saved one, whose products with others floats must hold as well."""
 
+_WIDEST_SAVED = 1e100
+"""The largest variance of a saved logarithm or coefficient: more than any likelihood is flat, with room for what predictions multiply."""
+
+_NOBODY_READS_ON = 300.0
+"""Ends of intervals are no farther apart than this, as logarithms."""
+
 _ROUNDING = 1e-6
+
+
+FitT = TypeVar("FitT", bound="Fitted")
 
 
 class Kept(dict[str, Any]):
@@ -96,8 +105,8 @@ class Fitted(abc.ABC):
             if "[" in name:
                 low, high = estimate - LEVEL * error, estimate + LEVEL * error
             else:
-                spread = math.exp(min(LEVEL * error / estimate, 700.0))
-                low, high = estimate / spread, estimate * spread
+                spread = math.exp(min(LEVEL * error / estimate, _NOBODY_READS_ON))
+                low, high = estimate / spread, min(estimate * spread, sys.float_info.max)
             rows.append((name, estimate, error, low, high))
         return ["parameter", "estimate", "standard_error", "low", "high"], rows
 
@@ -123,6 +132,13 @@ class Fitted(abc.ABC):
 
     def __repr__(self) -> str:
         return str(self)
+
+
+def told(fit: FitT) -> FitT:
+    """A fit, after its caller has been warned of what is wrong with it."""
+    for sentence in fit.warnings:
+        warn(f"{fit.title}: {sentence}")
+    return fit
 
 
 def demand_parameters(fit: Fitted) -> None:
@@ -168,7 +184,7 @@ def around(value: Floats, spread: Floats, level: float, *, odds: bool = False) -
         half = half / np.where(inside, 1 - value, 1.0)
         place = logit(np.where(inside, value, 0.5))
         return np.where(inside, expit(place - half), value), np.where(inside, expit(place + half), value)
-    half = np.minimum(half, 300.0)  # nobody reads on
+    half = np.minimum(half, _NOBODY_READS_ON)
     return value * np.exp(-half), value * np.exp(half)
 
 
@@ -177,7 +193,7 @@ def read_estimates(saved: Mapping[str, object], names: Sequence[str], logs: int)
     given: Any = saved["params"]
     nothing = given is None or (isinstance(given, Mapping) and not given)
     found = {} if nothing else _checks.named("params", given, names)
-    params = {name: _finite("params", found[name]) for name in names if found}
+    params = {name: _finite("params", found[name], f"params[{name!r}]") for name in names if found}
     if any(params[name] <= 0 for name in [*params][:logs]):
         raise ParameterError(f"params={params} must be above 0, but for coefficients.", code="parameter.params")
     if any(abs(math.log(size) if place < logs else size) > _FARTHEST_SAVED for place, size in enumerate(params.values())):
@@ -188,20 +204,27 @@ def read_estimates(saved: Mapping[str, object], names: Sequence[str], logs: int)
     rows = _checks.named("covariance", saved["covariance"], list(params))
     checked = {name: _checks.named("covariance", rows[name], list(params)) for name in params}
     for name, row in checked.items():
-        _not_negative("covariance", row[name])
-    covariance = {a: {b: _finite("covariance", row[b]) for b in params} for a, row in checked.items()}
+        not_negative("covariance", row[name], f"covariance[{name!r}][{name!r}]")
+    covariance = {a: {b: _finite("covariance", row[b], f"covariance[{a!r}][{b!r}]") for b in params} for a, row in checked.items()}
     _demand_covariance(covariance)
+    for place, (name, size) in enumerate(params.items()):
+        if math.sqrt(covariance[name][name]) / (size if place < logs else 1.0) > math.sqrt(_WIDEST_SAVED):
+            raise ParameterError(
+                f"covariance has {covariance[name][name]:g} for {name!r}, which is {size:g}: beyond measure; variances of logarithms of "
+                f"parameters, and of coefficients, are {_WIDEST_SAVED:g} at most.",
+                code="parameter.covariance",
+            )
     likelihood, warnings = saved["log_likelihood"], _checks.listed("warnings", saved["warnings"])
     return {
         "params": params,
         "covariance": covariance,
         "log_likelihood": -math.inf if likelihood is None else _finite("log_likelihood", likelihood),
-        "customers": _not_negative("customers", saved["customers"]),
+        "customers": not_negative("customers", saved["customers"]),
         "converged": _flag("converged", saved["converged"]),
         "reason": str(saved["reason"]),
         "evaluations": _checks.whole_number("evaluations", saved["evaluations"], 0, 10**9),
         "warnings": tuple(str(line) for line in warnings),
-        "penalty": _not_negative("penalty", saved["penalty"]),
+        "penalty": not_negative("penalty", saved["penalty"]),
     }
 
 
@@ -230,15 +253,16 @@ def _flag(argument: str, value: object) -> bool:
     raise ParameterError(f"{argument}={value!r} must be True or False.", code=f"parameter.{argument}")
 
 
-def _not_negative(argument: str, value: object) -> float:
-    number = _finite(argument, value)
+def not_negative(argument: str, value: object, place: str | None = None) -> float:
+    """A finite number of 0 or more."""
+    number = _finite(argument, value, place)
     if number < 0:
-        raise ParameterError(f"{argument}={value!r} must be 0 or more.", code=f"parameter.{argument}")
+        raise ParameterError(f"{place or argument}={value!r} must be 0 or more.", code=f"parameter.{argument}")
     return number
 
 
-def _finite(argument: str, value: Any) -> float:
+def _finite(argument: str, value: Any, place: str | None = None) -> float:
     """A finite number of any size: what the data hardly tell has an enormous variance."""
     if _checks.is_number(value, numbers.Real) and -sys.float_info.max <= value <= sys.float_info.max:
         return float(value)
-    raise ParameterError(f"{argument}={value!r} must be a finite number.", code=f"parameter.{argument}")
+    raise ParameterError(f"{place or argument}={value!r} must be a finite number.", code=f"parameter.{argument}")

@@ -15,9 +15,9 @@ from opsmetrics._frames import Floats
 from opsmetrics._kernels.histories import Histories, Total
 from opsmetrics.errors import FitError, ParameterError
 from opsmetrics.lifetime_value.doors import DAYS_IN
-from opsmetrics.lifetime_value.estimation import covariance_of
+from opsmetrics.lifetime_value.estimation import covariance_of, hardly_told
 from opsmetrics.lifetime_value.families import FAMILIES
-from opsmetrics.lifetime_value.fitted import Fitted, estimated
+from opsmetrics.lifetime_value.fitted import Fitted, estimated, told
 
 if TYPE_CHECKING:
     from opsmetrics.lifetime_value.fits import PurchaseFit
@@ -35,7 +35,8 @@ def read(kind: type[FitT], fitter: object, unit: Any) -> FitT:
     x = np.rint(data["frequency"]).astype(np.int64)
     histories = Histories(x, data["recency"], data["n_periods" if family.discrete else "T"], data["weights"])
     own = estimates(family.parameters, values, family.likelihood(np.log(values), histories), float(data["weights"].sum()))
-    return kind(**own, unit=_checks.choice("unit", unit, tuple(DAYS_IN)), purchase_covariates=(), dropout_covariates=())
+    fit = kind(**own, unit=_checks.choice("unit", unit, tuple(DAYS_IN)), purchase_covariates=(), dropout_covariates=())
+    return told(fit)
 
 
 def estimates(names: Sequence[str], values: Floats, total: Total, customers: float) -> dict[str, Any]:
@@ -47,7 +48,7 @@ def estimates(names: Sequence[str], values: Floats, total: Total, customers: flo
         "converged": gain < _SETTLED,
         "reason": "converged" if gain < _SETTLED else f"about {gain:.3g} below the maximum of the log-likelihood",
         "evaluations": 1,
-        "warnings": (),
+        "warnings": tuple(hardly_told(names, covariance)),
         "penalty": 0.0,  # theirs pulls the parameters, not their logs, and against the mean log-likelihood
     }
 
@@ -90,7 +91,8 @@ def write(fitted: Fitted, name: str) -> object:
     fitter = getattr(_lifetimes(pandas), name)()
     fitter.params_ = pandas.Series(dict(fitted.params))
     if math.isfinite(fitted.log_likelihood):
-        fitter._negative_log_likelihood_ = -fitted.log_likelihood / fitted.customers
+        size = 1.0 if name == "ParetoNBDFitter" else fitted.customers  # of this one they keep the sum, of others the mean
+        fitter._negative_log_likelihood_ = -fitted.log_likelihood / size
     if hasattr(fitter, "conditional_expected_number_of_purchases_up_to_time"):
         fitter.predict = fitter.conditional_expected_number_of_purchases_up_to_time
     return fitter

@@ -11,13 +11,13 @@ import numpy as np
 from opsmetrics import _checks
 from opsmetrics._frames import Floats
 from opsmetrics._kernels.histories import FOUR, Histories, Total
-from opsmetrics.errors import FitError, ParameterError, warn
+from opsmetrics.errors import FitError, ParameterError
 from opsmetrics.lifetime_value import doors
 from opsmetrics.lifetime_value.doors import DAYS_IN
 from opsmetrics.lifetime_value.estimation import Estimate, Surface, estimate, stages
 from opsmetrics.lifetime_value.families import FAMILIES, Family
 from opsmetrics.lifetime_value.fits import PurchaseFit, parameter_names
-from opsmetrics.lifetime_value.fitted import FARTHEST, estimated
+from opsmetrics.lifetime_value.fitted import FARTHEST, estimated, told
 
 FitT = TypeVar("FitT", bound=PurchaseFit)
 
@@ -33,13 +33,6 @@ def fit(penalty: float, kind: type[FitT], summary: object, weights: str | None, 
     purchase, dropout = (tuple(covariates.get(part, ())) for part in ("purchase", "dropout"))
     _refuse_constant(door.histories, purchase, dropout)
     return told(fit_histories(kind, door.histories, own, penalty, purchase, dropout))
-
-
-def told(fitted: FitT) -> FitT:
-    """A fit, after its caller has been warned of what is wrong with it."""
-    for sentence in fitted.warnings:
-        warn(f"{fitted.title}: {sentence}")
-    return fitted
 
 
 def fit_histories(
@@ -58,7 +51,7 @@ def fit_histories(
         return kind(
             params={}, covariance={}, log_likelihood=-np.inf, converged=False, reason=reason, evaluations=0, warnings=(sentence,), **known
         )
-    found, scale = _estimate(family, histories.merged(), names, penalty)
+    found, scale = _estimate(family, histories, names, penalty)
     timed = [scale if name in family.timed else 1.0 for name in family.parameters]
     if np.abs(found.theta[:4]).max() > FARTHEST:
         raise FitError(
@@ -75,6 +68,7 @@ def fit_histories(
 
 def _estimate(family: Family, histories: Histories, names: Sequence[str], penalty: float) -> tuple[Estimate, float]:
     """Estimate with times in units of the mean T, so that no unit is too large or too small; and that unit."""
+    rows, histories = int(np.count_nonzero(histories.weights)), histories.merged()
     customers = float(histories.weights.sum())
     scale = 1.0 if family.discrete else float(histories.weights @ histories.T) / customers
     scaled, back = _standardised(family, histories.scaled(scale))
@@ -89,7 +83,7 @@ def _estimate(family: Family, histories: Histories, names: Sequence[str], penalt
     *few, every = parts
     likelihoods = [own for own in (family.rough, family.likelihood) if own is not None]
     surfaces = [*(surface(likelihoods[0], rows) for rows in few), *(surface(own, every) for own in likelihoods)]
-    found = estimate(surfaces, [*near], far, names, FOUR, penalty)
+    found = estimate(surfaces, [*near], far, names, FOUR, penalty, rows)
     own_units = found.log_likelihood - float(histories.weights @ histories.x) * float(np.log(scale))
     return replace(found, theta=back @ found.theta, covariance=back @ found.covariance @ back.T, log_likelihood=own_units), scale
 

@@ -95,7 +95,8 @@ class BetaGeo(PurchaseModel["BetaGeoFit"]):
     ----------
     penalty : float
         How strongly the logs of the parameters are pulled towards 0, in units in which the customers' mean age is one; 0 is maximum
-        likelihood, and rarely needs help.
+        likelihood, and rarely needs help. With covariates it pulls the parameters at their means, which are not those in ``.params``, and
+        leaves the coefficients alone.
 
     Raises
     ------
@@ -167,7 +168,8 @@ class ModifiedBetaGeo(PurchaseModel["ModifiedBetaGeoFit"]):
     ----------
     penalty : float
         How strongly the logs of the parameters are pulled towards 0, in units in which the customers' mean age is one; 0 is maximum
-        likelihood, and rarely needs help.
+        likelihood, and rarely needs help. With covariates it pulls the parameters at their means, which are not those in ``.params``, and
+        leaves the coefficients alone.
 
     Raises
     ------
@@ -239,7 +241,8 @@ class ParetoNBD(PurchaseModel["ParetoNBDFit"]):
     ----------
     penalty : float
         How strongly the logs of the parameters are pulled towards 0, in units in which the customers' mean age is one; 0 is maximum
-        likelihood, and rarely needs help.
+        likelihood, and rarely needs help. With covariates it pulls the parameters at their means, which are not those in ``.params``, and
+        leaves the coefficients alone.
 
     Raises
     ------
@@ -312,8 +315,7 @@ class BetaGeoBetaBinom:
     Parameters
     ----------
     penalty : float
-        How strongly the logs of the parameters are pulled towards 0, in units in which the customers' mean age is one; 0 is maximum
-        likelihood, and rarely needs help.
+        How strongly the logs of the parameters are pulled towards 0, whatever the period; 0 is maximum likelihood, and rarely needs help.
 
     Raises
     ------

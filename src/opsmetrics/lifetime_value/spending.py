@@ -13,9 +13,10 @@ from opsmetrics._frames import Column, Floats
 from opsmetrics._kernels import gamma_gamma
 from opsmetrics._kernels.histories import Ints
 from opsmetrics._results import Result, plain
-from opsmetrics.errors import warn
+from opsmetrics.errors import ParameterError, warn
 from opsmetrics.lifetime_value import doors, interop
 from opsmetrics.lifetime_value.estimation import Surface, estimate, stages
+from opsmetrics.lifetime_value.families import told_by
 from opsmetrics.lifetime_value.fitted import (
     Fitted,
     around,
@@ -23,8 +24,10 @@ from opsmetrics.lifetime_value.fitted import (
     deviation,
     estimated,
     log_covariance,
+    not_negative,
     read_estimates,
     refuse_confidence,
+    told,
 )
 from opsmetrics.lifetime_value.models import penalty_of
 from opsmetrics.lifetime_value.predictions import Predictions
@@ -121,7 +124,7 @@ class GammaGamma:
         ['p', 'q', 'v']
         """
         names = {"frequency": "frequency", "monetary_value": "monetary_value"}
-        _, columns = doors.read(summary, names if weights is None else names | {"weights": weights})
+        _, columns = doors.read(summary, doors.weighed(names, weights))
         x, z = doors.whole("frequency", columns.pop("frequency")), columns["monetary_value"]
         counted = np.ones(len(x)) if weights is None else doors.counts(weights, columns["weights"])
         repeats, paid = x > 0, z > 0
@@ -217,6 +220,11 @@ class GammaGammaFit(Fitted):
         ParameterError
             A `confidence` without customers.
 
+        Warns
+        -----
+        OpsmetricsWarning
+            An infinite expectation.
+
         Examples
         --------
         >>> import opsmetrics as om
@@ -229,9 +237,14 @@ class GammaGammaFit(Fitted):
         law = law_of(self)
         if summary is None:
             refuse_confidence("expected_amount", confidence)
-            return float(law.expected(0, 0.0))
+            newcomer = float(law.expected(0, 0.0))
+            _warn_of_no_mean(law.q, newcomer == np.inf, "of a new customer")
+            return newcomer
         table, columns = doors.read(summary, {"frequency": "frequency", "monetary_value": "monetary_value"})
+        unit, customer = (getattr(summary, name, None) if isinstance(summary, Result) else None for name in ("unit", "customer"))
+        _checks.free("customer", customer, ("expected_amount", "expected_amount_low", "expected_amount_high"))
         value, slopes = law.expected_slopes(*amounts_known(doors.whole("frequency", columns["frequency"]), columns["monetary_value"]))
+        _warn_of_no_mean(law.q, (endless := np.isinf(value)).any(), f"in {np.count_nonzero(endless):,} of {len(value):,} rows")
         content: dict[str, Column] = {"expected_amount": value}
         params: dict[str, object] = {"model": self.title}
         if confidence is not None:
@@ -239,9 +252,9 @@ class GammaGammaFit(Fitted):
             low, high = around(value, deviation(log_covariance(self), slopes), level)
             content |= {"expected_amount_low": low, "expected_amount_high": high}
             params["confidence"] = level
-        unit, customer = (getattr(summary, name, None) if isinstance(summary, Result) else None for name in ("unit", "customer"))
+        frame = _output.without(table.frame, ("expected_amount_low", "expected_amount_high"))  # of an earlier prediction
         return Predictions(
-            _tables={"table": _output.append(table.frame, content)}, params=params, dropped={}, customer=customer, unit=unit or "purchase"
+            _tables={"table": _output.append(frame, content)}, params=params, dropped={}, customer=customer, unit=unit or "purchase"
         )
 
     def to_dict(self) -> dict[str, object]:
@@ -278,7 +291,7 @@ class GammaGammaFit(Fitted):
         Raises
         ------
         ParameterError
-            A missing or unknown key, numbers that are none.
+            A missing or unknown key, numbers that are none, a fit of another model.
 
         Examples
         --------
@@ -288,12 +301,17 @@ class GammaGammaFit(Fitted):
         >>> om.GammaGammaFit.from_dict(fit.to_dict()).params["q"] == fit.params["q"]
         True
         """
+        if family := told_by(saved):
+            raise ParameterError(
+                f"saved has model={saved['model']!r}, so it is a fit of {family.title}; read it by {family.kept}.from_dict.",
+                code="parameter.saved",
+            )
         _checks.named("saved", saved, _SAVED)
         correlation = saved["correlation"]
         return cls(
             **read_estimates(saved, NAMES, logs=len(NAMES)),
-            correlation=None if correlation is None else float(_checks.number("correlation", correlation)),
-            left_out=float(_checks.number("left_out", saved["left_out"])),
+            correlation=None if correlation is None else _correlation_of(correlation),
+            left_out=not_negative("left_out", saved["left_out"]),
         )
 
     @classmethod
@@ -315,20 +333,29 @@ class GammaGammaFit(Fitted):
         ParameterError
             Another fitter, or one that is not fitted.
 
+        Warns
+        -----
+        OpsmetricsWarning
+            Parameters that the data hardly tell, q of 1 or less, amounts that go with the frequency: as `GammaGamma.fit` does.
+
         Examples
         --------
         >>> import opsmetrics as om
         >>> orders = om.make_orders(customers=500, rng=1)
-        >>> fit = om.GammaGamma().fit(om.clv_summary(orders, customer="customer", time="time", amount="amount"))
-        >>> om.GammaGammaFit.from_lifetimes(fit.to_lifetimes())  # doctest: +SKIP
+        >>> table = om.clv_summary(orders, customer="customer", time="time", amount="amount").table
+        >>> known = table[table["monetary_value"] > 0]
+        >>> fitter = om.GammaGamma().fit(known).to_lifetimes()  # or a lifetimes.GammaGammaFitter()
+        >>> fitter = fitter.fit(known["frequency"], known["monetary_value"])
+        >>> om.GammaGammaFit.from_lifetimes(fitter).converged
+        True
         """
         values, data = interop.parameters(fitter, NAMES, "GammaGammaFitter"), interop.data_of(fitter)
         x, z = data["frequency"].astype(np.int64), data["monetary_value"]
         total = gamma_gamma.likelihood(np.log(values), gamma_gamma.Amounts.of_rows(x, z, data["weights"]))
-        return cls(
-            **interop.estimates(NAMES, values, total, float(data["weights"].sum())),
-            correlation=_correlation(x, z, data["weights"]), left_out=0.0,
-        )  # fmt: skip
+        known = interop.estimates(NAMES, values, total, float(data["weights"].sum()))
+        correlation = _correlation(x, z, data["weights"])
+        known["warnings"] += tuple(_foolish(float(values[1]), correlation))
+        return told(cls(**known, correlation=correlation, left_out=0.0))
 
     def to_lifetimes(self) -> object:
         """The same parameters in a fitter of the ``lifetimes`` package (the ``lifetimes`` extra).
@@ -350,9 +377,19 @@ class GammaGammaFit(Fitted):
         >>> import opsmetrics as om
         >>> orders = om.make_orders(customers=500, rng=1)
         >>> fit = om.GammaGamma().fit(om.clv_summary(orders, customer="customer", time="time", amount="amount"))
-        >>> fit.to_lifetimes()  # doctest: +SKIP
+        >>> type(fit.to_lifetimes()).__name__
+        'GammaGammaFitter'
         """
         return interop.write(self, "GammaGammaFitter")
+
+
+def _warn_of_no_mean(q: float, endless: object, where: str) -> None:
+    """Where an expectation is infinite."""
+    if endless:
+        warn(
+            f"Gamma-Gamma: q = {q:.3g} is 1 or less, so the amounts of customers have no mean, and the expected amount {where} is "
+            "infinite. Look for a few enormous orders, or fit with a penalty."
+        )
 
 
 def law_of(fitted: GammaGammaFit) -> gamma_gamma.GammaGamma:
@@ -372,11 +409,16 @@ def fit_amounts(x: Ints, z: Floats, weights: Floats, left_out: float, penalty: f
     customers, correlation = float(weights.sum()), _correlation(x, z, weights)
     known: dict[str, Any] = {"customers": customers, "penalty": penalty, "correlation": correlation, "left_out": left_out}
     if len(x) == 0:
-        told = "Gamma-Gamma cannot be estimated: no customer has repeat purchases of more than 0. Wait for more orders."
-        warn(told)
+        sentence = "Gamma-Gamma cannot be estimated: no customer has repeat purchases of more than 0" + (
+            f", but {left_out:,.10g} of 0 or less. Summaries round money to a millionth of its unit; count less in a smaller unit."
+            if left_out
+            else ". Wait for more orders."
+        )
+        warn(sentence)
+        rounded = ", rounded to a millionth of the unit of money" if left_out else ""
         return GammaGammaFit(
-            params={}, covariance={}, log_likelihood=-np.inf, converged=False, reason="no customer has a repeat purchase of more than 0",
-            evaluations=0, warnings=(told,), **known,
+            params={}, covariance={}, log_likelihood=-np.inf, converged=False,
+            reason=f"no customer has a repeat purchase of more than 0{rounded}", evaluations=0, warnings=(sentence,), **known,
         )  # fmt: skip
     scale = float(weights @ z) / customers
     parts = stages(len(x))
@@ -386,16 +428,15 @@ def fit_amounts(x: Ints, z: Floats, weights: Floats, left_out: float, penalty: f
         return Surface(lambda theta: gamma_gamma.likelihood(theta, amounts), float(weights[rows].sum()))
 
     near = gamma_gamma.by_moments(x[parts[0]], z[parts[0]] / scale, weights[parts[0]])
-    found = estimate([surface(rows) for rows in parts], [near], (np.log(start) for start in _FAR), NAMES, len(NAMES), penalty)
+    far = (np.log(start) for start in _FAR)
+    found = estimate([surface(rows) for rows in parts], [near], far, NAMES, len(NAMES), penalty, len(x))
     values = np.exp(found.theta) * [1.0, 1.0, scale]
-    warnings = (*found.warnings, *_foolish(float(values[1]), correlation))
-    for told in warnings:
-        warn(f"Gamma-Gamma: {told}")
-    return GammaGammaFit(
+    fit = GammaGammaFit(
         **estimated(NAMES, values, found.covariance, len(NAMES)),
         log_likelihood=found.log_likelihood - customers * float(np.log(scale)), converged=found.converged, reason=found.reason,
-        evaluations=found.evaluations, warnings=warnings, **known,
+        evaluations=found.evaluations, warnings=(*found.warnings, *_foolish(float(values[1]), correlation)), **known,
     )  # fmt: skip
+    return told(fit)
 
 
 def _foolish(q: float, correlation: float | None) -> list[str]:
@@ -413,6 +454,14 @@ def _foolish(q: float, correlation: float | None) -> list[str]:
             f"{'under' if correlation > 0 else 'over'}stated. Fit groups of customers apart."
         )
     return found
+
+
+def _correlation_of(saved: object) -> float:
+    """A correlation, but for rounding."""
+    value = float(_checks.number("correlation", saved))
+    if abs(value) > 1 + 1e-9:
+        raise ParameterError(f"correlation={saved!r} must lie between -1 and 1.", code="parameter.correlation")
+    return value
 
 
 def _correlation(x: Ints, z: Floats, weights: Floats) -> float | None:

@@ -14,12 +14,12 @@ from opsmetrics._frames import Backend, Column, Floats, Ints, Use
 from opsmetrics._kernels import forecasts
 from opsmetrics._kernels.histories import Histories
 from opsmetrics._results import Held, Result, Table, dropped_notes, picture, shown
-from opsmetrics.errors import DataError, FitError
+from opsmetrics.errors import DataError, FitError, warn
 from opsmetrics.lifetime_value import doors, outcomes
 from opsmetrics.lifetime_value.fits import PurchaseFit
-from opsmetrics.lifetime_value.fitted import LEVEL
+from opsmetrics.lifetime_value.fitted import LEVEL, told
 from opsmetrics.lifetime_value.laws import law_of
-from opsmetrics.lifetime_value.models import fit_histories, told
+from opsmetrics.lifetime_value.models import fit_histories
 from opsmetrics.lifetime_value.spending import GammaGamma
 from opsmetrics.lifetime_value.summaries import CLVSummary, clv_summary
 from opsmetrics.lifetime_value.tracking import repeats_by_day
@@ -106,9 +106,19 @@ class Validation(Result[FrameT_co]):
             notes=[
                 f"inside the {self.params['confidence']:.0%} intervals of the outcome: {told}",
                 "more: .tracking, .frequencies, .calibration, .pit, .coverage",
+                *self._lacking,
                 *dropped_notes(self.dropped),
             ],
         )
+
+    @property
+    def _lacking(self) -> list[str]:
+        """What has no number, and why."""
+        columns, rows = _output.head(self._tables["table"])
+        known = dict(zip(columns, rows[0], strict=True))
+        if known["bias"] is None:
+            return ["nobody bought in the time held out, so there is no bias and no gini; hold out more of the orders"]
+        return ["all customers bought equally often in the time held out, so there is no gini"] if known["gini"] is None else []
 
     def plot_frequencies(self, ax: Axes | None = None) -> Axes:
         """Draw how many customers made 0, 1, 2, ... repeat purchases, and how many the model expects (also known as: 复购次数分布).
@@ -192,22 +202,25 @@ def validate(orders: Held, models: Models, asked: Mapping[str, Any], calibration
     told(trial.models.buying)
     question = Question(float(trial.duration), 0.0, 1.0, confidence)
     base = Base.of(trial.models, trial.rows, trial.z, question)
-    found, kinds = base.worth, base.kinds
+    worth, kinds = base.worth, base.kinds
     backend = _frames.wrap("summary", trial.summary.table).implementation
     contents = {
-        "table": _rules(backend, trial, kinds, found),
+        "table": _rules(backend, trial, kinds, worth),
         "tracking": _tracking(backend, orders, asked, trial),
         "frequencies": _frequencies(backend, trial),
-        "calibration": _calibration(trial, found),
-        "pit": _pit(trial, kinds, found),
+        "calibration": _calibration(trial, worth),
+        "pit": _pit(trial, kinds, worth),
         "coverage": _coverage(backend, trial, base),
     }
     end = str(trial.summary.params["calibration_end"])
     params = dict(trial.summary.params) | {"model": trial.models.buying.title, "duration": trial.duration, "confidence": confidence}
-    return Validation(
+    found: Validation[Any] = Validation(
         _tables={name: _output.build(backend, content) for name, content in contents.items()}, params=params, dropped=trial.summary.dropped,
         model=trial.models.buying.title, calibration_end=end,
     )  # fmt: skip
+    for sentence in found._lacking:
+        warn(f"{sentence}.")
+    return found
 
 
 def _covered(of: str, share: float) -> str:
@@ -361,9 +374,12 @@ def _tracking(backend: Backend, orders: Held, asked: Mapping[str, Any], trial: T
     law = law_of(trial.models.buying)
     ages = np.arange(len(repeats), dtype=np.float64)
     curve = float(law.p_alive(0, 0.0, 0.0)) * law.expected(np.zeros(len(ages)), np.zeros(len(ages)), ages)
-    expected = np.convolve(births, curve)[: len(repeats)]
-    at = np.arange(last, first_day - 1, -_EVERY)[::-1]
+    at = np.arange(last, first_day - 1, -_EVERY)[::-1] - first_day
+    expected = np.zeros(len(at))
+    for born in np.flatnonzero(births):  # far fewer than days, where one date is centuries off
+        since = np.searchsorted(at, born)
+        expected[since:] += births[born] * curve[at[since:] - born]
     return {
-        "time": _output.days(backend, at), "actual": np.cumsum(repeats)[at - first_day], "expected": expected[at - first_day],
-        "held_out": at > end,
+        "time": _output.days(backend, at + first_day), "actual": np.cumsum(repeats)[at], "expected": expected,
+        "held_out": at + first_day > end,
     }  # fmt: skip
