@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -67,3 +68,19 @@ def test_no_model_that_converged_is_said_so() -> None:
     made = value(few, model="auto")
     assert not made.choice["converged"].any()
     assert str(made.params["chosen_by"]).startswith("no model converged; ")
+
+
+def test_chances_take_little_memory() -> None:
+    """Each is found once for each kind of customer; one who bought thousands of times does not weigh on the others."""
+    rng = np.random.default_rng(2)
+    T = rng.integers(1, 700, 50_000).astype(float)
+    x = rng.poisson(2.0, len(T))
+    people = {"frequency": np.append(x, 3_000), "recency": np.append(np.where(x > 0, T, 0.0), 690.0), "T": np.append(T, 700.0)}
+    fit = quiet(om.ParetoNBD().fit, people)
+    fit.purchase_probability(2, 30, {name: values[:9] for name, values in people.items()})
+    tracemalloc.start()
+    chance = fit.purchase_probability(2, 30, people).table["purchase_probability"]
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert chance.between(0, 1).all()
+    assert peak < 20 * 8 * len(chance)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
-import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, overload
 
+import numpy as np
+
 from opsmetrics import _checks, _output
 from opsmetrics._frames import Column, Floats
+from opsmetrics._kernels.histories import Histories
 from opsmetrics._results import Result, picture, plain
 from opsmetrics.errors import ParameterError, warn
 from opsmetrics.lifetime_value import doors, interop, laws
@@ -209,11 +211,10 @@ class PurchaseFit(Fitted):
                 f"t={t!r} periods are more than the {doors.MOST_PERIODS:,} that BG/BB can count; look less far ahead.", code="parameter.t"
             )
         if summary is None:
-            law = self._new("purchase_probability", None)
-            return float(self._chance(law, 0, 0.0, span, count, law.p_alive(0, 0.0, 0.0)))
+            self._new("purchase_probability", None)
+            return float(laws.chances(self, Histories.of(np.zeros(1, dtype=np.int64), np.zeros(1), np.zeros(1)), span, count)[0])
         door = self._enter(summary)
-        rows, law = door.histories, laws.law_of(self, door.histories)
-        value = self._chance(law, rows.x, rows.T, span, count, law.p_alive(rows.x, rows.t_x, rows.T))
+        value = laws.chances(self, door.histories, span, count)
         return self._predicted(door, "purchase_probability", value, None, None, t=_checks.number("t", t), x=count)
 
     @overload
@@ -506,16 +507,6 @@ class PurchaseFit(Fitted):
             )
         return float(round(span))
 
-    def _chance(self, law: Any, x: Any, T: Any, span: float, count: int, alive: Any) -> Any:
-        """P(Y = count), where Y is 0 unless the customer is alive."""
-        if self._family.discrete:
-            found = next(law.counts(x, T, span, count))
-        elif count and not _at_least(law, x, T, span, count).any():
-            found = 0.0
-        else:
-            found = next(itertools.islice(law.counts(x, T, span), count, None))
-        return alive * found + (1 - alive) * (count == 0)
-
     def _purchases_of(self, door: Door, name: str, span: float, delta: float, confidence: float | None, **facts: Any) -> Predictions[Any]:
         """The table with purchases to come; slopes are found where an interval is asked for."""
         if confidence is None:
@@ -574,10 +565,3 @@ def _words(argument: str, given: object) -> tuple[str, ...]:
     if twice := [name for name in found if found.count(name) > 1]:
         raise ParameterError(f"{argument}={list(found)} has {twice[0]!r} twice; name each column once.", code=f"parameter.{argument}")
     return found
-
-
-def _at_least(law: Any, x: Any, T: Any, span: float, count: int) -> Any:
-    """The chance of at least so many purchases of customers who never drop out, which no others exceed."""
-    from scipy.special import betainc
-
-    return betainc(count, law.r + x, span / (law.alpha + T + span))

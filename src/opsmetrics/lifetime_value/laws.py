@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,9 @@ from opsmetrics.lifetime_value.fitted import demand_parameters, deviation, log_c
 if TYPE_CHECKING:
     from opsmetrics._kernels.histories import Histories
     from opsmetrics.lifetime_value.fits import PurchaseFit
+
+_BLOCK = 256
+"""Kinds of customers whose distributions are walked together: the busiest decides how finely."""
 
 _FARTHEST = 100.0
 """The logarithm of the largest factor by which covariates may move a parameter."""
@@ -68,6 +72,28 @@ def coming(fit: PurchaseFit, rows: Histories, span: float, delta: float = 0.0) -
     law = law_of(fit, kinds)
     mean, slopes = law.discounted_slopes(kinds.x, kinds.T, span, delta) if delta else law.expected_slopes(kinds.x, kinds.T, span)
     return mean[of], (slopes / np.maximum(mean, 1e-300))[:, of]
+
+
+def chances(fit: PurchaseFit, rows: Histories, span: float, count: int) -> Floats:
+    """P(Y = count) of purchases Y in the next `span` units, which are none unless the customer is alive."""
+    one, of = _kinds(rows)
+    found = np.concatenate([_given_alive(fit, rows.take(one[begin : begin + _BLOCK]), span, count) for begin in range(0, len(one), _BLOCK)])
+    alive = law_of(fit, rows).p_alive(rows.x, rows.t_x, rows.T)
+    return np.asarray(alive * found[of] + (1 - alive) * (count == 0))
+
+
+def _given_alive(fit: PurchaseFit, rows: Histories, span: float, count: int) -> Floats:
+    """The same of customers who are alive, of a few kinds."""
+    from scipy.special import betainc
+
+    law = law_of(fit, rows)
+    if FAMILIES[fit.model].discrete:
+        return np.asarray(next(law.counts(rows.x, rows.T, span, count)))
+    if count:  # no more likely than that customers who never drop out buy so often or more
+        most = betainc(count, law.r + rows.x, span / (law.alpha + rows.T + span))
+        if not most.any():
+            return np.asarray(most)
+    return np.asarray(next(itertools.islice(law.counts(rows.x, rows.T, span), count, None)))
 
 
 def _kinds(rows: Histories) -> tuple[Ints, Ints]:
