@@ -286,7 +286,7 @@ def valued_and_lived(model: Model, ahead: int, rate: float) -> tuple[Any, Any]:
     return made, lived(fit, AMOUNTS, made.table, ahead, rate, 3_000)
 
 
-LIVES = [(365, 0.0), (YEARS, 0.0), (365, 0.5)]
+LIVES = [(365, 0.0), (YEARS, 0.0), (365, 0.5), (YEARS, 0.5)]
 
 
 @pytest.mark.parametrize(("ahead", "rate"), LIVES)
