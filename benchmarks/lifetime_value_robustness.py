@@ -160,27 +160,30 @@ def patience(seconds: float) -> Iterator[None]:
 
 DAY = pd.Timedelta(days=1)
 FIRST = pd.Timestamp("2024-01-01")
+ASKED = ("bg_nbd", "mbg_nbd", "pareto_nbd", "auto")
 
 
 @dataclass(frozen=True, slots=True)
 class Shop:
-    """Orders, the last day that is known, and how many days ahead values are asked for."""
+    """Orders, the last day that is known, and what is asked: how many days ahead, and by which model."""
 
     name: str
     orders: pd.DataFrame
     as_of: pd.Timestamp
     horizon: int
+    model: str
 
 
 def _shop(rng: np.random.Generator, customer: Any, day: Any, amount: Any, silences: Sequence[int] = (0, 365, 3 * 365)) -> Shop:
     """Orders by customer and day, and a silence after the last one."""
     orders = pd.DataFrame({"customer": customer, "time": FIRST + pd.to_timedelta(day, unit="D"), "amount": amount})
-    return Shop("", orders, orders["time"].max() + int(rng.choice(silences)) * DAY, int(rng.integers(30, 1_000)))
+    as_of, model = orders["time"].max() + int(rng.choice(silences)) * DAY, ASKED[int(rng.integers(len(ASKED)))]
+    return Shop("", orders, as_of, int(rng.integers(30, 1_000)), model)
 
 
 def _returning(rng: np.random.Generator) -> tuple[Any, Any]:
     """Customers who buy some times within a year, and the days on which they do."""
-    times = rng.geometric(rng.uniform(0.25, 0.7), int(rng.integers(20, 300)))
+    times = rng.geometric(rng.uniform(0.25, 0.7), int(rng.integers(20, 150)))
     customer = np.repeat(np.arange(len(times)), times)
     return customer, rng.integers(0, 366, len(customer))
 
@@ -193,12 +196,8 @@ def _of_pareto(rng: np.random.Generator, size: int) -> Any:
     return rng.pareto(0.5, size).round(2) + 0.01
 
 
-def _usual(rng: np.random.Generator, size: int) -> Any:
-    return rng.gamma(4.0, 10.0, size).round(2) + 0.01
-
-
-def _any(rng: np.random.Generator, size: int) -> Any:
-    return (_without_mean, _of_pareto, _usual)[int(rng.integers(3))](rng, size)
+def _either(rng: np.random.Generator, size: int) -> Any:
+    return (_without_mean, _of_pareto)[int(rng.integers(2))](rng, size)
 
 
 def _heavy(rng: np.random.Generator, amounts: Callable[[np.random.Generator, int], Any]) -> Shop:
@@ -206,20 +205,28 @@ def _heavy(rng: np.random.Generator, amounts: Callable[[np.random.Generator, int
     return _shop(rng, customer, day, amounts(rng, len(customer)))
 
 
+def _unlike(rng: np.random.Generator) -> Shop:
+    """Customers spend around means of their own, which have no mean."""
+    customer, day = _returning(rng)
+    own = _without_mean(rng, int(customer[-1]) + 1)
+    return _shop(rng, customer, day, own[customer] * rng.gamma(4.0, 0.25, len(customer)) + 0.01)
+
+
 def _three_days(rng: np.random.Generator) -> Shop:
     customer, _ = _returning(rng)
     days = rng.choice(366, 3, replace=False)
-    return _shop(rng, customer, rng.choice(days, len(customer)), _any(rng, len(customer)), silences=[3 * 365])
+    return _shop(rng, customer, rng.choice(days, len(customer)), _either(rng, len(customer)), silences=[3 * 365])
 
 
 def _twice(rng: np.random.Generator) -> Shop:
     customer = np.repeat(np.arange(int(rng.integers(20, 300))), 2)
-    return _shop(rng, customer, rng.integers(0, 366, len(customer)), _any(rng, len(customer)))
+    return _shop(rng, customer, rng.integers(0, 366, len(customer)), _either(rng, len(customer)))
 
 
 SHOPS: dict[str, Callable[[np.random.Generator], Shop]] = {
     "amounts without a mean": lambda rng: _heavy(rng, _without_mean),
     "amounts of a Pareto law": lambda rng: _heavy(rng, _of_pareto),
+    "customers without a mean": _unlike,
     "three days long ago": _three_days,
     "everyone bought twice": _twice,
 }
@@ -234,12 +241,12 @@ def shops(seed: int, sets: int) -> Iterator[Shop]:
 
 def valued(shop: Shop) -> Verdict:
     """How values of a shop ended, from its orders to what is shown of them and of their validation."""
-    asked = {"customer": "customer", "time": "time", "amount": "amount", "as_of": shop.as_of, "horizon": shop.horizon, "model": "auto"}
+    asked = {"customer": "customer", "time": "time", "amount": "amount", "as_of": shop.as_of, "horizon": shop.horizon}
     try:
         with patience(MORE_PATIENCE), warnings.catch_warnings():
             warnings.simplefilter("error")
             warnings.simplefilter("ignore", om.OpsmetricsWarning)
-            return Verdict(shop.name, VALUES, *_shown(shop.orders, asked), "", ahead=False)
+            return Verdict(shop.name, VALUES, *_shown(shop.orders, asked | {"model": shop.model}), "", ahead=False)
     except Exception as error:  # noqa: BLE001, whatever it is, it is counted
         return Verdict(shop.name, VALUES, RAISED, f"{type(error).__name__}: {error}", "", ahead=False)
 

@@ -274,7 +274,7 @@ def test_failures_of_lifetimes_are_counted(monkeypatch: pytest.MonkeyPatch, caps
 
 def _ordinary() -> lifetime_value_robustness.Shop:
     orders = om.make_orders(customers=120, rng=1)[["customer", "time", "amount"]]
-    return lifetime_value_robustness.Shop("ordinary", orders, orders["time"].max(), 180)
+    return lifetime_value_robustness.Shop("ordinary", orders, orders["time"].max(), 180, "auto")
 
 
 def test_failures_of_values_are_seen(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
