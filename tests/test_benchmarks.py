@@ -277,6 +277,15 @@ def _ordinary() -> lifetime_value_robustness.Shop:
     return lifetime_value_robustness.Shop("ordinary", orders, orders["time"].max(), 180, "auto")
 
 
+@pytest.mark.parametrize("part", range(5))
+@pytest.mark.parametrize("category", list(lifetime_value_robustness.SHOPS))
+def test_values_of_nasty_orders_end_as_they_should(category: str, part: int) -> None:
+    """Ten sets of each category, two at a time; more are in the benchmark."""
+    own = [shop for shop in lifetime_value_robustness.shops(11, 10) if shop.name.startswith(category)]
+    assert len(own) == 10
+    assert [(one.name, one.wrong) for one in map(lifetime_value_robustness.valued, own[part::5]) if one.wrong] == []
+
+
 def test_failures_of_values_are_seen(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """An ordinary shop has none; totals that are no numbers, errors and warnings of others are, an error of the library is none."""
     shop = _ordinary()
