@@ -312,9 +312,12 @@ def test_discounted_outcomes_are_those_of_simulated_customers(model: Model, ahea
         assert 0.02 < np.mean(own > row["outcome_high"]) < 0.08
 
 
-@pytest.mark.parametrize("q", [1.4, 4.0], ids=["drawn", "spread"])
+@pytest.mark.parametrize("q", [1.8, 4.0], ids=["drawn", "spread"])
 def test_totals_know_that_parameters_are_uncertain(q: float) -> None:
-    """Where amounts have a variance to go by, and where a total is drawn: the scale of all amounts is known to within a third."""
+    """Where amounts have a variance to go by, and where a total is drawn: the scale of all amounts is known to within a third.
+
+    10 % are to lie outside, but for what the slope at the estimates leaves out; of customers alone, nearly 20 % would.
+    """
     orders, fit = orders_of(200, 3)[0], at(MBG, LASTING[MBG], unit="day")
     params = AMOUNTS | {"q": q}
     spend = om.GammaGammaFit.from_dict(sure(params) | {"covariance": {a: dict.fromkeys(params, 0.0) for a in params}})
@@ -324,8 +327,7 @@ def test_totals_know_that_parameters_are_uncertain(q: float) -> None:
     scales = params["v"] * np.exp(0.35 * np.random.default_rng(4).standard_normal(3_000))
     sums = lived(fit, params | {"v": np.repeat(scales, len(made.table))}, made.table, AHEAD, 0.0, 3_000).sum(axis=1)
     row = made.totals.iloc[0]
-    assert 0.02 < np.mean(sums < row["outcome_low"]) < 0.08
-    assert 0.02 < np.mean(sums > row["outcome_high"]) < 0.08
+    assert 0.05 < np.mean((sums < row["outcome_low"]) | (sums > row["outcome_high"])) < 0.14
 
 
 def test_totals_of_purchases_end_at_whole_numbers(orders: pd.DataFrame, values: Any) -> None:
@@ -339,22 +341,25 @@ def test_totals_of_purchases_end_at_whole_numbers(orders: pd.DataFrame, values: 
 
 
 def test_who_gave_everything_back_shares_no_outcome_with_who_kept_it(orders: pd.DataFrame) -> None:
-    """Each of them twice, with one history of purchases: what one may bring is what he may bring where he is alone."""
-    fit, spend = at(MBG, LASTING[MBG], unit="day"), spending(**AMOUNTS)
-    days = pd.to_datetime(["2025-06-01", "2025-09-01", "2025-10-01", "2025-11-01", "2025-12-01"])
-    kept = pd.DataFrame({"customer": 1, "time": days, "amount": 30.0})
-    back = pd.concat([kept, kept.tail(1).assign(amount=-130.0)]).assign(customer=2)
+    """Two of one history of purchases: what each may bring is what he may bring where he is alone.
 
-    def ends(log: pd.DataFrame) -> pd.DataFrame:
-        table = quiet(ask, log, model=fit, spend_model=spend).table
-        return table.set_index("customer")[["outcome_low", "outcome_high", "purchases_high"]].astype(float)
+    An end is found among a thousand draws: hence the mean of six.
+    """
+    fit, spend = at(MBG, LASTING[MBG], unit="day"), spending(**AMOUNTS)
+    kept = pd.DataFrame({"customer": 1, "time": pd.date_range("2025-09-01", periods=6, freq="24D"), "amount": 30.0})
+    back = pd.concat([kept, kept.tail(1).assign(amount=-160.0)]).assign(customer=2)
+
+    def ends(*logs: pd.DataFrame) -> pd.DataFrame:
+        made = [quiet(ask, pd.concat(logs), model=fit, spend_model=spend, confidence=0.7, rng=seed) for seed in range(6)]
+        tables = pd.concat([one.table for one in made])
+        assert tables.groupby("customer")["frequency"].first().eq(5).all()
+        return tables.groupby("customer")[["outcome_low", "outcome_high"]].mean()
 
     apart = pd.concat([ends(kept), ends(back)])
-    assert apart["purchases_high"].nunique() == 1
-    for both in ([kept, back], [back.assign(customer=0), kept]):
-        together = ends(pd.concat(both)).rename(index={0: 2}).loc[[1, 2]]
-        assert together.to_numpy() == pytest.approx(apart.to_numpy(), rel=0.12)
-    assert apart["outcome_high"][2] > 1.1 * apart["outcome_high"][1]  # the same mean amount, of which less is known
+    for together in (ends(kept, back), ends(back.assign(customer=0), kept).rename(index={0: 2}).loc[[1, 2]]):
+        assert together.to_numpy() == pytest.approx(apart.to_numpy(), rel=0.07)
+    assert (apart["outcome_low"] > 0).all()
+    assert apart["outcome_low"][2] < 0.9 * apart["outcome_low"][1]  # the same mean amount, of which less is known
 
 
 # ------------------------------------------------------------------------------------------------- scales and horizons
