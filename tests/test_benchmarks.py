@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import os
 import time
 import tracemalloc
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -270,16 +272,55 @@ def test_failures_of_lifetimes_are_counted(monkeypatch: pytest.MonkeyPatch, caps
     assert "failures of lifetimes 1 of 2; here on the same 0" in capsys.readouterr().out
 
 
+def _ordinary() -> lifetime_value_robustness.Shop:
+    orders = om.make_orders(customers=120, rng=1)[["customer", "time", "amount"]]
+    return lifetime_value_robustness.Shop("ordinary", orders, orders["time"].max(), 180, "auto")
+
+
+@pytest.mark.parametrize("part", range(5))
+@pytest.mark.parametrize("category", list(lifetime_value_robustness.SHOPS))
+def test_values_of_nasty_orders_end_as_they_should(category: str, part: int) -> None:
+    """Ten sets of each category, two at a time; more are in the benchmark."""
+    own = [shop for shop in lifetime_value_robustness.shops(11, 10) if shop.name.startswith(category)]
+    assert len(own) == 10
+    assert [(one.name, one.wrong) for one in map(lifetime_value_robustness.valued, own[part::5]) if one.wrong] == []
+
+
+def test_failures_of_values_are_seen(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """An ordinary shop has none; totals that are no numbers, errors and warnings of others are, an error of the library is none."""
+    shop = _ordinary()
+    fine = lifetime_value_robustness.valued(shop)
+    assert (fine.here, fine.wrong) == (lifetime_value_robustness.SHOWN, "")
+    made = om.clv(shop.orders, customer="customer", time="time", amount="amount", model="mbg_nbd")
+    bad = dataclasses.replace(made, _tables={**made._tables, "totals": made.totals.assign(expected_purchases_low=np.nan)})
+
+    def judged(answer: Callable[[], object]) -> tuple[str, str]:
+        monkeypatch.setattr(om, "clv", lambda orders, **asked: answer())
+        found = lifetime_value_robustness.valued(shop)
+        assert lifetime_value_robustness.report([found]) == (not found.wrong)
+        return found.here, found.wrong
+
+    def refused() -> object:
+        raise om.FitError("so it is", code="fit.no_repeats")
+
+    assert judged(lambda: bad) == (lifetime_value_robustness.SHOWN, "totals without a number: expected_purchases_low")
+    assert judged(lambda: np.log(np.zeros(1)))[1] == "RuntimeWarning: divide by zero encountered in log"
+    assert judged(dict[str, int]().popitem)[1] == "KeyError: 'popitem(): dictionary is empty'"
+    assert judged(refused) == ("refused with fit.no_repeats", "")
+    assert "failures 1 of 1" in capsys.readouterr().out
+
+
 def test_robustness_and_recovery_report(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """In this process, and tiny."""
     monkeypatch.setattr(processes, "side_by_side", lambda ask, tasks: [ask(task) for task in tasks])
     sets = list(itertools.islice(simulated_customers.nasty(0), 2))
     monkeypatch.setattr(simulated_customers, "nasty", lambda seed: iter(sets))
+    monkeypatch.setattr(lifetime_value_robustness, "SHOPS", {"ordinary": lambda rng: _ordinary()})
     assert lifetime_value_robustness.main(sets=2, peer_sets=1)
     out = capsys.readouterr().out
-    assert "2 nasty sets" in out
-    assert out.count("failures 0 of 2") == 3
-    assert out.count("lifetimes on 1: ") == 2
+    assert "2 nasty sets of customers, 3 models, lifetimes beside them; 2 nasty sets of orders" in out
+    assert out.count("failures 0 of 2") == 4
+    assert out.count("lifetimes on 1: ") == 3
     assert lifetime_value_recovery.main(replications=3, customers=200, fits=4) in {True, False}
     assert capsys.readouterr().out.count("in its interval of 95 %") == 4 * 3 + 3
 

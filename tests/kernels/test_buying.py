@@ -179,11 +179,11 @@ def differences(function, at, step):
 
 @pytest.mark.parametrize("model", MODELS)
 def test_gradient_and_hessian_are_those_of_the_definition(model):
-    """With 30 digits and steps of 1e-7 central differences have 14."""
+    """With 50 digits and steps of 1e-7 central differences have 14."""
     for params, (x, t_x, T) in SLOPES[model]:
         history = Histories.of(np.array([x]), np.array([t_x]), np.array([T]))
         found = total(model, np.log(params), history)
-        with reference.digits(30):
+        with reference.digits(reference.FULL):
             theta = [mp.log(value) for value in params]
             value, gradient, hessian = differences(
                 lambda at: slow(model, [mp.exp(own) for own in at]).log_likelihood(x, t_x, T), theta, mp.mpf(10) ** -7  # noqa: B023
@@ -476,6 +476,22 @@ def test_few_nodes_come_near_the_likelihood(params):
     off = own.gradient - rough.gradient
     assert 0.5 * off @ np.linalg.solve(-own.hessian, off) < 1e-5
     assert rough.value == pytest.approx(own.value, rel=1e-5)
+
+
+@pytest.mark.parametrize(("spread", "fit"), [(1.0, 9e-9), (1.5, 1e-6)], ids=["hard", "harder"])
+def test_the_nodes_are_enough_for_hard_histories(spread, fit):
+    """Against 200 nodes: frequencies up to thousands, shapes and scales over orders of magnitude each way, time in seconds."""
+    rng = np.random.default_rng(0)
+    r, s = np.exp(rng.uniform(-2 * spread, 2 * spread, (2, 2_000)))
+    alpha, beta = WEEK * np.exp(rng.uniform(2 - 3 * spread, 2 + 3 * spread, (2, 2_000)))
+    T = WEEK * np.exp(rng.uniform(0, 6, 2_000))
+    x = np.floor(np.exp(rng.uniform(0, np.log(5_000), 2_000))) - 1
+    t_x = np.where(x > 0, T * (1 - rng.random(2_000) ** rng.choice([1, 6], 2_000)), 0.0)
+    own = pareto_nbd.ParetoNBD(r, alpha, s, beta)
+    exact, some, more = (own._mixture(x, t_x, T, n).log_likelihood for n in (200, pareto_nbd.FIT_NODES, pareto_nbd.REPORT_NODES))
+    assert np.isfinite([exact, some, more]).all()
+    assert np.abs(some - exact).max() <= fit
+    assert np.abs(more - exact).max() <= 1e-10
 
 
 def test_a_climb_is_given_up_only_below_what_is_known():

@@ -24,9 +24,10 @@ from benchmarks import peers
 from benchmarks.simulated_customers import gamma_gamma
 from opsmetrics._kernels import newton
 from opsmetrics._kernels.beta_geo import BetaGeo
-from opsmetrics._kernels.histories import Histories
+from opsmetrics._kernels.histories import Histories, Total
 from opsmetrics.lifetime_value import estimation
 from opsmetrics.lifetime_value.families import FAMILIES
+from opsmetrics.lifetime_value.laws import law_of
 from tests.lifetime_value import reference
 from tests.lifetime_value.inputs import (
     BB,
@@ -158,6 +159,19 @@ def test_the_fit_is_the_maximum_of_the_textbook_likelihood(model: Any) -> None:
             assert value({**found.params, name: found.params[name] * factor}) < found.log_likelihood
 
 
+@pytest.mark.parametrize("model", [BG, GG], ids=str)
+def test_every_row_counts_where_there_are_many(model: Any) -> None:
+    """More distinct rows than the search begins on: it ends at the maximum of all of them, not of some."""
+    people = amounts(60_000, 2) if model is GG else simulated(model, 52_000, 2)
+    known = people[people["frequency"] > 0] if model is GG else people
+    assert len(known.drop_duplicates()) >= estimation._MANY
+    found, value = fit(model, people), textbook(model, people)
+    assert found.customers == len(known)
+    assert found.log_likelihood == pytest.approx(value(found.params), rel=1e-10)
+    slope, bend = derivatives(value, found.params)
+    assert slope @ np.linalg.solve(-bend, slope) / 2 < 1e-4  # of some it would be about two
+
+
 @pytest.mark.parametrize("model", EVERY, ids=str)
 def test_the_covariance_is_the_inverse_of_the_observed_information(model: Any) -> None:
     """Of the logs, by the textbook's curvature; the full matrix, on the scale of the parameters."""
@@ -269,6 +283,25 @@ def test_a_penalty_pulls_the_logs_towards_zero(model: Any) -> None:
     assert list(weak.standard_errors.values()) == pytest.approx(errors.tolist(), rel=5e-3)
 
 
+@pytest.mark.parametrize("model", [BG, MBG], ids=str)
+def test_a_penalty_does_not_pull_coefficients(model: Model) -> None:
+    """Of a covariate with mean 0 and deviation 1: at the estimates the likelihood itself does not rise along its coefficient."""
+    people = moved(model, 500, 7, 0.8, 0.0).assign(z=lambda f: 2 * f["z"] - 1)
+    found = fit(model, people, penalty=20.0, purchase_covariates=["z"])
+    *own, coefficient = found.params.values()
+    x, t_x, T, z = (people[name].to_numpy() for name in ("frequency", "recency", "T", "z"))
+
+    def value(by: float) -> float:
+        params = dict(zip(model.params, own, strict=True)) | {"alpha": found.params["alpha"] * np.exp(-(coefficient + by) * z)}
+        return float(coins(params, x, t_x, T, int(model is MBG)).sum())
+
+    below, here, above = (value(by) for by in (-1e-3, 0.0, 1e-3))
+    assert abs(coefficient) > 0.1
+    assert found.log_likelihood == pytest.approx(here, abs=1e-6)
+    step = 1e-3 * (above - below) / 2 / (2 * here - above - below)
+    assert abs(step) < 1e-3 * found.standard_errors["purchase[z]"]
+
+
 # ----------------------------------------------------------------------------------- where the data say nothing, or little
 
 
@@ -332,6 +365,48 @@ def test_weakly_identified_parameters_are_flagged_and_tried_from_other_starts(mo
     once = om.ModifiedBetaGeo().fit(TWO_MODES)
     assert once.log_likelihood < found.log_likelihood - 1
     assert once.evaluations < found.evaluations
+
+
+FEW_WHO_DIFFER = rows(
+    [0, 4, 0, 0, 0, 3, 58, 9, 0, 0, 1, 0, 13, 0, 24, 0],
+    [0, 61, 0, 0, 0, 103, 263, 120, 0, 0, 1, 0, 196, 0, 213, 0],
+    [260, 269, 237, 39, 44, 119, 267, 287, 174, 242, 119, 251, 251, 50, 290, 123],
+)
+FEW_WHO_DIFFER_MORE = rows(
+    [5, 10, 2, 0, 2, 1, 1, 5, 1, 0, 0, 1, 9, 1, 1, 3],
+    [14, 238, 42, 0, 104, 12, 19, 241, 74, 0, 0, 25, 78, 14, 129, 21],
+    [199, 272, 239, 91, 111, 266, 31, 252, 245, 156, 112, 105, 99, 150, 166, 179],
+)
+
+
+@pytest.mark.parametrize(
+    ("people", "model", "low", "high"),
+    [pytest.param(FEW_WHO_DIFFER, PARETO, 2.0, 3.0, id="weak"), pytest.param(FEW_WHO_DIFFER_MORE, BG, 1.5, 2.0, id="not")],
+)
+def test_parameters_are_called_weak_from_two_standard_errors_of_a_log_on(people: Any, model: Model, low: float, high: float) -> None:
+    found = quiet(fit, model, people)
+    assert found.converged
+    logs = {name: error / found.params[name] for name, error in found.standard_errors.items()}
+    assert low < max(logs.values()) < high
+    weak = ", ".join(name for name, error in logs.items() if error > 2)
+    assert [f"the data hardly tell {weak} (" in line for line in found.warnings] == [True] * (high > 2)
+
+
+def test_a_search_that_ends_nowhere_begins_again_elsewhere() -> None:
+    """Two hills of one curvature, so that no error is in doubt: the near one has its summit beyond the boundary, the far one is higher."""
+
+    def total_at(theta: Any) -> Total:
+        off, low = min((theta[0] - 25.0, 5.0), (theta[0] + 2.0, 0.0), key=lambda hill: hill[0] ** 2 / 2 + hill[1])
+        return Total(-(off**2) / 2 - low, np.array([-off]), np.array([[-1.0]]))
+
+    surface, near, far = estimation.Surface(total_at, 1.0), [np.array([15.0])], [np.array([0.5])]
+    stuck = estimation.estimate([surface], near, [], ["a"], 1, 0.0)
+    assert (stuck.converged, stuck.reason) == (False, "at a boundary")
+    assert stuck.covariance[0, 0] < estimation.DOUBTFUL
+    found = estimation.estimate([surface], near, far, ["a"], 1, 0.0)
+    assert found.converged
+    assert found.theta == pytest.approx([-2.0], abs=1e-4)
+    assert found.log_likelihood == pytest.approx(0.0, abs=1e-8)
 
 
 TWO_HILLS = [77, 108, 129, 246, 298, 462, 961]
@@ -400,6 +475,27 @@ def test_a_boundary_is_told() -> None:
         later = predicted(quiet(found.expected_purchases, 10.0, everyone))
         assert later.sum() == pytest.approx(x.sum() / 10, rel=0.05)
         assert all(line in str(found).replace("\n  ", " ") for line in found.warnings)
+
+
+@pytest.mark.parametrize(
+    ("model", "people"),
+    [
+        (BG, rows([1, 1, 1], [10, 10, 10], [10, 10, 10])), (MBG, rows([1, 1], [5, 5], [9, 9])),
+        (PARETO, rows([1, 1], [5, 5], [9, 9])),
+    ],
+    ids=["bg_nbd", "mbg_nbd", "pareto_nbd"],
+)  # fmt: skip
+def test_parameters_that_run_away_end_at_a_boundary(model: Model, people: Any) -> None:
+    """Customers with one history: the more alike they are said to be, the likelier they are, without end."""
+    found = quiet(fit, model, people)
+    assert found.warnings[0].startswith("the search for the parameters ended at a boundary, not at a maximum")
+    assert (found.converged, found.reason) == (False, "at a boundary")
+    assert "not converged: at a boundary" in str(found)
+    assert found.params["r"] > 1e7
+    less = at(model, dict(found.params) | {"r": found.params["r"] / 1e6, "alpha": found.params["alpha"] / 1e6}, unit="day")
+    x, t_x, T = (np.array(values) for values in people.values())
+    there, before = (float(law_of(own).log_likelihood(x, t_x, T).sum()) for own in (found, less))
+    assert there > before
 
 
 def test_a_search_that_finds_no_maximum_says_so() -> None:

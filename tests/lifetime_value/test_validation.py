@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import warnings
 from typing import Any
 
 import numpy as np
@@ -279,6 +280,33 @@ def test_values_held_out_are_those_of_pandas(values: Any, people: pd.DataFrame, 
     total = made.totals.iloc[0]
     assert covered["all value"] == (total["outcome_low"] <= spent.sum() <= total["outcome_high"])
     assert covered["all purchases"] == (total["purchases_low"] <= people["bought"].sum() <= total["purchases_high"])
+
+
+def test_penalties_are_those_of_the_fits() -> None:
+    """Of both models: the totals that were expected are those of fits to the first part with these penalties."""
+    orders, _ = orders_of(300, 8)
+    buying, spend = om.ModifiedBetaGeo(penalty=20.0), om.GammaGamma(penalty=20.0)
+    made = quiet(om.clv, orders, **ORDERS, model=buying, spend_model=spend, as_of=LAST_DAY)
+    found = quiet(made.validate, calibration_end="2025-09-30").coverage.set_index("of")["expected"]
+    known = om.clv_summary(orders, **ORDERS, as_of=LAST_DAY, calibration_end="2025-09-30")
+    bought = predicted(buying.fit(known).expected_purchases(92, known))
+    amount, free = (predicted(quiet(model.fit, known).expected_amount(known)) for model in (spend, om.GammaGamma()))
+    assert found["all purchases"] == pytest.approx(bought.sum(), rel=1e-9)
+    assert found["all value"] == pytest.approx(bought @ amount, rel=1e-9)
+    assert abs(bought @ free / (bought @ amount) - 1) > 1e-3
+
+
+def test_what_is_wrong_with_the_fit_to_the_first_part_is_told() -> None:
+    orders, _ = orders_of(60, 0)
+    made = quiet(om.clv, orders, **ORDERS, model="mbg_nbd", as_of=LAST_DAY)
+    known = om.clv_summary(orders, **ORDERS, as_of=LAST_DAY, calibration_end="2025-08-31")
+    expected = [f"MBG/NBD: {line}" for line in quiet(om.ModifiedBetaGeo().fit, known).warnings]
+    assert "the data hardly tell" in expected[0]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        made.validate(calibration_end="2025-08-31")
+    assert [str(one.message) for one in caught if str(one.message).startswith("MBG/NBD")] == expected
+    assert all(one.filename == __file__ for one in caught)
 
 
 def test_the_right_model_is_found_right() -> None:
