@@ -88,3 +88,22 @@ def test_many_ages_where_customers_differ_in_their_dropout() -> None:
     each, their_slopes = law.discounted_slopes(2.0, ages, np.full(600, 365.0), 3e-4)
     assert mean == pytest.approx(each, rel=1e-11)
     assert slopes == pytest.approx(their_slopes, rel=1e-9, abs=1e-11)
+
+
+@pytest.mark.parametrize("first", [0, 1], ids=["bg_nbd", "mbg_nbd"])
+@pytest.mark.parametrize("spread", [0.0, 0.8, 3.0])
+def test_each_of_many_who_differ_in_their_dropout_is_as_alone(first: int, spread: float) -> None:
+    """Where all have an a of their own, by a continuous covariate, what comes is interpolated in it."""
+    rng = np.random.default_rng(4)
+    x, T, a = rng.integers(0, 4, 1_500).astype(float), rng.uniform(1, 700, 1_500), 0.7 * np.exp(spread * rng.normal(size=1_500))
+    law = beta_geo.BetaGeo(0.5, 20.0, a, 2.0, first)
+    mean, slopes = law.expected_slopes(x, T, 365.0)
+    kept, kept_slopes = law.discounted_slopes(x, T, 365.0, 1e-3)
+    for row in range(0, 1_500, 60):
+        alone = beta_geo.BetaGeo(0.5, 20.0, float(a[row]), 2.0, first)
+        for own, own_slopes, (value, by) in (
+            (mean, slopes, alone.expected_slopes(x[row], T[row], 365.0)),
+            (kept, kept_slopes, alone.discounted_slopes(x[row], T[row], 365.0, 1e-3)),
+        ):
+            assert own[row] == pytest.approx(float(value), rel=1e-10)
+            assert own_slopes[:, row] == pytest.approx(by, rel=1e-7, abs=1e-9 * float(value))

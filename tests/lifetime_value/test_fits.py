@@ -400,10 +400,10 @@ def test_a_search_that_ends_nowhere_begins_again_elsewhere() -> None:
         return Total(-(off**2) / 2 - low, np.array([-off]), np.array([[-1.0]]))
 
     surface, near, far = estimation.Surface(total_at, 1.0), [np.array([15.0])], [np.array([0.5])]
-    stuck = estimation.estimate([surface], near, [], ["a"], 1, 0.0)
+    stuck = estimation.estimate([surface], near, [], ["a"], 1, 0.0, 1)
     assert (stuck.converged, stuck.reason) == (False, "at a boundary")
     assert stuck.covariance[0, 0] < estimation.DOUBTFUL
-    found = estimation.estimate([surface], near, far, ["a"], 1, 0.0)
+    found = estimation.estimate([surface], near, far, ["a"], 1, 0.0, 1)
     assert found.converged
     assert found.theta == pytest.approx([-2.0], abs=1e-4)
     assert found.log_likelihood == pytest.approx(0.0, abs=1e-8)

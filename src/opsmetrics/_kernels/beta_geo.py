@@ -34,6 +34,9 @@ _NOTHING = (0.0, 0.0, 0.0)
 _MANY = 100
 """Ages with one x from which it is quicker to interpolate between them."""
 
+_CLOSE, _MOST = 1e-12, 64
+"""How well what depends on a is interpolated, by no more points than these."""
+
 _LEAST = 1e-12
 """Horizons shorter than this part of a customer's age are interpolated in it."""
 
@@ -100,7 +103,7 @@ class BetaGeo:
         Its mean over lambda and p is a function of w / age for each x, and is interpolated as purchases are.
         """
         kinds, of = self._kinds(x, np.broadcast_to(self.a, x.shape))
-        rate, bend = self.r + kinds[0], np.maximum(self.r + kinds[0], 1.0)
+        rate, bend = self.r + kinds[0], self._bend(kinds[0])
         span = np.log1p(bend * _largest(until / age, of, kinds))
         p, _, log_q, weights = quadrature.over_beta(kinds[1], self.b + kinds[0] + self.first, np.expm1(span))
         stays = weights * np.exp(log_q)
@@ -194,18 +197,42 @@ class BetaGeo:
 
     def _course(self, functions: int, kinds: Floats, largest: Floats) -> _Course:
         """Expected purchases while alive, perhaps with slopes in the logs of r, of 1 / age, of a and of b, up to the largest z."""
-        bend = np.maximum(self.r + kinds[0], 1.0)  # with less the singularity at z = -1 comes too near
+        counts, of = np.unique(kinds[0], return_inverse=True)
+        if kinds.shape[1] > _MANY * len(counts):
+            return self._course_over(functions, counts, of, kinds[1], largest)
+        bend = self._bend(kinds[0])
         span, fall = np.log1p(bend * largest), np.minimum(kinds[1], 1.0)
+        series = quadrature.chebyshev(lambda points: self._at_points(kinds[0], kinds[1], points, span, fall, functions))
+        return _Course(series, bend, span, fall)
 
-        def at_points(points: Floats) -> Floats:
-            return np.asarray(self._at_points(kinds[0], kinds[1], points, span, functions) * np.exp((fall * span)[:, None] * points))
+    def _course_over(self, functions: int, counts: Floats, of: Ints, a: Floats, largest: Floats) -> _Surface:
+        """The same of customers who differ in their dropout, by their x: smooth functions of log a too, in which they are interpolated."""
+        at, bend = np.log(a), self._bend(counts)
+        low, high, most = np.full(len(counts), np.inf), np.full(len(counts), -np.inf), np.zeros(len(counts))
+        for end, choose, given in ((low, np.minimum, at), (high, np.maximum, at), (most, np.maximum, largest)):
+            choose.at(end, of, given)
+        span, fall = np.log1p(bend * most), np.minimum(np.exp(low), 1.0)
 
-        return _Course(quadrature.chebyshev(at_points), bend, span, fall)
+        def values(places: Floats, points: Floats) -> Floats:
+            """By function, x, point of z, and place between the ends of log a."""
+            own = np.exp(low[:, None] + places * (high - low)[:, None]).ravel()
+            x, reach, steep = (np.repeat(each, len(places)) for each in (counts, span, fall))
+            found = self._at_points(x, own, points, reach, steep, functions)
+            return np.moveaxis(found.reshape(functions, len(counts), len(places), -1), 2, 3)
 
-    def _at_points(self, counts: Floats, a: Floats, points: Floats, span: Floats, functions: int) -> Floats:
-        """For each x, at points of log(1 + bend z): the mean over p and its slopes, over z. By function, x and point."""
-        rate = self.r + counts
-        bend = np.maximum(rate, 1.0)
+        size = quadrature.chebyshev(lambda points: np.moveaxis(values(np.array([0.0, 1.0]), points), 2, 3)).shape[-1]
+        points, matrix = quadrature.cosines(size)
+        over_a = quadrature.chebyshev(lambda places: np.asarray(np.einsum("jp,fxpa->fxja", matrix, values(places, points))), _CLOSE, _MOST)
+        place = (at - low[of]) / np.maximum(high - low, 1e-300)[of]
+        return _Surface(over_a, bend[of], span[of], fall[of], of, place)
+
+    def _bend(self, counts: Floats) -> Floats:
+        """By how much z is stretched: with less than 1 the singularity at z = -1 comes too near."""
+        return np.asarray(np.maximum(self.r + counts, 1.0))
+
+    def _at_points(self, counts: Floats, a: Floats, points: Floats, span: Floats, fall: Floats, functions: int) -> Floats:
+        """For each x, at points of log(1 + bend z): the mean over p and its slopes, over z (1 + bend z)^-fall. By function, x and point."""
+        rate, bend = self.r + counts, self._bend(counts)
         p, log_p, log_q, weights = quadrature.over_beta(a, self.b + counts + self.first, np.expm1(span))
         # the slopes of the logarithm of Beta's density in ln a and ln b, less their means
         by_a = a * (log_p - (weights * log_p).sum(axis=0))
@@ -220,7 +247,7 @@ class BetaGeo:
             if functions > 1:
                 slopes = (self.r * grown * kept / (p * z), rate * kept / (1 + p * z), by_a * mean, by_b * mean)
                 found[1:, :, number] = [(weights * slope).sum(axis=0) for slope in slopes]
-        return found
+        return np.asarray(found * np.exp((fall * span)[:, None] * points))
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +266,35 @@ class _Course:
         """By function and row, the kind `of` each with some z."""
         grown = np.log1p(self.bend[of] * z)
         return np.asarray(quadrature.evaluate(self.series, of, grown / self.span[of]) * z * np.exp(-self.fall[of] * grown))
+
+
+@dataclass(frozen=True, slots=True)
+class _Surface(_Course):
+    """The same of customers who differ in their dropout, each a kind: the series of his x, whose coefficients are series in log a."""
+
+    x: Ints
+    place: Floats
+
+    def at(self, of: Ints, z: Floats) -> Floats:
+        """By function and row, a customer each with some z; some rows at a time, whose own series are kept."""
+        found = np.empty((len(self.series), *z.shape))
+        for begin in range(0, len(of), BLOCK):
+            some = slice(begin, begin + BLOCK)
+            own = of[some]
+            grown = np.log1p(self.bend[own] * z[..., some])
+            values = quadrature.evaluate(self._own(own), np.arange(len(own)), grown / self.span[own])
+            found[..., some] = values * z[..., some] * np.exp(-self.fall[own] * grown)
+        return found
+
+    def _own(self, of: Ints) -> Floats:
+        """The series of some customers, by function, customer and degree."""
+        functions, _, degrees, most = self.series.shape
+        polynomials = np.cos(np.outer(np.arange(most), np.arccos(np.clip(2 * self.place[of] - 1, -1.0, 1.0))))
+        found = np.empty((functions * degrees, len(of)))
+        for x in np.unique(self.x[of]):
+            rows = np.flatnonzero(self.x[of] == x)
+            found[:, rows] = self.series[:, x].reshape(-1, most) @ polynomials[:, rows]
+        return np.moveaxis(found.reshape(functions, degrees, -1), 1, 2)
 
 
 def _largest(z: Floats, of: Ints, kinds: Floats) -> Floats:

@@ -64,7 +64,7 @@ def over_beta(a: Floats, b: Floats, bend: Floats) -> tuple[Floats, Floats, Float
 
 
 @functools.cache
-def _cosines(size: int) -> tuple[Floats, Floats]:
+def cosines(size: int) -> tuple[Floats, Floats]:
     """Chebyshev's points on [0, 1], and the matrix from values there to coefficients."""
     angles = (np.arange(size) + 0.5) * np.pi / size
     matrix = np.cos(np.outer(np.arange(size), angles)) * (2 / size)
@@ -76,7 +76,7 @@ def chebyshev(values_at: Callable[[Floats], Floats], tolerance: float = 1e-13, m
     """Coefficients of smooth functions on [0, 1], along the last axis: as many as it takes until the last are negligible."""
     size = 16
     while True:
-        points, matrix = _cosines(size)
+        points, matrix = cosines(size)
         coefficients = values_at(points) @ matrix.T
         sizes = np.abs(coefficients)
         largest = np.maximum(sizes.max(axis=-1, keepdims=True), 1e-300)
