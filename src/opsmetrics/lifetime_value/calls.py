@@ -171,7 +171,7 @@ class CLV(Result[FrameT_co]):
     def validate(self, *, calibration_end: str | dt.date | dt.datetime | np.datetime64 | None = None) -> Validation[FrameT_co]:
         """Fit on the first part of the orders, predict the second, and report how well that went (also known as: 留出验证, 回测).
 
-        Models that were handed over as fits are estimated anew, with the same penalty.
+        Models that were handed over as fits are estimated anew, with the same penalty. Orders behind a relation or a scan are read again.
 
         Parameters
         ----------
@@ -186,7 +186,8 @@ class CLV(Result[FrameT_co]):
         Raises
         ------
         DataError
-            Nobody bought before `calibration_end`.
+            Nobody bought before `calibration_end`; orders behind a relation or a scan that are not as many, or not up to the same time, as
+            when they were valued.
         FitError
             Too little before `calibration_end` to fit a model.
         ParameterError
@@ -210,7 +211,7 @@ class CLV(Result[FrameT_co]):
         'MBG/NBD'
         """
         models = Models(self.fit, self.spend_fit)
-        return validations.validate(self._orders, models, self._asked, calibration_end, float(str(self.params["confidence"])))
+        return validations.validate(self._orders, models, self._asked, self.params, calibration_end)
 
     def _sums(self, group: Ints, size: int) -> dict[str, Any]:
         """Sums of groups."""

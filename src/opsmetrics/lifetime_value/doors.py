@@ -20,8 +20,8 @@ from opsmetrics.lifetime_value.summaries import Unit
 LARGEST: Final = 1_000_000
 """More repeat purchases than this are no customer's."""
 
-MOST_ASKED: Final = 10_000
-"""More purchases than this nobody asks the chance of; the walk to it takes a second."""
+MOST_ASKED: Final = 2_500
+"""More purchases than this nobody asks the chance of: one on each day of seven years. The walk to it takes a second or two."""
 
 MOST_PERIODS: Final = 100_000
 """More than BG/BB can count."""

@@ -176,7 +176,7 @@ class PurchaseFit(Fitted):
         Parameters
         ----------
         x : int
-            A count of purchases, at most 10,000.
+            A count of purchases, at most 2,500.
         t : float
             Units of time, those of the fit; of BG/BB at most 100,000.
         summary : CLVSummary, frame or mapping of arrays, optional

@@ -196,9 +196,11 @@ class Trial(Half):
     models: Models
 
 
-def validate(orders: Held, models: Models, asked: Mapping[str, Any], calibration_end: object, confidence: float) -> Validation[Any]:
-    """Fit models like these to the first part, and hold them against the second."""
-    trial = _trial(orders, models, asked, calibration_end)
+def validate(orders: Held, models: Models, asked: Mapping[str, Any], valued: Mapping[str, Any], calibration_end: object) -> Validation[Any]:
+    """Fit models like these to the first part, and hold them against the second; `valued` are the facts of the answer that they are of."""
+    half = _half(orders, asked, calibration_end)
+    _refuse_changed(half.summary, valued)
+    trial, confidence = _trial(half, models), float(valued["confidence"])
     told(trial.models.buying)
     question = Question(float(trial.duration), 0.0, 1.0, confidence)
     base = Base.of(trial.models, trial.rows, trial.z, question)
@@ -243,8 +245,18 @@ def score(orders: Held, like: PurchaseFit, asked: Mapping[str, Any]) -> float:
     return float(_crps(buying, Kinds.of_rows(half.rows, half.z), half, alive).mean())
 
 
-def _trial(orders: Held, like: Models, asked: Mapping[str, Any], calibration_end: object) -> Trial:
-    half = _half(orders, asked, calibration_end)
+def _refuse_changed(summary: CLVSummary[Any], valued: Mapping[str, Any]) -> None:
+    """Orders behind a relation or a scan are read again, and may be others by now."""
+    now, before = ({name: facts[name] for name in ("rows", "as_of")} for facts in (summary.params, valued))
+    if now != before:
+        raise DataError(
+            f"orders have changed: {now['rows']:,} rows up to {now['as_of']}, but {before['rows']:,} up to {before['as_of']} when they "
+            "were valued. A relation or a scan is read again; value it anew, or hand over a frame in memory.",
+            code="data.unstable",
+        )
+
+
+def _trial(half: Half, like: Models) -> Trial:
     buying = fit_histories(type(like.buying), half.rows, "day", like.buying.penalty)
     if not buying.params:
         end = half.summary.params["calibration_end"]
