@@ -34,8 +34,8 @@ _NOTHING = (0.0, 0.0, 0.0)
 _MANY = 100
 """Ages with one x from which it is quicker to interpolate between them."""
 
-_CLOSE, _MOST = 1e-12, 64
-"""How well what depends on a is interpolated, by no more points than these."""
+_CLOSE = 1e-11
+"""How well what depends on a is interpolated."""
 
 _LEAST = 1e-12
 """Horizons shorter than this part of a customer's age are interpolated in it."""
@@ -222,9 +222,10 @@ class BetaGeo:
 
         size = quadrature.chebyshev(lambda points: np.moveaxis(values(np.array([0.0, 1.0]), points), 2, 3)).shape[-1]
         points, matrix = quadrature.cosines(size)
-        over_a = quadrature.chebyshev(lambda places: np.asarray(np.einsum("jp,fxpa->fxja", matrix, values(places, points))), _CLOSE, _MOST)
+        over_a = quadrature.chebyshev(lambda places: values(places, points), _CLOSE)
+        series = np.asarray(np.einsum("jp,fxpa->fxja", matrix, over_a))
         place = (at - low[of]) / np.maximum(high - low, 1e-300)[of]
-        return _Surface(over_a, bend[of], span[of], fall[of], of, place)
+        return _Surface(series, bend[of], span[of], fall[of], of, place)
 
     def _bend(self, counts: Floats) -> Floats:
         """By how much z is stretched: with less than 1 the singularity at z = -1 comes too near."""
