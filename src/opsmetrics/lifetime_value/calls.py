@@ -21,7 +21,7 @@ from opsmetrics.lifetime_value.doors import DAYS_IN, Door
 from opsmetrics.lifetime_value.fits import PurchaseFit, discounting, one_time_buyers
 from opsmetrics.lifetime_value.fitted import around, demand_parameters
 from opsmetrics.lifetime_value.specs import PurchaseModel
-from opsmetrics.lifetime_value.spending import GammaGamma, GammaGammaFit
+from opsmetrics.lifetime_value.spending import GammaGamma, GammaGammaFit, warn_of_no_mean
 from opsmetrics.lifetime_value.summaries import CLVSummary, clv_summary
 from opsmetrics.lifetime_value.validations import Validation
 from opsmetrics.lifetime_value.worth import Base, Models, Question
@@ -277,7 +277,7 @@ def clv(
     customer, time, amount : str
         Columns of the customer (whole numbers or text), the time (dates or timestamps) and the money (any currency).
     horizon : int, str or timedelta
-        So many days ahead: 365, "365D", "52W".
+        So many days ahead, at most 100 years of them: 365, "365D", "52W".
     discount_rate : float
         Per year of 365.2425 days, continuously compounded, from 0 to 10: a purchase after u years counts exp(-discount_rate u).
     model : {"bg_nbd", "mbg_nbd", "pareto_nbd", "auto", "auto_holdout"}, model or fit
@@ -397,6 +397,8 @@ def _fitted(
     if chosen.fit.model == "bg_nbd" and (once := int(np.count_nonzero(door.histories.x == 0))):
         warn(one_time_buyers(once))
     q = spending.params["q"]
+    if spending is spender:  # one that was fitted here has said so
+        warn_of_no_mean(q, q <= 1, "of some of them")
     if 1 < q <= 2:
         warn(
             f"Gamma-Gamma: q = {q:.3g} is 2 or less, so the amounts of customers have no variance: a few of them decide what all bring, "
@@ -436,4 +438,4 @@ def _range(total: Mapping[str, Any], name: str) -> str:
 
 
 def _money(value: Any) -> str:
-    return f"{value:,.0f}"
+    return "not known" if value is None else f"{value:,.0f}"

@@ -238,13 +238,13 @@ class GammaGammaFit(Fitted):
         if summary is None:
             refuse_confidence("expected_amount", confidence)
             newcomer = float(law.expected(0, 0.0))
-            _warn_of_no_mean(law.q, newcomer == np.inf, "of a new customer")
+            warn_of_no_mean(law.q, newcomer == np.inf, "of a new customer")
             return newcomer
         table, columns = doors.read(summary, {"frequency": "frequency", "monetary_value": "monetary_value"})
         unit, customer = (getattr(summary, name, None) if isinstance(summary, Result) else None for name in ("unit", "customer"))
         _checks.free("customer", customer, ("expected_amount", "expected_amount_low", "expected_amount_high"))
         value, slopes = law.expected_slopes(*amounts_known(doors.whole("frequency", columns["frequency"]), columns["monetary_value"]))
-        _warn_of_no_mean(law.q, (endless := np.isinf(value)).any(), f"in {np.count_nonzero(endless):,} of {len(value):,} rows")
+        warn_of_no_mean(law.q, (endless := np.isinf(value)).any(), f"in {np.count_nonzero(endless):,} of {len(value):,} rows")
         content: dict[str, Column] = {"expected_amount": value}
         params: dict[str, object] = {"model": self.title}
         if confidence is not None:
@@ -383,7 +383,7 @@ class GammaGammaFit(Fitted):
         return interop.write(self, "GammaGammaFitter")
 
 
-def _warn_of_no_mean(q: float, endless: object, where: str) -> None:
+def warn_of_no_mean(q: float, endless: object, where: str) -> None:
     """Where an expectation is infinite."""
     if endless:
         warn(
