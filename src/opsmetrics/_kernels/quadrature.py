@@ -112,16 +112,21 @@ def over_time(function: Callable[[Floats], Floats], until: Floats, rate: Floats)
     """The integral over (0, until] of a function, or of several, that takes times by node and row, and is smooth in log(1 + rate u).
 
     The nodes are those of Gauss in this logarithm, so that what happens early is seen however far ahead one looks. They are doubled until
-    nothing changes.
+    nothing changes, against the largest of the functions: slopes are differences, whose last digits never settle.
     """
     span, size, before = np.log1p(rate * until), 8, None
     while True:
         points, weights = legendre(size)
         times = np.minimum(np.expm1(span * points[:, None]) / rate, until)
         now = (function(times) * (weights[:, None] * span * (times + 1 / rate))).sum(axis=-2)
-        if before is not None and (size >= 256 or np.allclose(now, before, rtol=1e-10, atol=1e-300)):
+        if before is not None and (size >= 256 or bool((np.abs(now - before) <= 1e-10 * _largest(now)).all())):
             return np.asarray(now)
         size, before = size * 2, now
+
+
+def _largest(values: Floats) -> Floats:
+    """The size of the largest of several functions, by row."""
+    return np.asarray(np.abs(values.reshape(-1, values.shape[-1])).max(axis=0))
 
 
 def discounted(cumulative: Callable[[Floats], Floats], until: Floats, delta: float, rate: Floats) -> Floats:
