@@ -214,3 +214,11 @@ def test_orders_that_changed_are_not_validated(change: str) -> None:
     with pytest.raises(om.DataError, match=r"orders have changed: .* rows up to .* when they were valued") as caught:
         values.validate()
     assert caught.value.code == "data.unstable"
+
+
+def test_variances_next_to_nothing_are_read_as_any() -> None:
+    """Floats hold such to few digits, so that their square roots do not multiply back to them."""
+    saved = om.ModifiedBetaGeo().fit(om.clv_summary(om.make_orders(300, rng=1), customer="customer", time="time")).to_dict()
+    covariance: Any = saved["covariance"]
+    tiny = {a: {b: value * 1e-318 for b, value in row.items()} for a, row in covariance.items()}
+    assert om.ModifiedBetaGeoFit.from_dict(saved | {"covariance": tiny}).params == saved["params"]

@@ -34,6 +34,9 @@ _NOBODY_READS_ON = 300.0
 
 _ROUNDING = 1e-6
 
+_NEXT_TO_NOTHING = 1e-150
+"""A standard error that is taken for none: floats do not hold its square to many digits."""
+
 
 FitT = TypeVar("FitT", bound="Fitted")
 
@@ -237,11 +240,11 @@ def _demand_covariance(covariance: Mapping[str, Mapping[str, float]]) -> None:
                 f"covariance has {one:g} for {a!r} and {b!r}, but {other:g} the other way round; it must be symmetric.",
                 code="parameter.covariance",
             )
-        if abs(one) > (1 + _ROUNDING) * most:
+        if abs(one) > (1 + _ROUNDING) * most + _NEXT_TO_NOTHING**2:
             raise ParameterError(
                 f"covariance has {one:g} for {a!r} and {b!r}, whose variances allow {most:g} at most.", code="parameter.covariance"
             )
-    sizes = np.array([math.sqrt(covariance[a][a]) or 1.0 for a in covariance])
+    sizes = np.array([max(math.sqrt(covariance[a][a]), _NEXT_TO_NOTHING) for a in covariance])
     scaled = np.array([[covariance[a][b] for b in covariance] for a in covariance]) / sizes / sizes[:, None]
     if len(sizes) and float(np.linalg.eigvalsh(scaled).min()) < -_ROUNDING:
         raise ParameterError("covariance gives some combination of the parameters a variance below 0.", code="parameter.covariance")
