@@ -73,13 +73,16 @@ def cosines(size: int) -> tuple[Floats, Floats]:
 
 
 def chebyshev(values_at: Callable[[Floats], Floats], tolerance: float = 1e-13, most: int = 256) -> Floats:
-    """Coefficients of smooth functions on [0, 1], along the last axis: as many as it takes until the last are negligible."""
+    """Coefficients of smooth functions on [0, 1], along the last axis: as many as it takes until the last are negligible.
+
+    They are against the largest of the functions, which are told apart by the first axis: a value and its slopes.
+    """
     size = 16
     while True:
         points, matrix = cosines(size)
         coefficients = values_at(points) @ matrix.T
         sizes = np.abs(coefficients)
-        largest = np.maximum(sizes.max(axis=-1, keepdims=True), 1e-300)
+        largest = np.maximum(sizes.max(axis=(0, -1), keepdims=True), 1e-300)
         if size >= most or bool((sizes[..., -3:] <= tolerance * largest).all()):
             needed = (sizes > 0.01 * tolerance * largest).any(axis=tuple(range(sizes.ndim - 1)))
             return coefficients[..., : max(int(np.flatnonzero(needed)[-1]) + 1, 2)] if needed.any() else coefficients[..., :2]
