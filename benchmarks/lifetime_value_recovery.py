@@ -103,7 +103,8 @@ def shop(task: tuple[str, int, int]) -> Shop:
     made, z, spent, models, rng = one.made, one.z, one.spent, one.models, one.rng
     base = Base.of(models, Histories.of(*made.history), z, Question(SPAN, 0.0, 1.0, CONFIDENCE))
     found, kinds = base.worth, base.kinds
-    sums = outcomes.totals(base, np.zeros(len(z), dtype=np.int64), 1, rng)
+    coming = outcomes.Coming.of(base)
+    sums = outcomes.totals(base, coming, np.zeros(len(z), dtype=np.int64), 1, rng)
     bands = [np.ones(len(z), dtype=np.bool_), *((low <= made.x) & (made.x <= high) for low, high in BANDS.values())]
     low, high = forecasts.pit(law_of(models.buying).counts(kinds.x, kinds.T, SPAN), kinds.of, found.alive, made.later)
     return Shop(
@@ -117,7 +118,7 @@ def shop(task: tuple[str, int, int]) -> Shop:
         },
         each={
             "purchases": _inside(made.later, *outcomes.purchase_ends(base)),
-            "value": _inside(spent, *outcomes.value_ends(base, rng)),
+            "value": _inside(spent, *outcomes.value_ends(base, coming, rng)),
         },
         transform=forecasts.pit_histogram(low, high, BINS),
         told=bool(models.buying.warnings),

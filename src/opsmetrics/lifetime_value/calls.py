@@ -216,7 +216,7 @@ class CLV(Result[FrameT_co]):
     def _sums(self, group: Ints, size: int) -> dict[str, Any]:
         """Sums of groups."""
         base = Base.of(Models(self.fit, self.spend_fit), self._people.histories, self._people.z, self._asked["question"])
-        return outcomes.totals(base, group, size, np.random.default_rng(self._asked["seed"]))
+        return outcomes.totals(base, outcomes.Coming.of(base), group, size, np.random.default_rng(self._asked["seed"]))
 
 
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)
@@ -352,9 +352,10 @@ def clv(
     chosen, models = _fitted(wanted, spender, summary, door, held, asked)
     z = _frames.columns("summary", summary.table, [Use("z", "monetary_value", "number")])[1]["z"]
     base = Base.of(models, door.histories, z, question)
-    content = _columns(base, outcomes.value_ends(base, random))
+    coming = outcomes.Coming.of(base)
+    content = _columns(base, outcomes.value_ends(base, coming, random))
     seed = int(random.integers(2**63))  # of totals, which come out the same each time
-    totals = outcomes.totals(base, np.zeros(len(z), dtype=np.int64), 1, np.random.default_rng(seed))
+    totals = outcomes.totals(base, coming, np.zeros(len(z), dtype=np.int64), 1, np.random.default_rng(seed))
     backend = door.table.frame.implementation
     tables = {
         "table": _output.append(door.table.frame, content),

@@ -29,7 +29,7 @@ _FARTHEST_SAVED = 300.0
 _WIDEST_SAVED = 1e100
 """The largest variance of a saved logarithm or coefficient: more than any likelihood is flat, with room for what predictions multiply."""
 
-_NOBODY_READS_ON = 300.0
+NOBODY_READS_ON = 300.0
 """Ends of intervals are no farther apart than this, as logarithms."""
 
 _ROUNDING = 1e-6
@@ -108,7 +108,7 @@ class Fitted(abc.ABC):
             if "[" in name:
                 low, high = estimate - LEVEL * error, estimate + LEVEL * error
             else:
-                spread = math.exp(min(LEVEL * error / estimate, _NOBODY_READS_ON))
+                spread = math.exp(min(LEVEL * error / estimate, NOBODY_READS_ON))
                 low, high = estimate / spread, min(estimate * spread, sys.float_info.max)
             rows.append((name, estimate, error, low, high))
         return ["parameter", "estimate", "standard_error", "low", "high"], rows
@@ -187,7 +187,7 @@ def around(value: Floats, spread: Floats, level: float, *, odds: bool = False) -
         half = half / np.where(inside, 1 - value, 1.0)
         place = logit(np.where(inside, value, 0.5))
         return np.where(inside, expit(place - half), value), np.where(inside, expit(place + half), value)
-    half = np.minimum(half, _NOBODY_READS_ON)
+    half = np.minimum(half, NOBODY_READS_ON)
     return value * np.exp(-half), value * np.exp(half)
 
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from opsmetrics._frames import Floats, Ints
 from opsmetrics._kernels import forecasts, products
 from opsmetrics.lifetime_value import laws
-from opsmetrics.lifetime_value.fitted import around, deviation, log_covariance
+from opsmetrics.lifetime_value.fitted import NOBODY_READS_ON, around, deviation, log_covariance
 from opsmetrics.lifetime_value.spending import amounts_known, law_of
 from opsmetrics.lifetime_value.worth import Base
 
@@ -46,9 +46,6 @@ _NEXT_TO_NOTHING: Final = 1e-200
 _FLATTEST: Final = 1e-100
 """A ratio of a squared mean and a variance, or of these, beyond which all is taken to be at the mean."""
 
-_FARTHEST: Final = 300.0
-"""The largest logarithm of a factor that anybody reads on to."""
-
 _TAME: Final = 2.5
 """The shape p x + q of a mean amount from which its variance, infinite up to 2, tells how a sum is spread; below it is drawn."""
 
@@ -62,14 +59,14 @@ def purchase_ends(base: Base) -> Ints:
     return ends
 
 
-def value_ends(base: Base, random: np.random.Generator) -> Floats:
+def value_ends(base: Base, coming: Coming, random: np.random.Generator) -> Floats:
     """The ends, low and high, of the interval in which each customer's value will lie.
 
     The sum of n purchases is Gamma(p n) / Gamma(p x + q) times v + x z: a ratio of two Gammas that is drawn for each kind of history, with
     n spread as its distribution is; those who are not alive buy nothing.
     """
     kinds, alive, ends = base.kinds, base.worth.alive, np.empty((2, len(base.rows)))
-    law, beyond, power = law_of(base.models.spending), 1 - np.array(_levels(base.question.confidence)), Coming.of(base).power
+    law, beyond, power = law_of(base.models.spending), 1 - np.array(_levels(base.question.confidence)), coming.power
     for block, own in kinds.blocks():
         n = forecasts.draws(kinds.counts(base.models.buying, base.question.span, block), DRAWS)
         shape = law.p * kinds.spending_x[block] + law.q
@@ -183,9 +180,9 @@ class _Spread:
 # ------------------------------------------------------------------------------------------------------------------ sums
 
 
-def totals(base: Base, group: Ints, size: int, random: np.random.Generator) -> dict[str, npt.NDArray[Any]]:
+def totals(base: Base, coming: Coming, group: Ints, size: int, random: np.random.Generator) -> dict[str, npt.NDArray[Any]]:
     """Sums of groups of customers with both intervals: of the mean, which the shared parameters move together, and of the outcome."""
-    found, coming, level = base.worth, Coming.of(base), base.question.confidence
+    found, level = base.worth, base.question.confidence
     spread = _Spread.of(base, coming)
     buying, spending = log_covariance(base.models.buying), log_covariance(base.models.spending)
 
@@ -270,7 +267,7 @@ def _drawn(
                 for sums, each in ((purchases, n), (value, ratio * money[who[customer]])):
                     sums[places - begin] += np.bincount(cell, each, len(places) * DRAWS).reshape(-1, DRAWS)
         for place, (sums, relative) in enumerate(zip((purchases, value), relatives, strict=True)):
-            moved = np.clip(relative[here, None] * random.standard_normal(sums.shape), -_FARTHEST, _FARTHEST)
+            moved = np.clip(relative[here, None] * random.standard_normal(sums.shape), -NOBODY_READS_ON, NOBODY_READS_ON)
             ends[place][:, here] = np.quantile(sums * np.exp(moved), _levels(base.question.confidence), axis=1)
     return ends
 

@@ -359,8 +359,9 @@ def _frequencies(backend: Backend, trial: Trial) -> dict[str, Column]:
 def _coverage(backend: Backend, trial: Trial, base: Base) -> dict[str, Column]:
     """The share of outcomes inside their intervals."""
     random = np.random.default_rng(0)
-    purchases, outcome = outcomes.purchase_ends(base), outcomes.value_ends(base, random)
-    sums = outcomes.totals(base, np.zeros(len(trial.rows), dtype=np.int64), 1, random)
+    coming = outcomes.Coming.of(base)
+    purchases, outcome = outcomes.purchase_ends(base), outcomes.value_ends(base, coming, random)
+    sums = outcomes.totals(base, coming, np.zeros(len(trial.rows), dtype=np.int64), 1, random)
     spent = np.maximum(trial.spent, 0.0)
     cases = {
         "purchases": (trial.bought, *purchases),
